@@ -1,0 +1,1 @@
+"""Classifiers: linear heads on frozen features, and networks that train the extractor."""

@@ -1,0 +1,1 @@
+"""Data sets: one file per format, each yielding :class:`vidseg.types.Video` objects."""

@@ -1,0 +1,70 @@
+"""What a data set plugin is, and the label types that the built-in ones share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.types import Mask, Size, Video
+
+
+class Dataset(Protocol):
+    """A named collection of annotated videos (entry-point group ``vidseg.datasets``).
+
+    A plugin is a class whose ``__init__`` takes typed keyword parameters (the first may be given
+    without its name). Constructing it may list files; it reads no pixel.
+
+    A data set may also have ``notes() -> Sequence[str]``: facts that the user should see once,
+    such as a ``seqLength`` that lies.
+    """
+
+    contract: ClassVar[int]
+
+    @property
+    def name(self) -> str:
+        """Short name for tables and runs."""
+        ...
+
+    def videos(self) -> Sequence[Video]:
+        """Return the videos, in a stable order, names unique.
+
+        Raises:
+            DataError: the folder is missing or empty, or holds no ground truth.
+        """
+        ...
+
+
+def no_boxes() -> npt.NDArray[np.float64]:
+    """Return the boxes of a frame that shows nothing: ``float64 (0, 4)``."""
+    return np.zeros((0, 4), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLabels:
+    """Boxes of one frame; see :class:`vidseg.types.Labels` for the fields."""
+
+    size: Size
+    boxes: npt.NDArray[np.float64] = field(default_factory=no_boxes)
+    origin: float = 0.0
+    ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    ignored: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    mask: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskLabels:
+    """A dense mask of one frame, and its boxes where known (``synthetic`` has both).
+
+    The mask is the truth; boxes beside it serve annotation tools and statistics only.
+    """
+
+    size: Size
+    mask: Mask
+    boxes: npt.NDArray[np.float64] | None = None
+    origin: float = 0.0
+    ids: npt.NDArray[np.int64] | None = None
+    ignored: npt.NDArray[np.bool_] | None = None

@@ -1,0 +1,66 @@
+"""The errors that a user can cause or mend: what is wrong, where, and what to do.
+
+Every error of vidseg derives from :class:`VidsegError`. The command line prints one line for it,
+without a traceback, and exits with its ``exit_code``. Anything else that escapes is a bug of ours.
+"""
+
+from __future__ import annotations
+
+
+class VidsegError(Exception):
+    """What is wrong, where, and what to do about it, on one line.
+
+    Args:
+        what: the fact, without a full stop: ``"row has 5 columns, 9 or 10 are needed"``.
+        where: file, row, frame, video or option: ``"gt/gt.txt:12"``.
+        hint: what to do: ``"delete the row"``.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: object = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, str(where), hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return " ".join((f"{text}; {self.hint}" if self.hint else text).split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.hint)
+
+
+def _rebuild(kind: type[VidsegError], what: str, where: str, hint: str) -> VidsegError:
+    return kind(what, where=where, hint=hint)
+
+
+class UsageError(VidsegError):
+    """An option, a spec or a configuration that cannot be meant."""
+
+    exit_code = 2
+
+
+class PluginError(UsageError):
+    """A plugin that is unknown, ambiguous, broken, or called with wrong parameters."""
+
+
+class DataError(VidsegError):
+    """Videos, labels or weights that are missing, malformed or contradict each other."""
+
+
+class StoreError(VidsegError):
+    """The feature store or the ledger cannot be read or written."""
+
+
+class ResourceError(VidsegError):
+    """The work does not fit the memory budget, the disk or the time that was given."""
+
+
+class TrackingError(VidsegError):
+    """The MLflow tracking server does not answer or refuses."""
+
+
+class Stopped(VidsegError):  # noqa: N818 - it is a state, not a fault
+    """The user or the system asked to stop; finished stages are kept."""
+
+    exit_code = 130

@@ -1,0 +1,55 @@
+"""What an extractor plugin is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from vidseg.types import Size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ExtractorHandle(Protocol):
+    """Describes a pyramid of features and builds the module that computes it.
+
+    Entry-point group ``vidseg.extractors``. The handle itself holds no module: :meth:`build` makes
+    a fresh one, so that a network may train it without poisoning anybody's features.
+
+    The built module takes ``float32 (N, 3, H, W)``, RGB in 0..1, normalises it by itself, and
+    returns a list of ``float32 (N, channels[l], *sizes((H, W))[l])`` tensors, fine to coarse.
+    """
+
+    contract: ClassVar[int]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of architecture AND weights: equal fingerprints compute equal features."""
+        ...
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the levels, fine to coarse."""
+        ...
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Number of channels of each level."""
+        ...
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Nominal stride of each level, in image pixels."""
+        ...
+
+    def sizes(self, size: Size) -> tuple[Size, ...]:
+        """Return the true native size of each level for an image of ``size`` (pooling floors).
+
+        Raises:
+            UsageError: the extractor cannot take this size; names one that works.
+        """
+        ...
+
+    def build(self) -> nn.Module:
+        """Return a fresh module with the weights loaded, in evaluation mode, on the CPU."""
+        ...

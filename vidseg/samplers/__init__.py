@@ -1,0 +1,1 @@
+"""Samplers: which frames of the training videos are used."""

@@ -1,0 +1,186 @@
+"""The nouns that all rooms share: sizes, images, masks, labels, frames, videos.
+
+Arrays, once and for all:
+
+* image: ``uint8 (H, W, 3)``, RGB, 0..255;
+* mask: ``int8 (h, w)`` in {-1, 0, +1}: background, ignored, foreground;
+* scores: ``float32 (h, w)``; above the threshold is foreground;
+* features: one ``float16 (C, h, w)`` array per level, at the level's native size.
+
+Everything that a plugin hands in is a structural type (a :class:`typing.Protocol`): a plugin needs
+the attributes, not an import of vidseg.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import UsageError
+
+CONTRACT = 1
+"""The version of the plugin contracts; a plugin class states its own as ``contract = 1``."""
+
+Image = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.int8]
+Scores = npt.NDArray[np.float32]
+Level = npt.NDArray[np.float16]
+Features = tuple[Level, ...]
+
+
+class Size(NamedTuple):
+    """Height and width in pixels; written ``WIDTHxHEIGHT`` in text, as video sizes are."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, text: str, *, where: str = "size") -> Size:
+        """Read ``"320x180"`` as 320 wide, 180 high.
+
+        Raises:
+            UsageError: not ``WIDTHxHEIGHT``, or a side outside 8..16384.
+        """
+        match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip().lower())
+        if match is None:
+            raise UsageError(
+                f"{text!r} is not a size", where=where, hint="write WIDTHxHEIGHT, such as 320x180"
+            )
+        width, height = int(match[1]), int(match[2])
+        if not (8 <= width <= 16384 and 8 <= height <= 16384):
+            raise UsageError(
+                f"{text!r} is out of range", where=where, hint="each side must be 8 to 16384 pixels"
+            )
+        return cls(height, width)
+
+
+class VideoInfo(NamedTuple):
+    """What a video truly is, as found, not as announced.
+
+    Attributes:
+        length: number of frames that exist and can be read.
+        size: native size of its frames.
+        fps: frames per second where known.
+    """
+
+    length: int
+    size: Size
+    fps: float | None = None
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """The ground truth of one frame: boxes, or a native mask.
+
+    Attributes:
+        size: size (height, width) of the frame that the coordinates refer to.
+        boxes: ``float64 (n, 4)``: left, top, width, height, in pixels of ``size``, or None when
+            the truth is a mask. Boxes may reach over the border.
+        origin: coordinate of the first pixel's left/top edge: 1 for MOT (1-based), 0 otherwise.
+        ids: ``int64 (n,)`` track identities, aligned with ``boxes``, or None with a mask.
+        ignored: ``bool (n,)``: pixels of these boxes count neither as foreground nor background.
+        mask: ``int8 (H, W)`` in {-1, 0, +1} of ``size``, or None when the truth is boxes.
+    """
+
+    @property
+    def size(self) -> Size: ...
+    @property
+    def boxes(self) -> npt.NDArray[np.float64] | None: ...
+    @property
+    def origin(self) -> float: ...
+    @property
+    def ids(self) -> npt.NDArray[np.int64] | None: ...
+    @property
+    def ignored(self) -> npt.NDArray[np.bool_] | None: ...
+    @property
+    def mask(self) -> Mask | None: ...
+
+
+class Video(Protocol):
+    """One annotated video. Opening it reads no pixel.
+
+    Attributes:
+        name: unique within its data set; used in tables, so keep it short.
+        group: videos of one scene share a group; no split puts a group on both sides.
+        image_key: content hash of the frames, never of paths or times: renaming a folder keeps
+            its features.
+        label_key: content hash of the labels; editing a label must not change ``image_key``.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def image_key(self) -> str: ...
+    @property
+    def label_key(self) -> str: ...
+
+    def probe(self) -> VideoInfo:
+        """Return the true length and size; may decode the video once."""
+        ...
+
+    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
+        """Yield the frames of ``indices`` (ascending, 0-based) at native size.
+
+        Raises:
+            DataError: a frame is missing, truncated, or of another size than the first.
+        """
+        ...
+
+    def labels(self, index: int, source: str = "truth") -> Labels:
+        """Return the labels of frame ``index`` (0-based)."""
+        ...
+
+
+class FrameSource(Protocol):
+    """Images and masks of one video at the sizes of the experiment, in any order."""
+
+    def image(self, index: int) -> Image:
+        """Return the image of frame ``index`` at ``image_size``."""
+        ...
+
+    def mask(self, index: int) -> Mask:
+        """Return the mask of frame ``index`` at ``mask_size``."""
+        ...
+
+
+@runtime_checkable
+class Variant(Protocol):
+    """A reproducible change of a frame, made on the fly: noise, augmentation.
+
+    Implementations are frozen and hashable; their ``repr`` is part of a cell's key.
+
+    Attributes:
+        fresh: True when every epoch sees another draw, False when the draw is fixed.
+    """
+
+    @property
+    def fresh(self) -> bool: ...
+
+    def render(self, source: FrameSource, index: int, epoch: int) -> tuple[Image, Mask]:
+        """Return the changed image and the mask that belongs to it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """One training or test example: a frame of a video, as it is or changed.
+
+    Attributes:
+        video: name of the video.
+        index: 0-based frame index.
+        variant: None for the frame as it is.
+    """
+
+    video: str
+    index: int
+    variant: Variant | None = None
