@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-import numpy as np
 import numpy.typing as npt
 
+from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import Features, FrameRef, Image, Mask, Scores, Size
 
@@ -136,7 +136,9 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long work tells how far it is. Knows nothing of terminals."""
 
-    def task(self, description: str, total: float | None) -> contextlib.AbstractContextManager[Task]:
+    def task(
+        self, description: str, total: float | None
+    ) -> contextlib.AbstractContextManager[Task]:
         """Open a line of progress for the length of a ``with`` block."""
         ...
 
@@ -243,17 +245,13 @@ def both_classes(counts: tuple[int, int], *, where: str) -> None:
     positive, negative = counts
     if positive and negative:
         return
-    missing = "foreground and background" if not (positive or negative) else (
-        "background" if positive else "foreground"
+    missing = (
+        "foreground and background"
+        if not (positive or negative)
+        else ("background" if positive else "foreground")
     )
-    from vidseg.errors import DataError
-
     raise DataError(
-        f"the training masks hold no {missing} pixel", where=where,
+        f"the training masks hold no {missing} pixel",
+        where=where,
         hint="choose other frames or videos, a larger mask_size, or check the labels",
     )
-
-
-def int_array(values: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return ``int64`` metadata for a model state."""
-    return np.asarray(values, np.int64)

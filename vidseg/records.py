@@ -1,0 +1,111 @@
+"""What a run leaves behind, as plain data: made by the experiment, read by MLflow and reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.types import Image, Size
+
+Row = dict[str, Any]
+
+
+@dataclass
+class FoldRecord:
+    """One finished fold: one fitted head, scored on the videos of its test groups.
+
+    Attributes:
+        index: number of the fold, from 0; the step of its metrics.
+        test_groups: groups that were held out.
+        train_videos, test_videos: names of the videos of each side.
+        metrics: scores over the fold's test videos, by the names of ``metrics.SCORES``.
+        facts: frames, positive share, epochs, updates, pixels, seconds of the fit.
+        curves: training curves, rows of (name, value, step).
+        key: the cell's key in the ledger.
+        cell: the ledger's JSON of the cell, logged as ``cells/<key>.json``.
+    """
+
+    index: int
+    test_groups: list[str]
+    train_videos: list[str]
+    test_videos: list[str]
+    metrics: dict[str, float]
+    facts: dict[str, float]
+    curves: list[tuple[str, float, int]]
+    key: str
+    cell: Row
+
+
+@dataclass
+class DatasetRecord:
+    """The data set of a run, for MLflow's ``log_input``.
+
+    Attributes:
+        name: short name.
+        source: the spec as the user gave it.
+        digest: hash over the videos' image and label keys, 16 hexadecimal digits.
+        videos: one row a video: video, group, frames, width, height, positive_share.
+    """
+
+    name: str
+    source: str
+    digest: str
+    videos: list[Row]
+
+
+@dataclass
+class ModelRecord:
+    """The served model: the refit on all groups.
+
+    Attributes:
+        classifier, extractor: canonical spec texts, from which the plugins are built again.
+        extractor_fingerprint: what the head was trained on; checked when it is loaded.
+        weights: location and sha256 of a local weights file: ``{}`` or ``{"path":..., "sha256":...}``.
+        image_size, mask_size: sizes of the experiment (``image_size`` None: native).
+        threshold: scores above it are foreground.
+        state: arrays of ``Model.export()``.
+        example: one real image, ``uint8 (H, W, 3)``.
+    """
+
+    classifier: str
+    extractor: str
+    extractor_fingerprint: str
+    weights: dict[str, str]
+    image_size: Size | None
+    mask_size: Size
+    threshold: float
+    state: dict[str, npt.NDArray[Any]]
+    example: Image
+
+
+@dataclass
+class RunRecord:
+    """A finished run: everything that MLflow shows.
+
+    Attributes:
+        name: ``"20 sgd"``: setting and pipeline; differs early, for narrow columns.
+        config: the resolved configuration; ``vidseg run --config`` accepts it again.
+        params: flat parameters under dotted names, such as ``sampler.n``.
+        headline: mean over groups of each score, by the names of ``metrics.SCORES``.
+        per_video: one row a test video: key column ``video`` first, ``iou`` second.
+        baselines: rows like ``per_video``'s means, key column ``baseline`` first.
+        overlays: (name such as ``"worst/TUD-Campus_000012"``, picture).
+        pr_curve: recall, precision: ``float64 (k,)`` each, pooled over the test videos.
+        notes: one line each: merged groups, lying lengths, videos without positives.
+    """
+
+    name: str
+    config: Row
+    params: dict[str, str | int | float | bool]
+    dataset: DatasetRecord
+    folds: list[FoldRecord] = field(default_factory=list)
+    headline: dict[str, float] = field(default_factory=dict)
+    per_video: list[Row] = field(default_factory=list)
+    baselines: list[Row] = field(default_factory=list)
+    overlays: list[tuple[str, Image]] = field(default_factory=list)
+    pr_curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
+    model: ModelRecord | None = None
+    notes: list[str] = field(default_factory=list)
