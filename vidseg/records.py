@@ -63,7 +63,7 @@ class ModelRecord:
     Attributes:
         classifier, extractor: canonical spec texts, from which the plugins are built again.
         extractor_fingerprint: what the head was trained on; checked when it is loaded.
-        weights: location and sha256 of a local weights file: ``{}`` or ``{"path":..., "sha256":...}``.
+        weights: ``{"path":..., "sha256":...}`` of a local weights file, else ``{}``.
         image_size, mask_size: sizes of the experiment (``image_size`` None: native).
         threshold: scores above it are foreground.
         state: arrays of ``Model.export()``.

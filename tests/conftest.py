@@ -1,0 +1,30 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of real samples; the test is skipped where it is absent."""
+    named = os.environ.get("VIDSEG_SAMPLES")
+    found = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not found.is_dir():
+        pytest.skip(f"no real samples at {found} (VIDSEG_SAMPLES names another folder)")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes into the user's store, ledger or tracking server."""
+    place = tmp_path_factory.mktemp("places")
+    monkeypatch.setenv("VIDSEG_STORE", str(place / "store"))
+    monkeypatch.setenv("VIDSEG_LEDGER", str(place / "ledger"))
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "VIDSEG_DATA"):
+        monkeypatch.delenv(name, raising=False)
