@@ -1,0 +1,278 @@
+"""Specs: ``successive:n=20`` or ``{use: successive, n: 20}``, the text form of a plugin call.
+
+Grammar::
+
+    spec   = name [":" item {"," item}]
+    item   = key "=" value | value            (one positional value at most, first)
+    value  = "[" spec "]" | "@" file.yaml | quoted | plain
+
+Plain values are YAML 1.2 core scalars: ``1e-3`` is a number, ``010`` is ten, ``yes`` is text.
+A key that is repeated makes a list (``C=0.1,C=1``). Only the first colon and the first ``=`` split,
+so ``mot:C:\\data`` and ``ray:address=ray://host`` survive. Quotes protect commas and brackets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vidseg.errors import UsageError
+
+USE = "use"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)\s*=")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A plugin's name and the parameters that were given.
+
+    Attributes:
+        name: name of the plugin within its kind.
+        positional: value given without a key, or None.
+        params: values by parameter name; nested specs are :class:`Spec` objects.
+    """
+
+    name: str
+    positional: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def mapping(self) -> dict[str, Any]:
+        """Return the YAML form; a positional value stands under the key ``value``."""
+        plain = {key: _plain(value) for key, value in self.params.items()}
+        given = {} if self.positional is None else {"value": _plain(self.positional)}
+        return {USE: self.name, **given, **plain}
+
+    def __str__(self) -> str:
+        """Return the text form; :func:`parse` reads it back."""
+        items = [] if self.positional is None else [_write(self.positional)]
+        for key, value in self.params.items():
+            for one in value if isinstance(value, list) else [value]:
+                items.append(f"{key}={_write(one)}")
+        return f"{self.name}:{','.join(items)}" if items else self.name
+
+
+def parse(text: str | int | Mapping[Any, Any] | Spec, *, where: str = "spec") -> Spec:
+    """Read a spec from text, from YAML's mapping form, or from an integer (the name ``20``).
+
+    Raises:
+        UsageError: it does not follow the grammar; the message quotes the part at fault.
+    """
+    if isinstance(text, Spec):
+        return text
+    if isinstance(text, Mapping):
+        return _from_mapping(text, where)
+    if isinstance(text, int) and not isinstance(text, bool):
+        return Spec(str(text))
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is not a spec", where=where, hint="write name:key=value,...")
+    name, colon, rest = text.strip().partition(":")
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{text!r} does not begin with a name", where=where, hint="write name:key=value,..."
+        )
+    if colon and not rest.strip():
+        raise UsageError(
+            f"{text!r} ends after the colon", where=where, hint="add a value or drop the colon"
+        )
+    return _with_items(name, _split(rest, where) if rest else iter(()), where)
+
+
+def _with_items(name: str, items: Iterator[str], where: str) -> Spec:
+    positional: Any = None
+    params: dict[str, Any] = {}
+    for number, item in enumerate(items):
+        match = _KEY.match(item)
+        if match is None:
+            if number:
+                raise UsageError(
+                    f"{item!r} has no key", where=f"{where} {name}", hint="write key=value"
+                )
+            positional = _value(item, where)
+            if isinstance(positional, _File):
+                return Spec(name, None, positional.mapping)
+            continue
+        key, value = match[1].replace("-", "_"), _value(item[match.end() :], where)
+        _put(params, key, value.mapping if isinstance(value, _File) else value)
+    return Spec(name, positional, params)
+
+
+def _put(params: dict[str, Any], key: str, value: Any) -> None:
+    if key not in params:
+        params[key] = value
+    elif isinstance(params[key], list):
+        params[key] = [*params[key], value]
+    else:
+        params[key] = [params[key], value]
+
+
+def _from_mapping(given: Mapping[Any, Any], where: str) -> Spec:
+    if USE not in given:
+        raise UsageError(
+            f"the mapping has no {USE!r}", where=where, hint=f"write {{{USE}: name, key: value}}"
+        )
+    rest = {str(key).replace("-", "_"): _nested(v, where) for key, v in given.items() if key != USE}
+    name = parse(given[USE], where=where).name
+    return Spec(name, rest.pop("value", None), rest)
+
+
+def _nested(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping) and USE in value:
+        return _from_mapping(value, where)
+    return value
+
+
+_PIECE = re.compile(
+    r"""(?<![^=\[,])(?P<quoted>'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")|(?P<mark>[\[\],])|(?P<char>.)""",
+    re.DOTALL,
+)
+
+
+def _split(text: str, where: str) -> Iterator[str]:
+    """Split at commas outside quotes and brackets; a quote opens only where a value begins."""
+    depth, item = 0, ""
+    for piece in _PIECE.finditer(text):
+        mark = piece["mark"]
+        if mark == "," and depth == 0:
+            yield _item(item, text, where)
+            item = ""
+            continue
+        depth += {"[": 1, "]": -1}.get(mark or "", 0)
+        item += piece[0]
+        if depth < 0 or (piece["char"] in ("'", '"') and item.rstrip("'\"")[-1:] in ("", "=", "[")):
+            break
+    else:
+        if depth == 0:
+            yield _item(item, text, where)
+            return
+    raise UsageError(f"{text!r} has an open or stray quote or bracket", where=where, hint="close it")
+
+
+def _item(item: str, text: str, where: str) -> str:
+    if not item.strip():
+        raise UsageError(f"{text!r} has an empty item", where=where, hint="drop the extra comma")
+    return item.strip()
+
+
+@dataclass(frozen=True)
+class _File:
+    mapping: dict[str, Any]
+
+
+def _value(text: str, where: str) -> Any:
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        return _bracket(text[1:-1].strip(), where)
+    if text.startswith("@"):
+        return _File(_read_mapping(Path(text[1:]).expanduser(), where))
+    return scalar(text, where=where)
+
+
+def _bracket(inner: str, where: str) -> Any:
+    """``[name:key=value]`` nests a spec; anything else is a YAML list."""
+    name = inner.partition(":")[0]
+    if _NAME.fullmatch(name) and (":" in inner or "," not in inner):
+        plain = scalar(name, where=where)
+        if ":" in inner or isinstance(plain, str) or "," not in inner:
+            return parse(inner, where=where)
+    return [_value(item, where) for item in _split(inner, where)] if inner else []
+
+
+def _read_mapping(path: Path, where: str) -> dict[str, Any]:
+    loaded = read_yaml(path, where=where)
+    if not isinstance(loaded, dict):
+        raise UsageError("the file does not hold a mapping", where=f"{where} {path}")
+    return {str(key).replace("-", "_"): _nested(value, where) for key, value in loaded.items()}
+
+
+def read_yaml(path: Path, *, where: str) -> Any:
+    """Return the content of a YAML 1.2 file.
+
+    Raises:
+        UsageError: it cannot be read or is not YAML; names file, line and column.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=CoreLoader)  # noqa: S506
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"cannot read {path}: {reason}", where=where) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise UsageError(str(problem), where=place, hint="mend the YAML") from error
+
+
+def scalar(text: str, *, where: str = "value") -> Any:
+    """Return the value of a YAML 1.2 core scalar, quoted or plain.
+
+    Text that YAML would not take as one scalar (``C:\\data``, ``a: b``) stands for itself.
+    """
+    if text[:1] in "\"'":
+        try:
+            return yaml.load(text, Loader=CoreLoader)  # noqa: S506
+        except yaml.YAMLError as error:
+            raise UsageError(f"{text} is not well quoted", where=where) from error
+    tag = CoreLoader("").resolve(yaml.ScalarNode, text, (True, False))
+    node = yaml.ScalarNode(tag, text)
+    return CoreLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+
+
+class CoreLoader(yaml.SafeLoader):
+    """YAML 1.2 core schema: what PyYAML's YAML 1.1 reads as octal or yes/no is not."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+def _int(loader: CoreLoader, node: yaml.ScalarNode) -> int:
+    text = str(node.value)
+    base = 8 if "0o" in text else 16 if "0x" in text else 10
+    return int(text, base)
+
+
+def _float(loader: CoreLoader, node: yaml.ScalarNode) -> float:
+    text = str(node.value).lower()
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_NUMBER_START = list("-+.0123456789")
+for _tag, _pattern, _first in [
+    ("null", r"null|Null|NULL|~|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _NUMBER_START),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        _NUMBER_START,
+    ),
+]:
+    CoreLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first
+    )
+CoreLoader.add_constructor("tag:yaml.org,2002:int", _int)
+CoreLoader.add_constructor("tag:yaml.org,2002:float", _float)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.mapping()
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, Spec):
+        return f"[{value}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return "[" + ",".join(_write(one) for one in value) + "]"
+    if not isinstance(value, str):
+        return repr(value) if isinstance(value, int | float) else str(value)
+    same = value == value.strip() and scalar(value or "''") == value
+    odd = value[:1] in "\"'@[" or any(mark in value for mark in ",]=\n") or not value
+    return value if same and not odd else "'" + value.replace("'", "''") + "'"
