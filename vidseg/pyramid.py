@@ -1,0 +1,388 @@
+"""The resize operators between pyramid levels and masks, their exact adjoints, the linear head.
+
+Resizing is linear and separable: ``resize(x) = A_h x A_w^T``. Hence a linear classifier on resized,
+concatenated features (hypercolumns) is one 1x1 convolution per level at native size whose *score*
+is resized, ``s = sum_l R_l (w_l . f_l) + b``, and its gradient is ``f_l^T (R_l^T dL/ds)``; no
+hypercolumn is ever made. Both, and the moments of resized features, are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.classifiers.base import State
+from vidseg.errors import DataError
+from vidseg.types import Features, Scores, Size
+
+if TYPE_CHECKING:
+    import torch
+    from scipy.sparse import csr_matrix
+
+    ArrayT = TypeVar("ArrayT", npt.NDArray[Any], torch.Tensor)
+else:
+    ArrayT = TypeVar("ArrayT")
+
+Floats = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+
+
+@lru_cache(maxsize=128)
+def axis_matrix(source: int, target: int) -> Floats:
+    """Return the bilinear resize of one axis as a matrix, ``float64 (target, source)``, read-only.
+
+    A triangle filter around pixel centres (``align_corners=False``) whose half-width is one source
+    pixel when growing and ``source / target`` when shrinking (antialias), rows normalised to sum
+    to 1. The same as ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False,
+    antialias=True)``, which differs from ``antialias=False`` on shrinking axes only.
+    """
+    step = source / target
+    centres = (np.arange(target) + 0.5)[:, None] * step
+    weights = 1 - np.abs(np.arange(source) + 0.5 - centres) / max(step, 1.0)
+    weights[weights < 1e-12] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights.setflags(write=False)
+    return weights
+
+
+@lru_cache(maxsize=128)
+def _array(source: int, target: int, dtype: str) -> npt.NDArray[Any]:
+    matrix = axis_matrix(source, target).astype(dtype)
+    matrix.setflags(write=False)
+    return matrix
+
+
+@lru_cache(maxsize=128)
+def _tensor(source: int, target: int, device: str, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    # a copy: torch warns about read-only memory
+    return torch.from_numpy(axis_matrix(source, target).copy()).to(device=device, dtype=dtype)
+
+
+@lru_cache(maxsize=128)
+def _gram(source: int, target: int, dtype: str) -> npt.NDArray[Any]:
+    matrix = axis_matrix(source, target)
+    gram = (matrix.T @ matrix).astype(dtype)
+    gram.setflags(write=False)
+    return gram
+
+
+@lru_cache(maxsize=128)
+def _taps(source: int, target: int) -> tuple[npt.NDArray[np.int64], Float32]:
+    """Return ``axis_matrix`` by its band: source indices and weights, ``(target, k)`` each."""
+    matrix = axis_matrix(source, target)
+    width = int((matrix > 0).sum(axis=1).max())
+    start = np.minimum((matrix > 0).argmax(axis=1), source - width)
+    indices = start[:, None] + np.arange(width)
+    return indices, np.take_along_axis(matrix, indices, axis=1).astype(np.float32)
+
+
+def _sandwich(rows: ArrayT, maps: ArrayT, columns: ArrayT) -> ArrayT:
+    """Return ``rows @ maps @ columns`` over leading axes, the cheaper product first."""
+    tall, high = rows.shape
+    wide, broad = columns.shape
+    if tall * wide * (high + broad) <= high * broad * (wide + tall):
+        product: ArrayT = _times(rows @ maps, columns)
+    else:
+        product = rows @ _times(maps, columns)
+    return product
+
+
+def _times(maps: ArrayT, columns: ArrayT) -> ArrayT:
+    """Return ``maps @ columns`` as one large product instead of one per leading index."""
+    product: ArrayT = maps.reshape(-1, maps.shape[-1]) @ columns
+    return product.reshape(*maps.shape[:-1], columns.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Bilinear resize from ``source`` to ``target``, antialiased on the axes that shrink.
+
+    Maps may be numpy arrays or torch tensors of any leading shape; float64 stays float64, all
+    other numpy dtypes are computed in float32, tensors in their own dtype and on their device.
+    """
+
+    source: Size
+    target: Size
+
+    def matrices(
+        self, device: str | torch.device, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``A_h (H, h)`` and ``A_w (W, w)`` as tensors on ``device``; cached."""
+        return (
+            _tensor(self.source.height, self.target.height, str(device), dtype),
+            _tensor(self.source.width, self.target.width, str(device), dtype),
+        )
+
+    def forward(self, maps: ArrayT) -> ArrayT:
+        """Return ``A_h x A_w^T``: ``(..., h, w)`` to ``(..., H, W)``."""
+        self._check(maps, self.source)
+        if self.source == self.target:
+            return _plain(maps)
+        maps, rows, columns = self._operands(maps)
+        resized: ArrayT = _sandwich(rows, maps, columns.T)
+        return resized
+
+    def adjoint(self, maps: ArrayT) -> ArrayT:
+        """Return ``A_h^T g A_w``: ``(..., H, W)`` to ``(..., h, w)``."""
+        self._check(maps, self.target)
+        if self.source == self.target:
+            return _plain(maps)
+        maps, rows, columns = self._operands(maps)
+        gathered: ArrayT = _sandwich(rows.T, maps, columns)
+        return gathered
+
+    def weight_sums(self) -> Floats:
+        """Return ``R^T 1``, ``float64 (h, w)``: how much each source pixel weighs in the target."""
+        rows = axis_matrix(self.source.height, self.target.height).sum(axis=0)
+        return np.outer(rows, axis_matrix(self.source.width, self.target.width).sum(axis=0))
+
+    def gram(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return ``R^T R x = G_h x G_w`` with the banded ``G = A^T A``: ``(..., h, w)``."""
+        maps = _plain(maps)
+        name = maps.dtype.name
+        return _sandwich(
+            _gram(self.source.height, self.target.height, name),
+            maps,
+            _gram(self.source.width, self.target.width, name),
+        )
+
+    def moments(self, level: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return mean and variance over the target's pixels of the resized channels.
+
+        Exact without resizing: the mean weighs by ``R^T 1``, and the second moment is
+        ``sum(f * R^T R f)``, for ``R(f^2)`` is not ``(R f)^2``. It is taken about the mean, so
+        that channels with a large mean lose no digits.
+
+        Args:
+            level: ``(C, h, w)`` features.
+
+        Returns:
+            ``float64 (C,)`` each; the variance divides by the number of pixels, H * W.
+        """
+        flat = level.reshape(len(level), -1)
+        pixels = self.target.height * self.target.width
+        mean = flat.astype(np.float64) @ self.weight_sums().ravel() / pixels
+        centre = mean.astype(np.float32)
+        shifted = level.astype(np.float32) - centre[:, None, None]
+        second = (shifted * self.gram(shifted)).sum(axis=(1, 2), dtype=np.float64) / pixels
+        return mean, np.maximum(second - (mean - centre) ** 2, 0.0)
+
+    def rows(self, pixels: npt.NDArray[np.int64]) -> csr_matrix:
+        """Return rows of R as a sparse matrix, ``float32 (n, h * w)``.
+
+        Args:
+            pixels: ``int64 (n,)`` flat indices into the target, row by row, in any order.
+        """
+        from scipy.sparse import csr_matrix
+
+        y, x = np.divmod(pixels, self.target.width)
+        iy, wy = (part[y] for part in _taps(self.source.height, self.target.height))
+        ix, wx = (part[x] for part in _taps(self.source.width, self.target.width))
+        indices = (iy[:, :, None] * self.source.width + ix[:, None, :]).astype(np.int32)
+        data = wy[:, :, None] * wx[:, None, :]
+        band = iy.shape[1] * ix.shape[1]
+        starts = np.arange(len(pixels) + 1, dtype=np.int64) * band
+        shape = (len(pixels), self.source.height * self.source.width)
+        return csr_matrix((data.ravel(), indices.ravel(), starts), shape=shape)
+
+    def _operands(self, maps: Any) -> tuple[Any, Any, Any]:
+        h, w, tall, wide = *self.source, *self.target
+        if isinstance(maps, np.ndarray):
+            maps = _plain(maps)
+            return maps, _array(h, tall, maps.dtype.name), _array(w, wide, maps.dtype.name)
+        return maps, *self.matrices(maps.device, maps.dtype)
+
+    @staticmethod
+    def _check(maps: Any, size: Size) -> None:
+        if tuple(maps.shape[-2:]) != tuple(size):
+            raise ValueError(f"maps end in {tuple(maps.shape[-2:])}, not in {tuple(size)}")
+
+
+def _plain(maps: ArrayT) -> ArrayT:
+    """Return a numpy array as float32, or float64 where it is; a tensor as it is."""
+    if isinstance(maps, np.ndarray) and maps.dtype != np.float64:
+        return maps.astype(np.float32, copy=False)
+    return maps
+
+
+@dataclass(frozen=True, slots=True)
+class Pyramid:
+    """The operator from one map per level to one map at the target: ``s = sum_l R_l s_l``.
+
+    Attributes:
+        levels: native size of each level.
+        target: size of the mask.
+    """
+
+    levels: tuple[Size, ...]
+    target: Size
+
+    @classmethod
+    def of(cls, features: Features, target: Size) -> Pyramid:
+        """Return the pyramid that ``features``, ``(C, h, w)`` each, live on."""
+        return cls(tuple(Size(*level.shape[-2:]) for level in features), target)
+
+    @property
+    def resizes(self) -> tuple[Resize, ...]:
+        """The resize of each level."""
+        return tuple(Resize(level, self.target) for level in self.levels)
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of the target."""
+        return self.target.height * self.target.width
+
+    def forward(self, maps: Sequence[ArrayT]) -> ArrayT:
+        """Return the sum of the resized maps: ``(..., h_l, w_l)`` each to ``(..., H, W)``."""
+        parts = [resize.forward(level) for resize, level in zip(self.resizes, maps, strict=True)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    def adjoint(self, gradient: ArrayT) -> list[ArrayT]:
+        """Return ``R_l^T g`` for each level: ``(..., H, W)`` to ``(..., h_l, w_l)`` each."""
+        return [resize.adjoint(gradient) for resize in self.resizes]
+
+    def weight_sums(self) -> list[Floats]:
+        """Return ``R_l^T 1``, ``float64 (h_l, w_l)`` each."""
+        return [resize.weight_sums() for resize in self.resizes]
+
+    def moments(self, features: Features) -> tuple[Floats, Floats]:
+        """Return mean and variance of every hypercolumn channel over the target's pixels.
+
+        Returns:
+            ``float64 (C,)`` each, the levels' channels concatenated; see :meth:`Resize.moments`.
+        """
+        parts = [r.moments(level) for r, level in zip(self.resizes, features, strict=True)]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def hypercolumns(
+    features: Sequence[npt.NDArray[Any]],
+    target: Size,
+    pixels: npt.NDArray[np.int64] | None = None,
+    out: Float32 | None = None,
+) -> Float32:
+    """Return resized, concatenated features, one row a pixel (Hariharan et al. 2015).
+
+    Args:
+        features: ``(C_l, h_l, w_l)`` each.
+        target: size that they are resized to.
+        pixels: ``int64 (n,)`` flat indices into the target; None for all, row by row.
+        out: where to write, or None for a new array.
+
+    Returns:
+        ``float32 (n, sum of C_l)``.
+    """
+    if pixels is None:
+        pixels = np.arange(target.height * target.width)
+    width = sum(len(level) for level in features)
+    out = np.empty((len(pixels), width), np.float32) if out is None else out
+    start = 0
+    for level in features:
+        resize = Resize(Size(*level.shape[-2:]), target)
+        columns = np.ascontiguousarray(level.reshape(len(level), -1).T, np.float32)
+        out[:, start : start + len(level)] = resize.rows(pixels) @ columns
+        start += len(level)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """A fitted linear classifier on a pyramid; a :class:`vidseg.classifiers.base.Head`.
+
+    Attributes:
+        weights: ``float32 (C_l,)`` for each level, on RAW features: the standardisation is folded
+            in (``w / sigma``), dead channels have weight 0.
+        bias: with the standardisation folded in (``b - sum w mu / sigma``).
+        levels: the extractor's levels that it was trained on.
+        fingerprint: the extractor that it was trained on.
+        warm: what a later fit may start from: ``weight`` (standardised), ``bias``, ``mean`` and
+            ``scale``, ``float64 (C,)`` or ``(1,)``; empty when the fit keeps nothing.
+    """
+
+    weights: tuple[Float32, ...]
+    bias: float
+    levels: tuple[int, ...]
+    fingerprint: str
+    warm: Mapping[str, Floats]
+
+    def scores(self, features: Features, size: Size) -> Scores:
+        """Return ``float32 (h, w)`` scores at ``size``.
+
+        Args:
+            features: ``(C_l, h_l, w_l)`` of the levels in ``self.levels``, in that order.
+            size: size of the scores.
+
+        Raises:
+            DataError: the features are not of the levels that the head was trained on.
+        """
+        return cast("Scores", score_heads([self], features, size)[0])
+
+    def export(self) -> State:
+        """Return the head as the arrays from which :meth:`load` makes an equal one."""
+        state: State = {f"weight.{i}": weight for i, weight in enumerate(self.weights)}
+        state["bias"] = np.array([self.bias], np.float64)
+        state["levels"] = np.array(self.levels, np.int64)
+        state["extractor"] = np.frombuffer(self.fingerprint.encode(), np.uint8).copy()
+        return state | {f"warm.{name}": np.asarray(value) for name, value in self.warm.items()}
+
+    @classmethod
+    def load(cls, state: Mapping[str, npt.NDArray[Any]], fingerprint: str) -> LinearHead:
+        """Rebuild the head that :meth:`export` wrote.
+
+        Raises:
+            DataError: the state is not a linear head's, or belongs to another extractor.
+        """
+        try:
+            trained_on = bytes(state["extractor"]).decode()
+            levels = tuple(int(level) for level in state["levels"])
+            weights = tuple(state[f"weight.{i}"].astype(np.float32) for i in range(len(levels)))
+            bias = float(state["bias"][0])
+        except KeyError as error:
+            raise DataError(f"the model holds no array {error}, so it is no linear head") from None
+        if trained_on != fingerprint:
+            raise DataError(
+                f"the model was trained on extractor {trained_on}, not on {fingerprint}",
+                hint="name the extractor, weights and levels that it was trained with",
+            )
+        warm = {k.removeprefix("warm."): v for k, v in state.items() if k.startswith("warm.")}
+        return cls(weights, bias, levels, fingerprint, warm)
+
+
+def score_heads(heads: Sequence[LinearHead], features: Features, size: Size) -> Float32:
+    """Return the scores of many heads on one frame, ``float32 (K, h, w)``.
+
+    One matrix product per level; the K score maps are resized, never the features.
+
+    Args:
+        heads: K heads that use the same levels.
+        features: ``(C_l, h_l, w_l)`` of those levels, in the heads' order.
+        size: size of the scores.
+
+    Raises:
+        DataError: the features' channels are not those of the heads.
+    """
+    given = tuple(len(level) for level in features)
+    for head in heads:
+        if tuple(len(weight) for weight in head.weights) != given:
+            raise DataError(
+                f"the head was trained on levels of {[len(w) for w in head.weights]} channels, "
+                f"the features have {list(given)}",
+                hint="use the extractor and the levels that it was trained with",
+            )
+    maps = []
+    for index, level in enumerate(features):
+        weights = np.stack([head.weights[index] for head in heads])
+        flat = level.reshape(len(level), -1).astype(np.float32, copy=False)
+        maps.append((weights @ flat).reshape(len(heads), *level.shape[-2:]))
+    biases = np.array([head.bias for head in heads], np.float32)
+    return cast("Float32", Pyramid.of(features, size).forward(maps) + biases[:, None, None])
