@@ -50,10 +50,10 @@ class Spec:
 
     def __str__(self) -> str:
         """Return the text form; :func:`parse` reads it back."""
-        items = [] if self.positional is None else [_write(self.positional)]
+        items = [] if self.positional is None else [write(self.positional)]
         for key, value in self.params.items():
             for one in value if isinstance(value, list) else [value]:
-                items.append(f"{key}={_write(one)}")
+                items.append(f"{key}={write(one)}")
         return f"{self.name}:{','.join(items)}" if items else self.name
 
 
@@ -150,7 +150,9 @@ def _split(text: str, where: str) -> Iterator[str]:
         if depth == 0:
             yield _item(item, text, where)
             return
-    raise UsageError(f"{text!r} has an open or stray quote or bracket", where=where, hint="close it")
+    raise UsageError(
+        f"{text!r} has an open or stray quote or bracket", where=where, hint="close it"
+    )
 
 
 def _item(item: str, text: str, where: str) -> str:
@@ -197,7 +199,7 @@ def read_yaml(path: Path, *, where: str) -> Any:
         UsageError: it cannot be read or is not YAML; names file, line and column.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=CoreLoader)  # noqa: S506
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=CoreLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"cannot read {path}: {reason}", where=where) from error
@@ -215,12 +217,16 @@ def scalar(text: str, *, where: str = "value") -> Any:
     """
     if text[:1] in "\"'":
         try:
-            return yaml.load(text, Loader=CoreLoader)  # noqa: S506
+            return yaml.load(text, Loader=CoreLoader)
         except yaml.YAMLError as error:
             raise UsageError(f"{text} is not well quoted", where=where) from error
-    tag = CoreLoader("").resolve(yaml.ScalarNode, text, (True, False))
-    node = yaml.ScalarNode(tag, text)
-    return CoreLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+    return _plain_scalar(text)
+
+
+def _plain_scalar(text: str) -> Any:
+    loader: Any = CoreLoader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    return loader.construct_object(yaml.ScalarNode(tag, text))
 
 
 class CoreLoader(yaml.SafeLoader):
@@ -264,13 +270,14 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
-def _write(value: Any) -> str:
+def write(value: Any) -> str:
+    """Return the text form of one parameter value; quotes what would be read as something else."""
     if isinstance(value, Spec):
         return f"[{value}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
-        return "[" + ",".join(_write(one) for one in value) + "]"
+        return "[" + ",".join(write(one) for one in value) + "]"
     if not isinstance(value, str):
         return repr(value) if isinstance(value, int | float) else str(value)
     same = value == value.strip() and scalar(value or "''") == value
