@@ -360,6 +360,7 @@ def _type_text(annotation: Any) -> str:
     }.items():
         text = re.sub(rf"\b{name}=", f"{sign} ", text)
     text = re.sub(r"Annotated\[([^,\[\]]+(?:\[[^\]]*\])?), Field\(([^)]*)\)\]", r"\1 (\2)", text)
+    text = re.sub(r"^Optional\[(.*)\]$", r"\1 | null", text).replace("| None", "| null")
     return re.sub(
         r"Literal\[([^\]]*)\]", lambda m: m[1].replace("'", "").replace(", ", " | "), text
     )

@@ -1,0 +1,182 @@
+"""The ledger: one atomic file per finished stage of a cell. What resume and report read.
+
+A cell's folder is named by its key; ``fit.json`` with ``model.safetensors`` is the fit stage,
+``score.json`` the score stage. A file that is torn or was altered counts as absent, so the stage is
+done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import StoreError
+
+State = dict[str, npt.NDArray[Any]]
+FORMAT = 1
+
+
+def default_root() -> Path:
+    """Return ``VIDSEG_LEDGER``, or ``ledger`` in the user's data folder."""
+    named = os.environ.get("VIDSEG_LEDGER")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_path("vidseg")) / "ledger"
+
+
+def digest(value: Any, length: int = 32) -> str:
+    """Return a hash of plain data (JSON with sorted keys), as ``length`` hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def source_digest(paths: Iterable[Path]) -> str:
+    """Return a hash over the Python sources of files and folders (the rooms that a stage uses)."""
+    files = {
+        file
+        for path in paths
+        for file in ([path] if path.is_file() else path.rglob("*.py"))
+        if "__pycache__" not in file.parts
+    }
+    whole = hashlib.sha256()
+    for file in sorted(files, key=lambda f: f.as_posix()):
+        whole.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage.
+
+    Attributes:
+        inputs: what its key was made of.
+        result: plain data.
+        state: arrays of the fitted model, for the fit stage.
+    """
+
+    inputs: dict[str, Any]
+    result: dict[str, Any]
+    state: State | None = None
+
+
+class Ledger:
+    """Finished stages on disk.
+
+    Args:
+        root: the ledger's folder; made when the first stage is written.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or default_root()
+
+    def read(self, key: str, stage: str) -> Stage | None:
+        """Return a finished stage, or None when it is absent, torn or altered."""
+        folder = self.folder(key)
+        try:
+            entry = json.loads((folder / f"{stage}.json").read_text(encoding="utf-8"))
+            if entry["format"] != FORMAT or entry["digest"] != digest(entry["body"], 64):
+                return None
+            body = entry["body"]
+            state = _read_state(folder / body["model"], body["sha256"]) if "model" in body else None
+            return Stage(body["inputs"], body["result"], state)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, key: str, stage: str, entry: Stage) -> None:
+        """Keep a finished stage.
+
+        Raises:
+            StoreError: the folder cannot be written, or the disk is full.
+        """
+        body: dict[str, Any] = {"inputs": entry.inputs, "result": entry.result}
+        folder = self.folder(key)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if entry.state is not None:
+                payload = _state_bytes(entry.state)
+                body["model"] = f"{stage}.safetensors"
+                body["sha256"] = hashlib.sha256(payload).hexdigest()
+                _replace(folder / body["model"], payload)
+            whole = {"format": FORMAT, "digest": digest(body, 64), "body": body}
+            _replace(folder / f"{stage}.json", json.dumps(whole).encode())
+        except OSError as error:
+            raise StoreError(
+                f"cannot be written: {error.strerror or error}",
+                where=f"ledger {self.root}",
+                hint="free space or name another folder with --ledger or VIDSEG_LEDGER",
+            ) from error
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of a cell."""
+        if not re.fullmatch(r"[0-9a-f]{16,64}", key):
+            raise StoreError(f"{key!r} is no key of a cell", where=f"ledger {self.root}")
+        return self.root / key[:2] / key
+
+    def workdir(self, key: str) -> Path:
+        """Return (and make) the folder where a fit keeps its checkpoints.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        folder = self.folder(key) / "work"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot be written: {error.strerror or error}",
+                where=f"ledger {self.root}",
+                hint="name another folder with --ledger or VIDSEG_LEDGER",
+            ) from error
+        return folder
+
+
+def _state_bytes(state: State) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in state.items()}))
+
+
+def _read_state(path: Path, sha256: str) -> State:
+    from safetensors.numpy import load
+
+    payload = path.read_bytes()
+    if hashlib.sha256(payload).hexdigest() != sha256:
+        raise ValueError("the model was altered")
+    return dict(load(payload))
+
+
+def _replace(path: Path, payload: bytes) -> None:
+    """Write a whole file or none: a temporary name beside it, then a rename."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def plain(value: Any) -> Any:
+    """Return numpy scalars and arrays, tuples and mappings as plain JSON data."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
