@@ -51,13 +51,6 @@ def axis_matrix(source: int, target: int) -> Floats:
 
 
 @lru_cache(maxsize=128)
-def _array(source: int, target: int, dtype: str) -> npt.NDArray[Any]:
-    matrix = axis_matrix(source, target).astype(dtype)
-    matrix.setflags(write=False)
-    return matrix
-
-
-@lru_cache(maxsize=128)
 def _tensor(source: int, target: int, device: str, dtype: torch.dtype) -> torch.Tensor:
     import torch
 
@@ -66,11 +59,11 @@ def _tensor(source: int, target: int, device: str, dtype: torch.dtype) -> torch.
 
 
 @lru_cache(maxsize=128)
-def _gram(source: int, target: int, dtype: str) -> npt.NDArray[Any]:
+def _gram(source: int, target: int, device: str, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
     matrix = axis_matrix(source, target)
-    gram = (matrix.T @ matrix).astype(dtype)
-    gram.setflags(write=False)
-    return gram
+    return torch.from_numpy(matrix.T @ matrix).to(device=device, dtype=dtype)
 
 
 @lru_cache(maxsize=128)
@@ -83,21 +76,35 @@ def _taps(source: int, target: int) -> tuple[npt.NDArray[np.int64], Float32]:
     return indices, np.take_along_axis(matrix, indices, axis=1).astype(np.float32)
 
 
-def _sandwich(rows: ArrayT, maps: ArrayT, columns: ArrayT) -> ArrayT:
+def as_tensor(maps: ArrayT) -> torch.Tensor:
+    """Return a tensor for products: numpy float64 as it is, other numpy dtypes as float32.
+
+    All products run in torch, also those of numpy arrays: its thread pool is the extractor's. A
+    second one (numpy's BLAS) beside it stalls both, by a factor of 70 on two cores.
+    """
+    import torch
+
+    if not isinstance(maps, np.ndarray):
+        return maps
+    plain = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32, copy=False)
+    # torch warns about read-only memory, such as a memory map
+    return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
+
+
+def _like(result: torch.Tensor, maps: ArrayT) -> ArrayT:
+    """Return ``result`` as the kind of array that ``maps`` is."""
+    if isinstance(maps, np.ndarray):
+        return result.numpy()
+    return result
+
+
+def _sandwich(rows: torch.Tensor, maps: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Return ``rows @ maps @ columns`` over leading axes, the cheaper product first."""
     tall, high = rows.shape
     wide, broad = columns.shape
     if tall * wide * (high + broad) <= high * broad * (wide + tall):
-        product: ArrayT = _times(rows @ maps, columns)
-    else:
-        product = rows @ _times(maps, columns)
-    return product
-
-
-def _times(maps: ArrayT, columns: ArrayT) -> ArrayT:
-    """Return ``maps @ columns`` as one large product instead of one per leading index."""
-    product: ArrayT = maps.reshape(-1, maps.shape[-1]) @ columns
-    return product.reshape(*maps.shape[:-1], columns.shape[1])
+        return (rows @ maps) @ columns
+    return rows @ (maps @ columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,7 @@ class Resize:
 
     Maps may be numpy arrays or torch tensors of any leading shape; float64 stays float64, all
     other numpy dtypes are computed in float32, tensors in their own dtype and on their device.
+    Where both sizes are equal, the result is the input itself.
     """
 
     source: Size
@@ -122,36 +130,33 @@ class Resize:
 
     def forward(self, maps: ArrayT) -> ArrayT:
         """Return ``A_h x A_w^T``: ``(..., h, w)`` to ``(..., H, W)``."""
-        self._check(maps, self.source)
+        x = _ending(maps, self.source)
         if self.source == self.target:
-            return _plain(maps)
-        maps, rows, columns = self._operands(maps)
-        resized: ArrayT = _sandwich(rows, maps, columns.T)
-        return resized
+            return _like(x, maps)
+        rows, columns = self.matrices(x.device, x.dtype)
+        return _like(_sandwich(rows, x, columns.T), maps)
 
     def adjoint(self, maps: ArrayT) -> ArrayT:
         """Return ``A_h^T g A_w``: ``(..., H, W)`` to ``(..., h, w)``."""
-        self._check(maps, self.target)
+        g = _ending(maps, self.target)
         if self.source == self.target:
-            return _plain(maps)
-        maps, rows, columns = self._operands(maps)
-        gathered: ArrayT = _sandwich(rows.T, maps, columns)
-        return gathered
+            return _like(g, maps)
+        rows, columns = self.matrices(g.device, g.dtype)
+        return _like(_sandwich(rows.T, g, columns), maps)
 
     def weight_sums(self) -> Floats:
         """Return ``R^T 1``, ``float64 (h, w)``: how much each source pixel weighs in the target."""
         rows = axis_matrix(self.source.height, self.target.height).sum(axis=0)
         return np.outer(rows, axis_matrix(self.source.width, self.target.width).sum(axis=0))
 
-    def gram(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def gram(self, maps: ArrayT) -> ArrayT:
         """Return ``R^T R x = G_h x G_w`` with the banded ``G = A^T A``: ``(..., h, w)``."""
-        maps = _plain(maps)
-        name = maps.dtype.name
-        return _sandwich(
-            _gram(self.source.height, self.target.height, name),
-            maps,
-            _gram(self.source.width, self.target.width, name),
-        )
+        x = _ending(maps, self.source)
+        grams = [
+            _gram(source, target, str(x.device), x.dtype)
+            for source, target in zip(self.source, self.target, strict=True)
+        ]
+        return _like(_sandwich(grams[0], x, grams[1]), maps)
 
     def moments(self, level: npt.NDArray[Any]) -> tuple[Floats, Floats]:
         """Return mean and variance over the target's pixels of the resized channels.
@@ -166,13 +171,15 @@ class Resize:
         Returns:
             ``float64 (C,)`` each; the variance divides by the number of pixels, H * W.
         """
-        flat = level.reshape(len(level), -1)
         pixels = self.target.height * self.target.width
-        mean = flat.astype(np.float64) @ self.weight_sums().ravel() / pixels
-        centre = mean.astype(np.float32)
-        shifted = level.astype(np.float32) - centre[:, None, None]
-        second = (shifted * self.gram(shifted)).sum(axis=(1, 2), dtype=np.float64) / pixels
-        return mean, np.maximum(second - (mean - centre) ** 2, 0.0)
+        x = as_tensor(level)
+        sums = as_tensor(self.weight_sums()).ravel()
+        mean = x.flatten(1).double() @ sums / pixels
+        centre = mean.to(x.dtype)
+        shifted = x - centre[:, None, None]
+        second = (shifted * self.gram(shifted)).flatten(1).sum(dim=1, dtype=sums.dtype) / pixels
+        variance = second - (mean - centre) ** 2
+        return mean.numpy(), variance.clamp_(min=0).numpy()
 
     def rows(self, pixels: npt.NDArray[np.int64]) -> csr_matrix:
         """Return rows of R as a sparse matrix, ``float32 (n, h * w)``.
@@ -192,24 +199,12 @@ class Resize:
         shape = (len(pixels), self.source.height * self.source.width)
         return csr_matrix((data.ravel(), indices.ravel(), starts), shape=shape)
 
-    def _operands(self, maps: Any) -> tuple[Any, Any, Any]:
-        h, w, tall, wide = *self.source, *self.target
-        if isinstance(maps, np.ndarray):
-            maps = _plain(maps)
-            return maps, _array(h, tall, maps.dtype.name), _array(w, wide, maps.dtype.name)
-        return maps, *self.matrices(maps.device, maps.dtype)
 
-    @staticmethod
-    def _check(maps: Any, size: Size) -> None:
-        if tuple(maps.shape[-2:]) != tuple(size):
-            raise ValueError(f"maps end in {tuple(maps.shape[-2:])}, not in {tuple(size)}")
-
-
-def _plain(maps: ArrayT) -> ArrayT:
-    """Return a numpy array as float32, or float64 where it is; a tensor as it is."""
-    if isinstance(maps, np.ndarray) and maps.dtype != np.float64:
-        return maps.astype(np.float32, copy=False)
-    return maps
+def _ending(maps: ArrayT, size: Size) -> torch.Tensor:
+    """Return ``maps`` as a tensor, which must end in ``size``."""
+    if tuple(maps.shape[-2:]) != tuple(size):
+        raise ValueError(f"maps end in {tuple(maps.shape[-2:])}, not in {tuple(size)}")
+    return as_tensor(maps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +376,9 @@ def score_heads(heads: Sequence[LinearHead], features: Features, size: Size) -> 
             )
     maps = []
     for index, level in enumerate(features):
-        weights = np.stack([head.weights[index] for head in heads])
-        flat = level.reshape(len(level), -1).astype(np.float32, copy=False)
-        maps.append((weights @ flat).reshape(len(heads), *level.shape[-2:]))
-    biases = np.array([head.bias for head in heads], np.float32)
-    return cast("Float32", Pyramid.of(features, size).forward(maps) + biases[:, None, None])
+        weights = as_tensor(np.stack([head.weights[index] for head in heads]))
+        flat = weights @ as_tensor(level).flatten(1)
+        maps.append(flat.reshape(len(heads), *level.shape[-2:]))
+    scores = Pyramid.of(features, size).forward(maps).numpy()
+    scores += np.array([head.bias for head in heads], np.float32)[:, None, None]
+    return cast("Float32", scores)
