@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.errors import UsageError
 from vidseg.types import Mask, Size, Video
 
 
@@ -68,3 +69,15 @@ class MaskLabels:
     origin: float = 0.0
     ids: npt.NDArray[np.int64] | None = None
     ignored: npt.NDArray[np.bool_] | None = None
+
+
+def check_source(source: str, video: str) -> None:
+    """Refuse a label source that a video with nothing but its truth does not have.
+
+    Raises:
+        UsageError: ``source`` is not ``"truth"``.
+    """
+    if source != "truth":
+        raise UsageError(
+            f"has no labels {source!r}", where=video, hint="the only label source here is 'truth'"
+        )

@@ -1,0 +1,163 @@
+"""Painted scenery for generated videos: a place, its texture, its clutter, its light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.datasets.figures import hsv
+from vidseg.types import Size
+
+Floats = npt.NDArray[np.float32]
+
+MARGIN = 0.14
+"""The picture is larger than the frame by this share of the width on every side."""
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """One place.
+
+    Attributes:
+        picture: ``float32 (H, W, 3)`` RGB 0..255, with a margin all round for the camera to move.
+        horizon: height of the horizon in the frame, 0 top, 1 bottom.
+        light: ``float32 (6, 10)``, slow changes of brightness across the frame.
+    """
+
+    picture: Floats
+    horizon: float
+    light: Floats
+
+
+def paint(rng: np.random.Generator, size: Size) -> Backdrop:
+    """Paint a place at random for frames of ``size``; the same place at every size."""
+    margin = margin_of(size)
+    height, width = size.height + 2 * margin, size.width + 2 * margin
+    horizon = float(rng.uniform(0.3, 0.5))
+    level = margin + int(horizon * size.height)
+    canvas = np.empty((height, width, 3), np.float32)
+    _wall(canvas[:level], rng)
+    _ground(canvas[level:], rng)
+    for _ in range(int(rng.integers(3, 8))):
+        _thing(canvas, rng, level)
+    grain = fractal(rng, Size(height, width), cells=9, octaves=4)
+    canvas *= (1.0 + float(rng.uniform(0.06, 0.14)) * grain)[..., None]
+    return Backdrop(canvas, horizon, rng.standard_normal((6, 10)).astype(np.float32))
+
+
+def margin_of(size: Size) -> int:
+    """Return the margin in pixels that :func:`paint` leaves on every side."""
+    return int(np.ceil(MARGIN * size.width))
+
+
+def fractal(rng: np.random.Generator, size: Size, *, cells: int, octaves: int) -> Floats:
+    """Return smooth noise of several scales, about +-1, ``float32 (height, width)``."""
+    total = np.zeros(size, np.float32)
+    for octave in range(octaves):
+        count = cells * 2**octave
+        grid = rng.standard_normal((count, count)).astype(np.float32)
+        wide = cv2.resize(grid, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
+        total += wide * 0.75**octave
+    return np.asarray(total * 0.75, np.float32)
+
+
+def _wall(canvas: Floats, rng: np.random.Generator) -> None:
+    """Facades side by side, each with its own colour and pattern."""
+    height, width = canvas.shape[:2]
+    edges = np.sort(rng.random(int(rng.integers(2, 5))))
+    cuts = [0, *np.rint(edges * width).astype(int).tolist(), width]
+    for left, right in zip(cuts[:-1], cuts[1:], strict=True):
+        block = canvas[:, left:right]
+        shade = np.linspace(1.05, 0.9, height, dtype=np.float32)[:, None, None]
+        block[:] = _muted(rng) * shade
+        kind = rng.choice(["plain", "windows", "bricks", "leaves", "panels"])
+        pitch = float(rng.uniform(0.05, 0.12)) * width
+        dark = float(rng.uniform(0.5, 0.85))
+        if block.size:
+            _pattern(block, str(kind), pitch, dark, rng)
+
+
+def _pattern(block: Floats, kind: str, pitch: float, dark: float, rng: np.random.Generator) -> None:
+    height, width = block.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    if kind == "windows":
+        pane = ((x / pitch) % 1 < 0.55) & ((y / (pitch * 1.3)) % 1 < 0.6)
+        block[pane] *= dark
+    elif kind == "bricks":
+        row = np.floor(y / (pitch * 0.25))
+        joint = ((y / (pitch * 0.25)) % 1 < 0.2) | ((x / (pitch * 0.5) + row / 2) % 1 < 0.1)
+        block[joint] *= 0.5 + 0.5 * dark
+    elif kind == "panels":
+        block *= np.where((x / pitch) % 1 < 0.5, 1.0, 0.4 + 0.6 * dark)[..., None]
+    leaves = fractal(rng, Size(max(height, 1), max(width, 1)), cells=14, octaves=3)
+    if kind == "leaves":
+        green = hsv(rng.uniform(0.2, 0.38), 0.45, 0.45).astype(np.float32)
+        block[:] = green * (1.0 + 0.35 * leaves)[..., None]
+
+
+def _ground(canvas: Floats, rng: np.random.Generator) -> None:
+    """A floor whose texture and joints shrink with distance."""
+    height, width = canvas.shape[:2]
+    y = np.linspace(0.04, 1.0, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
+    canvas[:] = _muted(rng) * (0.9 + 0.2 * y)[..., None]
+    tile = fractal(rng, Size(128, 128), cells=16, octaves=3)
+    across = (np.abs(x / (y + 0.15)) * 32 % 128).astype(np.float32)
+    along = np.broadcast_to(20.0 / (y + 0.15) % 128, across.shape).astype(np.float32)
+    spots = cv2.remap(tile, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    canvas *= (1.0 + float(rng.uniform(0.03, 0.12)) * spots)[..., None]
+    if rng.random() < 0.6:
+        joint = ((across / 16) % 1 < 0.06) | ((along / 12) % 1 < 0.07)
+        canvas[joint] *= float(rng.uniform(0.7, 0.9))
+
+
+def _thing(canvas: Floats, rng: np.random.Generator, level: int) -> None:
+    """Clutter that is no figure: posts, trunks, bins, cars, bushes; upright and coloured too."""
+    height, width = canvas.shape[:2]
+    foot = level + float(rng.uniform(0.0, 0.5)) * (height - level)
+    x = float(rng.uniform(0, width))
+    near = 0.35 + 0.65 * (foot - level) / max(height - level, 1)
+    colour = hsv(rng.random(), rng.uniform(0.1, 0.75), rng.uniform(0.2, 0.9)).tolist()
+    kind = rng.choice(["post", "trunk", "box", "car", "bush"])
+    tall = {"post": 0.9, "trunk": 0.8, "box": 0.2, "car": 0.24, "bush": 0.3}[str(kind)]
+    wide = {"post": 0.012, "trunk": 0.04, "box": 0.07, "car": 0.26, "bush": 0.14}[str(kind)]
+    tall, wide = tall * near * height * 0.6, max(1.0, wide * near * width * 0.6)
+    if kind == "trunk":
+        colour = hsv(rng.uniform(0.05, 0.1), 0.35, rng.uniform(0.25, 0.5)).tolist()
+    if kind == "bush":
+        colour = hsv(rng.uniform(0.2, 0.4), 0.5, rng.uniform(0.3, 0.6)).tolist()
+        centre = _sub(x), _sub(foot - tall / 2)
+        cv2.ellipse(canvas, centre, (_sub(wide), _sub(tall / 2)), 0, 0, 360, colour, -1, 16, 4)
+        return
+    _bar(canvas, x, foot, wide, tall, colour)
+    if kind == "car":
+        glass = [channel * 0.35 for channel in colour]
+        _bar(canvas, x, foot - tall * 0.55, wide * 0.6, tall * 0.35, glass)
+        for side in (-0.55, 0.55):
+            wheel = _sub(x + side * wide), _sub(foot)
+            cv2.circle(canvas, wheel, _sub(tall * 0.2), (25, 25, 28), -1, 16, 4)
+
+
+def _bar(
+    canvas: Floats, x: float, foot: float, wide: float, tall: float, colour: list[float]
+) -> None:
+    """An upright, rounded by its shading: light on the left, dark on the right."""
+    slices = 5
+    for index in range(slices):
+        left = x - wide + 2 * wide * index / slices
+        shade = 1.1 - 0.5 * index / slices
+        corners = [(left, foot - tall), (left + 2 * wide / slices, foot - tall)]
+        corners += [(left + 2 * wide / slices, foot), (left, foot)]
+        outline = np.rint(np.array(corners) * 16).astype(np.int32)
+        cv2.fillConvexPoly(canvas, outline, [c * shade for c in colour], 16, 4)
+
+
+def _sub(value: float) -> int:
+    return round(value * 16)
+
+
+def _muted(rng: np.random.Generator) -> Floats:
+    return hsv(rng.random(), rng.uniform(0.04, 0.35), rng.uniform(0.4, 0.85)).astype(np.float32)
