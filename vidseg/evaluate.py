@@ -1,0 +1,106 @@
+"""Scores many fitted models on test videos: one read of each frame, one forward of its features."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from vidseg.classifiers.base import Head, Model, Network, Task
+from vidseg.metrics import VideoCounts, near_band
+from vidseg.pyramid import LinearHead, score_heads
+from vidseg.training import Material
+from vidseg.types import Features, Scores, Size
+
+MARGIN_FRAMES = 32
+
+
+def evaluate(
+    models: Mapping[str, Model],
+    videos: Sequence[Material],
+    *,
+    stride: int = 1,
+    thresholds: Mapping[str, float] | None = None,
+    margin: float,
+    task: Task,
+    stop: Callable[[], None] = lambda: None,
+) -> dict[str, list[VideoCounts]]:
+    """Count every ``stride``-th frame of the test videos for every model.
+
+    Args:
+        models: fitted models by name.
+        videos: the test videos.
+        stride: 1 scores all frames.
+        thresholds: by model name; absent ones are 0.
+        margin: half-width of the near band, in mask pixels (see :func:`box_margin`).
+        task: advances by one a frame.
+        stop: raises when the user asked to stop.
+
+    Returns:
+        For each model one :class:`vidseg.metrics.VideoCounts` a video.
+    """
+    limits = thresholds or {}
+    result: dict[str, list[VideoCounts]] = {name: [] for name in models}
+    for material in videos:
+        counts = {name: VideoCounts(material.video.name, material.group) for name in models}
+        for index in range(0, material.length, stride):
+            stop()
+            mask = material.mask(index)
+            near = near_band(mask, margin)
+            for name, scores in frame_scores(models, material, index).items():
+                counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
+            task.advance()
+        for name, video_counts in counts.items():
+            result[name].append(video_counts)
+    return result
+
+
+def frame_scores(models: Mapping[str, Model], material: Material, index: int) -> dict[str, Scores]:
+    """Return every model's scores of one frame, ``float32 (h, w)`` at the mask size."""
+    size = material.mask_size
+    heads = {name: model for name, model in models.items() if isinstance(model, Head)}
+    networks = {name: model for name, model in models.items() if isinstance(model, Network)}
+    scores = _head_scores(heads, material.features(index), size) if heads else {}
+    if networks:
+        image = material.image(index)
+        scores |= {name: network.image_scores(image, size) for name, network in networks.items()}
+    return scores
+
+
+def _head_scores(heads: Mapping[str, Head], features: Features, size: Size) -> dict[str, Scores]:
+    linear = {name: head for name, head in heads.items() if isinstance(head, LinearHead)}
+    scores = {
+        name: head.scores(features, size) for name, head in heads.items() if name not in linear
+    }
+    if linear:
+        maps = score_heads(list(linear.values()), features, size)
+        scores |= dict(zip(linear, maps, strict=True))
+    return scores
+
+
+def box_margin(videos: Sequence[Material]) -> float:
+    """Return half the median height of an object, in mask pixels; 0 without any object.
+
+    Heights of boxes that count as foreground, or of the connected parts of a native mask, in up
+    to 32 evenly spaced frames of each video.
+    """
+    heights: list[float] = []
+    for material in videos:
+        count = min(material.length, MARGIN_FRAMES)
+        for index in np.linspace(0, material.length - 1, count).astype(int):
+            heights.extend(_heights(material, int(index)))
+    return statistics.median(heights) / 2 if heights else 0.0
+
+
+def _heights(material: Material, index: int) -> list[float]:
+    labels = material.video.labels(index)
+    if labels.boxes is not None:
+        scale = material.mask_size.height / labels.size.height
+        counted = np.ones(len(labels.boxes), bool) if labels.ignored is None else ~labels.ignored
+        return [float(height) * scale for height in labels.boxes[counted, 3]]
+    import cv2
+
+    mask = (material.mask(index) > 0).astype(np.uint8)
+    _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
+    return [float(height) for height in parts[1:, cv2.CC_STAT_HEIGHT]]

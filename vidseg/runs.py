@@ -1,0 +1,279 @@
+"""One run: one pipeline on one frame setting, tested on held-out videos, as a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vidseg import plugins
+from vidseg.classifiers.base import Progress
+from vidseg.config import RunConfig
+from vidseg.datasets.scenes import check_scenes
+from vidseg.errors import DataError
+from vidseg.evaluate import frame_scores
+from vidseg.experiment import MODEL, Experiment, Fitted
+from vidseg.extractors.frozen import FrozenExtractor
+from vidseg.ledger import Ledger, digest, plain
+from vidseg.metrics import (
+    SCORES,
+    VideoCounts,
+    mean_over_groups,
+    mean_precision_recall,
+    summarise,
+)
+from vidseg.overlays import choose_frames, draw_overlay
+from vidseg.records import DatasetRecord, FoldRecord, ModelRecord, Row, RunRecord
+from vidseg.splits import Fold, folds
+from vidseg.store import Store
+from vidseg.training import Material
+from vidseg.types import Image, Video
+
+Counts = dict[str, list[VideoCounts]]
+
+
+def run(
+    config: RunConfig,
+    *,
+    store: Store,
+    ledger: Ledger,
+    progress: Progress,
+    stop: Callable[[], None] = lambda: None,
+    fresh: bool = False,
+    on_fold: Callable[[FoldRecord], None] = lambda record: None,
+) -> RunRecord:
+    """Do one run, or what is left of it, and return its record.
+
+    Args:
+        config: what to do.
+        store, ledger: where frames, features and finished stages are kept.
+        progress: where to tell how far it is.
+        stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
+        fresh: do finished stages again.
+        on_fold: called with each finished fold.
+
+    Raises:
+        VidsegError: what the data, a plugin or the disk refuses.
+    """
+    experiment = open_experiment(
+        config, store=store, ledger=ledger, progress=progress, stop=stop, fresh=fresh
+    )
+    plan = folds(config.split, experiment.groups, config.seed)
+    _check_lengths(experiment, plan)
+    records: list[FoldRecord] = []
+    fits: list[Fitted] = []
+    counts: Counts = {}
+    for fold in plan:
+        label = f"fold {fold.index + 1}/{len(plan)}"
+        fitted = experiment.fit(fold.train, label)
+        scored, inputs = experiment.score(fitted, fold.train, fold.test, label)
+        record = _fold_record(experiment, fold, fitted, scored, inputs)
+        records.append(record)
+        fits.append(fitted)
+        for name, rows in scored.items():
+            counts.setdefault(name, []).extend(rows)
+        on_fold(record)
+    record = _record(experiment, counts, records)
+    record.overlays = _overlays(experiment, plan, fits, counts[MODEL])
+    if config.refit:
+        record.model = _model(experiment)
+    record.notes += [note for note in store.notes if note not in record.notes]
+    return record
+
+
+def open_experiment(
+    config: RunConfig,
+    *,
+    store: Store,
+    ledger: Ledger,
+    progress: Progress,
+    stop: Callable[[], None] = lambda: None,
+    fresh: bool = False,
+) -> Experiment:
+    """Open the data set, check its scenes and build the pipeline.
+
+    Raises:
+        VidsegError: what the data set or a plugin refuses.
+    """
+    dataset = plugins.create("dataset", config.dataset, where="dataset")
+    videos: list[Video] = list(dataset.videos())
+    _check_names(videos, str(config.dataset))
+    handle = plugins.create("extractor", config.extractor, where="extractor")
+    classifier = plugins.create("classifier", config.classifier, where="classifier")
+    extractor = FrozenExtractor(
+        handle, device=config.device, threads=config.threads, levels=classifier.levels(handle)
+    )
+    with progress.task("opening the videos", None):
+        scenes = check_scenes(videos)
+    materials = {
+        video.name: Material(
+            video,
+            scenes.groups[video.name],
+            store,
+            config.image_size,
+            config.mask_size,
+            extractor,
+        )
+        for video in videos
+    }
+    _check_sizes(materials, config)
+    notes = [*getattr(dataset, "notes", list)(), *scenes.notes]
+    for note in notes:
+        progress.say(note)
+    return Experiment(config, materials, handle, classifier, ledger, progress, stop, fresh, notes)
+
+
+def _check_names(videos: Sequence[Video], where: str) -> None:
+    names = [video.name for video in videos]
+    if not names:
+        raise DataError("holds no video", where=f"dataset {where}", hint="name another folder")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"two videos are named {twice[0]!r}", where=f"dataset {where}", hint="rename one"
+        )
+
+
+def _check_sizes(materials: dict[str, Material], config: RunConfig) -> None:
+    """Masks of one experiment have one size, so that margins and priors mean one thing."""
+    if config.image_size or config.mask_size:
+        return
+    sizes = {str(material.image_size): name for name, material in materials.items()}
+    if len(sizes) > 1:
+        found = ", ".join(f"{name} {size}" for size, name in sizes.items())
+        raise DataError(
+            f"image_size=native with videos of different sizes ({found})",
+            where="mask_size",
+            hint="give one mask size for all, such as --mask-size 320x240",
+        )
+
+
+def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:
+    """Let the sampler refuse a short video before any fold is fitted."""
+    experiment.training(sorted({group for fold in plan for group in fold.train}))
+
+
+def _fold_record(
+    experiment: Experiment, fold: Fold, fitted: Fitted, scored: Counts, inputs: Row
+) -> FoldRecord:
+    cell = {
+        "key": fitted.key,
+        "name": experiment.config.name,
+        "fold": fold.index,
+        "train_groups": list(fold.train),
+        "test_groups": list(fold.test),
+        "facts": fitted.facts,
+        "curves": [list(row) for row in fitted.curves],
+        "score_inputs": inputs,
+        "counts": {name: [row.to_json() for row in rows] for name, rows in scored.items()},
+    }
+    return FoldRecord(
+        index=fold.index,
+        test_groups=list(fold.test),
+        train_videos=[material.video.name for material in experiment.members(fold.train)],
+        test_videos=[material.video.name for material in experiment.members(fold.test)],
+        metrics=summarise(scored[MODEL]),
+        facts=fitted.facts,
+        curves=fitted.curves,
+        key=fitted.key,
+        cell=plain(cell),
+    )
+
+
+def _record(experiment: Experiment, counts: Counts, records: list[FoldRecord]) -> RunRecord:
+    config = experiment.config
+    curve = mean_precision_recall([video.histogram for video in counts[MODEL]])
+    record = RunRecord(
+        name=config.name,
+        config=config.mapping(),
+        params={**config.params(), "run.margin": experiment.margin},
+        dataset=_dataset(experiment, counts[MODEL]),
+        folds=records,
+        headline=summarise(counts[MODEL]),
+        per_video=[_video_row(counts, i) for i in range(len(counts[MODEL]))],
+        baselines=[
+            {"baseline": name, **mean_over_groups((v.group, v.scores()) for v in rows)}
+            for name, rows in counts.items()
+            if name != MODEL
+        ],
+        pr_curve=curve,
+        notes=list(experiment.notes),
+    )
+    empty = [video.video for video in counts[MODEL] if not video.positives]
+    if empty:
+        record.notes.append(
+            f"no foreground pixel in {', '.join(empty)}: left out of every mean but accuracy's"
+        )
+    return record
+
+
+def _video_row(counts: Counts, place: int) -> Row:
+    video = counts[MODEL][place]
+    scores = video.scores()
+    row: Row = {"video": video.video, "iou": scores["iou"]}
+    row |= {name: scores[name] for name in SCORES if name != "iou"}
+    for name, rows in counts.items():
+        if name != MODEL:
+            row[f"iou_{name}"] = rows[place].scores()["iou"]
+    tp, fp, fn, tn = (int(value) for value in video.total[:4])
+    row |= {"group": video.group, "frames": len(video.frames)}
+    row |= {"positive_share": (tp + fn) / max(1, tp + fp + fn + tn)}
+    return row
+
+
+def _dataset(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
+    shares = {v.video: v.positives / max(1, int(v.total[:4].sum())) for v in scored}
+    rows: list[Row] = []
+    keys: list[Any] = []
+    for name, material in experiment.materials.items():
+        info = material.info
+        keys.append([name, material.video.image_key, material.video.label_key])
+        rows.append(
+            {
+                "video": name,
+                "group": material.group,
+                "frames": info.length,
+                "width": info.size.width,
+                "height": info.size.height,
+                "positive_share": shares.get(name),
+            }
+        )
+    spec = experiment.config.dataset
+    return DatasetRecord(spec.name, str(spec), digest(keys, 16), rows)
+
+
+def _overlays(
+    experiment: Experiment,
+    plan: Sequence[Fold],
+    fits: Sequence[Fitted],
+    scored: Sequence[VideoCounts],
+) -> list[tuple[str, Image]]:
+    threshold = experiment.config.threshold
+    pictures = []
+    for rank, video, index in choose_frames(scored):
+        material = experiment.materials[video]
+        place = next(i for i, fold in enumerate(plan) if material.group in fold.test)
+        scores = frame_scores({MODEL: fits[place].model}, material, index)[MODEL]
+        counts = next(v for v in scored if v.video == video)
+        iou = counts.frame_scores("iou")[counts.frames.index(index)]
+        text = f"{video} frame {index}, IoU {iou:.2f} ({rank})"
+        picture = draw_overlay(material.image(index), material.mask(index), scores, threshold, text)
+        pictures.append((f"{video}_{rank}_{index:06d}", picture))
+    return pictures
+
+
+def _model(experiment: Experiment) -> ModelRecord:
+    """Fit on all groups, for serving."""
+    config = experiment.config
+    fitted = experiment.fit(sorted(set(experiment.groups.values())), "refit on all groups")
+    first = next(iter(experiment.materials.values()))
+    return ModelRecord(
+        classifier=str(config.classifier),
+        extractor=str(config.extractor),
+        extractor_fingerprint=experiment.handle.fingerprint,
+        weights=getattr(experiment.handle, "weights_info", dict)(),
+        image_size=config.image_size,
+        mask_size=first.mask_size,
+        threshold=config.threshold,
+        state=fitted.model.export(),
+        example=next(iter(first.video.frames([0]))),
+    )
