@@ -1,0 +1,250 @@
+"""Networks of torchvision, SqueezeNet 1.1 by default; levels by node name."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+from urllib.parse import urlparse
+
+import torch
+import torchvision
+from pydantic import Field
+from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+from vidseg.errors import UsageError
+from vidseg.extractors import weights as files
+from vidseg.extractors.backbone import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Normalised,
+    digest,
+    level_shapes,
+    native_sizes,
+    seeded,
+    without_inplace,
+)
+from vidseg.types import Size
+
+_VGG16 = {
+    "conv1_2": "features.3",
+    "conv2_2": "features.8",
+    "conv3_3": "features.15",
+    "conv4_3": "features.22",
+    "pool5": "features.30",
+}
+_RESNET = {name: name for name in ("relu", "layer1", "layer2", "layer3", "layer4")}
+ALIASES = {
+    "squeezenet1_1": {
+        "conv1": "features.1",
+        "fire3": "features.4.cat",
+        "fire5": "features.7.cat",
+        "fire9": "features.12.cat",
+    },
+    "vgg16": _VGG16,
+    "resnet18": _RESNET,
+    "resnet34": _RESNET,
+    "resnet50": _RESNET,
+}
+"""The levels of known models, fine to coarse, by the names that papers use -> node names."""
+
+_REFERENCE = Size(1024, 1024)
+_OUT_OF_PLACE = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}
+
+
+class Torchvision:
+    """Levels of a torchvision network, after ImageNet normalisation.
+
+    Node names are those of ``torchvision.models.feature_extraction``.
+
+    Args:
+        model: a name of ``torchvision.models``, such as squeezenet1_1 or resnet18.
+        levels: node names or aliases (SqueezeNet 1.1: conv1, fire3, fire5, fire9); all aliases
+            where the model has some.
+        weights: imagenet (torchvision's default for the model), random, or a file with the
+            model's state_dict (.safetensors or .pth).
+        seed: of random weights.
+    """
+
+    contract: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("torchvision",)
+
+    def __init__(
+        self,
+        model: str = "squeezenet1_1",
+        *,
+        levels: str | tuple[str, ...] | None = None,
+        weights: str = "imagenet",
+        seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
+    ) -> None:
+        self.model, self.weights, self.seed = _known(model), weights, seed
+        self._nodes = _nodes(model, (levels,) if isinstance(levels, str) else levels)
+        self._given = None if weights in ("imagenet", "random") else files.find_weights(weights)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of model, node names, normalisation and the content of the weights."""
+        mean, std = _normalisation(self.model)
+        facts = {"model": self.model, "nodes": self._nodes, "mean": mean, "std": std}
+        content = files.file_sha256(self._file) if self._file else f"random {self.seed}"
+        return digest({"library": "torchvision", **facts, "weights": content})
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Aliases where there are some, else node names."""
+        names = {node: alias for alias, node in ALIASES.get(self.model, {}).items()}
+        return tuple(names.get(node, node) for node in self._nodes)
+
+    @cached_property
+    def channels(self) -> tuple[int, ...]:
+        """Number of channels of each level."""
+        return tuple(c for c, _, _ in level_shapes(self._skeleton, _REFERENCE))
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Nominal stride of each level."""
+        shapes = level_shapes(self._skeleton, _REFERENCE)
+        return tuple(round(_REFERENCE.height / h) for _, h, _ in shapes)
+
+    def sizes(self, size: Size) -> tuple[Size, ...]:
+        """Return the true native size of each level.
+
+        Raises:
+            UsageError: the model cannot take this size; names one that works.
+        """
+        return native_sizes(self._skeleton, size, self.model)
+
+    def build(self) -> nn.Module:
+        """Return a fresh module with the weights loaded, in evaluation mode, on the CPU.
+
+        Raises:
+            DataError: the weights are missing, damaged or of another architecture.
+        """
+        net = seeded(self.seed, lambda: _network(self.model, self._nodes))
+        if self._file is not None:
+            needed = {name: name for name in net.state_dict()}
+            state = files.read_weights(self._file)
+            state = files.matched(state, _known_shapes(self.model), needed, where=self._file)
+            net.load_state_dict(state)
+        return Normalised(net, *_normalisation(self.model)).eval()
+
+    def weights_info(self) -> dict[str, str]:
+        """Return path and sha256 of the weights file, nothing for random weights."""
+        if self._file is None:
+            return {}
+        return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
+
+    @cached_property
+    def _file(self) -> Path | None:
+        return _fetched(self.model) if self.weights == "imagenet" else self._given
+
+    @property
+    def _skeleton(self) -> nn.Module:
+        return _meta_module(self.model, self._nodes)
+
+
+def _known(model: str) -> str:
+    names = torchvision.models.list_models(module=torchvision.models)
+    if model in names:
+        return model
+    near = difflib.get_close_matches(model, names, n=3) or ["squeezenet1_1"]
+    raise UsageError(
+        f"torchvision has no model {model!r}",
+        where="model",
+        hint=f"did you mean {', '.join(near)}?",
+    )
+
+
+def _nodes(model: str, levels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the node names of ``levels``, in the order in which the network computes them."""
+    aliases, existing = ALIASES.get(model, {}), _node_names(model)
+    if not levels and not aliases:
+        raise UsageError(
+            f"{model} has no default levels",
+            where="levels",
+            hint=f"name some of its nodes, such as {', '.join(existing[len(existing) // 2 :][:3])}",
+        )
+    wanted = [aliases.get(level, level) for level in levels or aliases]
+    for level, node in zip(levels or aliases, wanted, strict=True):
+        if node not in existing or wanted.count(node) > 1:
+            near = difflib.get_close_matches(level, [*aliases, *existing], n=3)
+            raise UsageError(
+                f"{model} has no level {level!r}"
+                if node not in existing
+                else f"{level!r} is twice",
+                where="levels",
+                hint=f"choose from {', '.join(near or aliases or existing[:8])}",
+            )
+    return tuple(sorted(wanted, key=existing.index))
+
+
+@lru_cache(maxsize=8)
+def _node_names(model: str) -> tuple[str, ...]:
+    with torch.device("meta"):
+        net = torchvision.models.get_model(model, weights=None)
+    return tuple(get_graph_node_names(net.eval())[1])
+
+
+def _network(model: str, nodes: Sequence[str]) -> nn.Module:
+    net = without_inplace(torchvision.models.get_model(model, weights=None).eval())
+    extractor: nn.Module = create_feature_extractor(net, list(nodes))
+    for training in (True, False):  # it holds one graph for each
+        extractor.train(training)
+        _compute_out_of_place(extractor)
+    return extractor
+
+
+def _compute_out_of_place(extractor: Any) -> None:
+    """Replace what a network does in place: a later node must not overwrite a level."""
+    for node in extractor.graph.nodes:
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+        node.target = _OUT_OF_PLACE.get(node.target, node.target)
+    extractor.recompile()
+
+
+@lru_cache(maxsize=8)
+def _meta_module(model: str, nodes: tuple[str, ...]) -> nn.Module:
+    with torch.device("meta"):
+        return Normalised(_network(model, nodes), *_normalisation(model)).eval()
+
+
+@lru_cache(maxsize=8)
+def _known_shapes(model: str) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        net = torchvision.models.get_model(model, weights=None)
+    return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+
+
+def _normalisation(model: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    try:
+        preset = torchvision.models.get_model_weights(model).DEFAULT.transforms()
+        return tuple(preset.mean), tuple(preset.std)
+    except (AttributeError, ValueError):
+        return IMAGENET_MEAN, IMAGENET_STD
+
+
+def _fetched(model: str) -> Path:
+    """Return torchvision's own weights file, from torch's cache or its server."""
+    try:
+        url: str = torchvision.models.get_model_weights(model).DEFAULT.url
+    except (AttributeError, ValueError):
+        raise files.not_fetched(f"weights of {model}", "torchvision has none") from None
+    name = Path(urlparse(url).path).name
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not cached.is_file():
+        files.require_reachable(url, wanted=url)
+        try:
+            torch.hub.load_state_dict_from_url(url, check_hash=True, progress=False)
+        except Exception as error:
+            raise files.not_fetched(url, str(error)) from error
+    return cached

@@ -1,0 +1,218 @@
+"""Weights of extractors: found, hashed, read without pickle, compared layer by layer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidseg.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+State = dict[str, "torch.Tensor"]
+"""A state_dict: tensors by layer name."""
+
+HEAD_PREFIXES = (
+    "classifier.",
+    "fc.",
+    "head.",
+    "head_dist.",
+    "heads.",
+    "pre_logits.",
+    "aux1.",
+    "aux2.",
+    "AuxLogits.",
+)
+"""Layers of classification heads in timm's and torchvision's naming. A file may hold them or not:
+no level of a feature pyramid runs through them."""
+
+_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+
+
+def find_weights(path: str | Path) -> Path:
+    """Return the absolute path of a weights file.
+
+    A relative one is looked up in the current folder, then in ``VIDSEG_DATA`` and
+    ``VIDSEG_WEIGHTS`` (each may hold several folders, separated as in ``PATH``).
+
+    Raises:
+        DataError: it is nowhere; says where was looked.
+    """
+    wanted = Path(path).expanduser()
+    folders = [Path.cwd()]
+    for variable in ("VIDSEG_DATA", "VIDSEG_WEIGHTS"):
+        folders += [
+            Path(f).expanduser() for f in os.environ.get(variable, "").split(os.pathsep) if f
+        ]
+    candidates = [wanted] if wanted.is_absolute() else [folder / wanted for folder in folders]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.absolute()
+    places = ", ".join(str(candidate.parent) for candidate in candidates)
+    raise DataError(
+        f"no such weights file (looked in {places})",
+        where=wanted,
+        hint="give a path to a .safetensors or .pth file, or set VIDSEG_WEIGHTS to its folder",
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content; read once in a process unless it changes.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+        return _sha256(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"the weights cannot be read: {error.strerror}", where=path) from error
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(path: Path) -> State:
+    """Return the tensors of a ``.safetensors`` or torch file; no code in it is ever run.
+
+    Floating-point tensors come as float32. A torch file may nest them under ``state_dict`` or
+    ``model``.
+
+    Raises:
+        DataError: unknown suffix, damaged, holding other things than tensors, or NaN.
+    """
+    try:
+        loaded = _load(path)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"not a readable weights file: {' '.join(str(error).split())[:160]}",
+            where=path,
+            hint="fetch it again; a torch file must hold tensors only",
+        ) from error
+    return _checked_tensors(loaded, path)
+
+
+def _load(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    if path.suffix not in _TORCH_SUFFIXES:
+        raise DataError(
+            f"weights in {path.suffix or 'a file without suffix'} are not read",
+            where=path,
+            hint=f"use .safetensors or one of {', '.join(_TORCH_SUFFIXES)}",
+        )
+    import torch
+
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    for wrapper in ("state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
+            return loaded[wrapper]
+    return loaded
+
+
+def _checked_tensors(loaded: object, path: Path) -> State:
+    import torch
+
+    if not isinstance(loaded, dict) or not loaded:
+        raise DataError("holds no layers", where=path, hint="save the model's state_dict")
+    state: State = {}
+    for name, tensor in loaded.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise DataError(f"{name!r} is not a tensor", where=path, hint="save a state_dict")
+        state[str(name)] = tensor.float() if tensor.is_floating_point() else tensor
+        if not bool(torch.isfinite(state[str(name)]).all()):
+            raise DataError(f"layer {name} holds NaN or infinity", where=path)
+    return state
+
+
+def matched(
+    state: State,
+    known: Mapping[str, Sequence[int]],
+    needed: Mapping[str, str],
+    *,
+    where: object,
+) -> State:
+    """Return the layers that a module needs, renamed to its own names.
+
+    Args:
+        state: what the file holds.
+        known: shape of every layer of the whole architecture, by the file's names.
+        needed: name in the file -> name in the module, of the layers that the levels use.
+        where: the file, for the message.
+
+    Raises:
+        DataError: a needed layer is missing, a layer belongs to no layer of the architecture
+            (except :data:`HEAD_PREFIXES`), or a needed one has another shape; names the first.
+    """
+    missing = [n for n in needed if n not in state and not n.endswith("num_batches_tracked")]
+    extra = [n for n in state if n not in known and not n.startswith(HEAD_PREFIXES)]
+    wrong = [n for n in needed if n in state and tuple(state[n].shape) != tuple(known[n])]
+    faults = [
+        f"{len(names)} {fault} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for fault, names in (("missing", missing), ("unknown", extra), ("of another shape", wrong))
+        if names
+    ]
+    if faults:
+        raise DataError(
+            f"the weights are of another architecture: layers {'; '.join(faults)}",
+            where=where,
+            hint=f"the first layers should be {', '.join(list(needed)[:2])}",
+        )
+    return {needed[name]: state[name] for name in needed if name in state}
+
+
+def require_reachable(url: str, *, wanted: str, timeout: float = 4.0) -> None:
+    """Fail within ``timeout`` seconds when a server cannot be reached.
+
+    The libraries that download weights retry for up to a minute before they give up.
+
+    Args:
+        url: address of the server.
+        wanted: the file to fetch, as the library names it.
+        timeout: seconds.
+
+    Raises:
+        DataError: there is no answer; says which file to fetch, and how to pass it.
+    """
+    answers: list[bool] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=timeout).close()
+        except urllib.error.HTTPError:
+            pass  # refused politely: somebody is there
+        except Exception:
+            return
+        answers.append(True)
+
+    # Name resolution knows no timeout, so it gets a thread that may be left behind.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(timeout)
+    if not answers:
+        raise not_fetched(wanted, "the server does not answer")
+
+
+def not_fetched(wanted: str, reason: str) -> DataError:
+    """Return the error that says which file is missing, and how to pass it."""
+    return DataError(
+        f"the weights cannot be fetched: {reason}",
+        where="weights=imagenet",
+        hint=f"fetch {wanted} on another machine and pass weights=FILE, or use weights=random",
+    )

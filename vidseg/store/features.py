@@ -1,0 +1,153 @@
+"""Features of a frozen extractor, computed once for each frame and kept as float16."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import DataError
+from vidseg.store.entry import Layout
+from vidseg.store.frames import StoredFrames
+from vidseg.store.room import Room
+from vidseg.store.shelf import Shelf
+from vidseg.types import Features
+
+if TYPE_CHECKING:
+    from vidseg.classifiers.base import Task
+    from vidseg.extractors.frozen import FrozenExtractor
+
+
+class StoredFeatures:
+    """Random access to the features of one video's frames.
+
+    Args:
+        frames: the images, at the size that the extractor sees.
+        extractor: computes what is not kept.
+        keep: store what is computed. What is there already is used in any case.
+        root: folder of the store.
+        room: keeps the store under its limit.
+    """
+
+    def __init__(
+        self, frames: StoredFrames, extractor: FrozenExtractor, keep: bool, root: Path, room: Room
+    ) -> None:
+        self.frames, self.extractor, self.keep = frames, extractor, keep
+        self._root, self._room = root, room
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """Shape (C, h, w) of each level.
+
+        Raises:
+            UsageError: the extractor cannot take images of this size.
+        """
+        sizes = self.extractor.sizes(self.frames.size)
+        return tuple((c, *size) for c, size in zip(self.extractor.channels, sizes, strict=True))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one frame's features."""
+        return self._layout(0).nbytes
+
+    @cached_property
+    def _shelf(self) -> Shelf:
+        key = f"{self.frames.key} {self.extractor.key}"
+        return Shelf(self._root, self._room, "features", key)
+
+    def path(self, index: int) -> Path:
+        """Return where the features of frame ``index`` are kept, whether or not they are there.
+
+        They lie behind ``self.offset`` bytes of header, level after level, as in :attr:`shapes`.
+        """
+        return self._shelf.path(index)
+
+    @property
+    def offset(self) -> int:
+        """Bytes of header before the features in a file; a multiple of 4096."""
+        return self._layout(0).offset
+
+    def read(self, index: int) -> Features:
+        """Return the features of frame ``index``: ``float16 (C, h, w)``, one array a level.
+
+        Computed when they are not kept; the values are the same, bit by bit.
+
+        Raises:
+            DataError: the frame is damaged, or a feature is not finite in float16.
+            StoreError: the store cannot be read or written.
+        """
+        return self._shelf.load(index, self._layout(index)) or self._compute(index)
+
+    def read_into(self, index: int, buffer: npt.NDArray[np.uint8]) -> Features:
+        """As :meth:`read`, into memory that the caller keeps: views of ``buffer``.
+
+        Args:
+            index: the frame.
+            buffer: ``uint8 (n,)``, n at least :attr:`nbytes`, aligned to 2 bytes.
+        """
+        layout = self._layout(index)
+        kept = self._shelf.load(index, layout, buffer)
+        if kept is not None:
+            return kept
+        views = layout.views(buffer)
+        for view, level in zip(views, self._compute(index), strict=True):
+            view[...] = level
+        return views
+
+    def prepare(self, indices: Sequence[int], task: Task | None = None) -> int:
+        """Compute the features of ``indices`` that are not kept yet, in order.
+
+        Stops early when the store is full, or at once with ``keep=False``: what is not kept is
+        computed when it is read.
+
+        Args:
+            indices: frames, in any order.
+            task: advanced by one a frame.
+
+        Returns:
+            How many of the distinct frames have their features kept now.
+
+        Raises:
+            DataError: a frame is damaged, or a feature is not finite in float16.
+            StoreError: the store cannot be written.
+        """
+        wanted = sorted({int(index) for index in indices})
+        missing = [i for i in wanted if not self._shelf.has(i, self._layout(i))]
+        done = len(indices) - len(missing)
+        if self.keep:
+            self.frames.prepare(missing)
+            for index in missing:
+                if not self._save(index, self._extract(index)):
+                    break
+                done += 1
+                if task is not None:
+                    task.advance()
+        if task is not None:
+            task.advance(len(indices) - done)
+        return sum(self._shelf.has(i, self._layout(i)) for i in wanted)
+
+    def _layout(self, index: int) -> Layout:
+        return self._shelf.layout(int(index), "<f2", self.shapes)
+
+    def _compute(self, index: int) -> Features:
+        features = self._extract(index)
+        if self.keep:
+            self._save(index, features)
+        return features
+
+    def _save(self, index: int, features: Features) -> bool:
+        return self._shelf.save(index, self._layout(index), features)
+
+    def _extract(self, index: int) -> Features:
+        try:
+            return self.extractor.extract(self.frames.read(index))
+        except DataError as error:
+            place = f"video {self.frames.video.name}, frame {index}"
+            if place in error.where:
+                raise
+            where = f"{place}, {error.where}" if error.where else place
+            raise DataError(error.what, where=where, hint=error.hint) from error
