@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,10 @@ from vidseg.classifiers.base import Budget, BudgetRule
 from vidseg.errors import UsageError
 from vidseg.specs import Spec, read_yaml
 from vidseg.splits import resolve_split
+from vidseg.store.room import parse_bytes
 from vidseg.types import Size
 
 NATIVE = "native"
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-UNITS |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("kmgt", start=1)}
 
 
 @dataclass(frozen=True)
@@ -167,23 +165,18 @@ def make_config(options: Mapping[str, Any]) -> RunConfig:
         test_stride=_integer(given["test_stride"], "test_stride", 1),
         threshold=_number(given["threshold"], "threshold", None),
         budget=budget,
-        memory_budget=parse_bytes(given["memory_budget"], where="memory_budget"),
+        memory_budget=_bytes(given["memory_budget"], "memory_budget"),
         device=_device(given["device"]),
         threads=_threads(given["threads"]),
         refit=_truth(given["refit"], "refit"),
     )
 
 
-def parse_bytes(text: object, *, where: str) -> int:
-    """Read ``"8GB"``, ``"500 MiB"`` or a number of bytes.
-
-    Raises:
-        UsageError: not a size, or not positive.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", str(text).strip().lower())
-    if match is None or match[2] not in UNITS or float(match[1]) <= 0:
-        raise UsageError(f"{text!r} is no size in bytes", where=where, hint="write 8GB or 500MB")
-    return int(float(match[1]) * UNITS[match[2]])
+def _bytes(value: object, name: str) -> int:
+    amount = parse_bytes(str(value), where=name)
+    if amount < 1:
+        raise UsageError(f"{value!r} is refused", where=name, hint="write an amount such as 8GB")
+    return amount
 
 
 def _mask_size(value: object) -> Size | None:

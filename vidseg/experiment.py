@@ -200,7 +200,7 @@ class Experiment:
         }
 
     def _prepare(self, train: TrainingFrames, label: str) -> None:
-        """Decode the training frames, and compute their features where the classifier needs them."""
+        """Decode the training frames, and compute the features that the classifier needs."""
         plain_refs = [ref for ref in train.refs if ref.variant is None]
         wanted: dict[str, set[int]] = {}
         for ref in plain_refs:

@@ -1,0 +1,132 @@
+"""``vidseg``: finds the command, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from vidseg import __version__
+from vidseg.errors import Stopped, VidsegError
+
+COMMANDS = {
+    "run": ("vidseg.cli.run:run", "Train and test one pipeline on one frame setting."),
+    "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
+    "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),
+    "runs": ("vidseg.cli.runs:runs", "Tend the runs of the tracking store."),
+}
+"""Commands: where each lives, and its short help, so that ``--help`` imports none of them."""
+
+DEBUG = "--debug"
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of a user's work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is none of that name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the static table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vidseg")
+def vidseg() -> None:
+    """Every frame, or key frames? Train the same pipeline on both, and compare.
+
+    Every command takes --debug, which shows the traceback of an error.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; the entry point of ``vidseg`` and ``python -m vidseg``."""
+    given = list(sys.argv[1:] if args is None else args)
+    debug = DEBUG in given
+    signal.signal(signal.SIGTERM, _stopped)
+    try:
+        vidseg.main([arg for arg in given if arg != DEBUG], "vidseg", standalone_mode=False)
+    except BaseException as error:
+        if debug and not isinstance(error, click.exceptions.Exit | SystemExit):
+            import traceback
+
+            traceback.print_exc()
+        sys.exit(_explain(error))
+    sys.exit(0)
+
+
+def _stopped(number: int, frame: FrameType | None) -> NoReturn:
+    # a second signal ends the process at once, as a user expects of one that does not react
+    signal.signal(number, signal.SIG_DFL)
+    raise Stopped(f"stopped by {signal.Signals(number).name}", hint=_AGAIN)
+
+
+_AGAIN = "finished work is kept, the same command goes on from it"
+
+
+def _explain(error: BaseException) -> int:
+    """Say one line about an error; return the exit code."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case SystemExit():
+            return int(error.code or 0) if isinstance(error.code, int | None) else 1
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case VidsegError():
+            return _say(str(error), 143 if "SIGTERM" in error.what else error.exit_code)
+        case click.Abort() | KeyboardInterrupt():
+            return _say(f"stopped; {_AGAIN}", 130)
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        case MemoryError():
+            return _say("out of memory; choose a smaller image size or memory budget", 1)
+        case OSError(errno=errno.ENOSPC):
+            return _say(f"the disk is full: {error.filename or error}; free space, then go on", 1)
+    return _say(_bug(error), 70)
+
+
+def _bug(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:300]
+    return (
+        f"this should not happen: {type(error).__name__}: {text}; "
+        f"run again with {DEBUG} and report the traceback"
+    )
+
+
+def _say(text: Any, code: int) -> int:
+    click.echo(f"vidseg: error: {text}" if code not in (130, 143) else f"vidseg: {text}", err=True)
+    return code

@@ -1,0 +1,182 @@
+"""``vidseg run``: one pipeline on one frame setting, logged to MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidseg.cli import options
+
+if TYPE_CHECKING:
+    from vidseg.config import RunConfig
+    from vidseg.records import RunRecord
+
+PIPELINE = options.several(
+    click.option("--dataset", metavar="SPEC", help="Annotated videos.  [default: synthetic]"),
+    click.option("--sampler", metavar="SPEC", help="Which training frames.  [default: 20]"),
+    click.option("--extractor", metavar="SPEC", help="Image features.  [default: filters]"),
+    click.option("--classifier", metavar="SPEC", help="What learns.  [default: sgd]"),
+    click.option(
+        "--split",
+        metavar="SPEC",
+        help="leave-one-group-out, k-fold:k=, or fixed:test=a,test=b.  "
+        "[default: leave-one-group-out]",
+    ),
+    click.option(
+        "--image-size",
+        metavar="WxH",
+        help="What the extractor sees, or native.  [default: 320x240]",
+    ),
+    click.option("--mask-size", metavar="WxH", help="Size of masks.  [default: as the image size]"),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of all draws.  [default: 0]"),
+)
+TRAINING = options.several(
+    click.option(
+        "--budget",
+        type=click.Choice(["paper", "equal-steps", "equal-epochs"]),
+        help="How epochs depend on the number of frames.  [default: paper]",
+    ),
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help="Epochs at one frame per video.  [default: the classifier's]",
+    ),
+    click.option(
+        "--max-time", type=click.FloatRange(min=0, min_open=True), help="Seconds for one fit."
+    ),
+    click.option(
+        "--memory-budget", metavar="SIZE", help="Memory that a fit may take.  [default: 8GB]"
+    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads of the extractor.  [default: physical cores]",
+    ),
+    click.option(
+        "--refit/--no-refit",
+        default=None,
+        help="Fit the served model on all groups.  [default: refit]",
+    ),
+)
+TESTING = options.several(
+    click.option(
+        "--test-stride",
+        type=click.IntRange(min=1),
+        help="Score every n-th test frame.  [default: 1, all]",
+    ),
+    click.option("--threshold", type=float, help="Scores above it are foreground.  [default: 0]"),
+)
+PLACES = options.several(
+    click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="YAML with these options, such as a run's config.yaml; the command line wins.",
+    ),
+    click.option("--experiment", metavar="NAME", help="MLflow experiment.  [default: vidseg]"),
+    click.option("--run-name", metavar="NAME", help="MLflow run name.  [default: the setting]"),
+    options.tracking_uri,
+    options.store,
+    options.store_limit,
+    options.ledger,
+    click.option("--fresh", is_flag=True, help="Do finished stages again."),
+    options.quiet,
+)
+
+
+@click.command()
+@PIPELINE
+@TRAINING
+@TESTING
+@PLACES
+def run(
+    config_file: Path | None,
+    experiment: str | None,
+    run_name: str | None,
+    tracking_uri: str | None,
+    store_root: Path | None,
+    store_limit: str | None,
+    ledger_root: Path | None,
+    fresh: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Train one pipeline on one frame setting, test it on held-out videos, log it to MLflow.
+
+    A SPEC is name:key=value,key=value; `vidseg plugins list` and `vidseg plugins show` tell the
+    names and keys. A run that was stopped goes on from its finished stages when the same command
+    is given again.
+    """
+    from vidseg.cli.screen import Screen
+    from vidseg.config import make_config, read_config
+
+    written = read_config(config_file) if config_file else {}
+    config = make_config(written | {k: v for k, v in given.items() if v not in (None, "")})
+    store = options.open_store(store_root, store_limit)
+    screen = Screen(quiet=quiet)
+    with screen.showing():
+        screen.say(f"{config.name} on {config.dataset}, {config.extractor}")
+        address, record = _tracked(
+            config,
+            screen,
+            experiment=experiment,
+            run_name=run_name,
+            tracking_uri=tracking_uri,
+            store=store,
+            ledger_root=ledger_root,
+            fresh=fresh,
+        )
+    show_record(record)
+    click.echo(address)
+
+
+def _tracked(
+    config: RunConfig,
+    screen: Any,
+    *,
+    experiment: str | None,
+    run_name: str | None,
+    tracking_uri: str | None,
+    store: Any,
+    ledger_root: Path | None,
+    fresh: bool,
+) -> tuple[str, RunRecord]:
+    """Do the run inside an MLflow run; return where to look, and the record."""
+    from vidseg import mlflow_log, mlflow_store
+    from vidseg.ledger import Ledger
+    from vidseg.runs import run as do_run
+
+    with screen.task("opening the tracking store", None):
+        uri = mlflow_store.connect(tracking_uri)
+        mlflow_store.reap(uri)
+    with mlflow_log.open_run(experiment, run_name or config.name, role="run") as active:
+        mlflow_log.log_config(active, config.mapping(), config.params())
+        record = do_run(
+            config,
+            store=store,
+            ledger=Ledger(ledger_root),
+            progress=screen,
+            fresh=fresh,
+            on_fold=lambda fold: mlflow_log.log_fold(active, fold),
+        )
+        with screen.task("logging to MLflow", None):
+            mlflow_log.log_run(active, record)
+    return mlflow_store.where_to_look(uri, active), record
+
+
+def show_record(record: RunRecord) -> None:
+    """Print the table of IoU per video beside the baselines, and the headline."""
+    from vidseg.cli.screen import show_table
+
+    names = [row["baseline"] for row in record.baselines]
+    columns = ["video", "frames", "iou", *names, "gscore", "accuracy", "ap", "positive_share"]
+    rows = [{**row, **{name: row[f"iou_{name}"] for name in names}} for row in record.per_video]
+    means = {name: row.get("iou") for name, row in zip(names, record.baselines, strict=True)}
+    rows.append({"section": True, "video": "mean over groups", **record.headline, **means})
+    show_table(f"{record.name}: IoU of each held-out video, in %", rows, columns)
+    for note in record.notes:
+        click.echo(f"note: {note}")

@@ -1,0 +1,63 @@
+"""``vidseg store``: what the store of frames and features holds, and how to shrink it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidseg.cli import options
+
+
+@click.group()
+def store() -> None:
+    """Show or prune the store of frames and features."""
+
+
+@store.command()
+@options.store
+def info(store_root: Path | None) -> None:
+    """Show where the store is and what it holds."""
+    found = options.open_store(store_root, None).info()
+    click.echo(f"store     {found.root}")
+    click.echo(f"limit     {_amount(found.limit)}")
+    for kind, part in (("frames", found.frames), ("features", found.features)):
+        click.echo(f"{kind:<9} {part.entries} entries, {_amount(part.nbytes)}")
+    if found.temporary.entries:
+        click.echo(f"unfinished {found.temporary.entries}, {_amount(found.temporary.nbytes)}")
+
+
+@store.command()
+@options.store
+@click.option("--max-size", metavar="SIZE", help="Keep the last used entries up to this, as 5GB.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Remove what was not used for so many days.",
+)
+@click.option("--all", "everything", is_flag=True, help="Remove every entry.")
+def prune(
+    store_root: Path | None, max_size: str | None, older_than: float | None, everything: bool
+) -> None:
+    """Remove entries, and what killed processes left unfinished.
+
+    Without an option only the unfinished ones go. Everything removed is made again when it is
+    needed.
+    """
+    from vidseg.store import parse_bytes
+
+    limit = parse_bytes(max_size, where="--max-size") if max_size else None
+    removed = options.open_store(store_root, None).prune(
+        max_bytes=0 if everything else limit,
+        older_than=None if older_than is None else older_than * 86400,
+    )
+    click.echo(f"removed {removed.entries} files, {_amount(removed.nbytes)}")
+
+
+def _amount(nbytes: int) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000 or unit == "GB":
+            return f"{nbytes:.3g} {unit}" if unit != "GB" else f"{nbytes:.1f} GB"
+        nbytes = nbytes / 1000  # type: ignore[assignment]
+    return ""
