@@ -1,0 +1,1 @@
+"""Linear classifiers on frozen features: one weight per channel, one bias."""
