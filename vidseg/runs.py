@@ -66,12 +66,11 @@ def run(
         label = f"fold {fold.index + 1}/{len(plan)}"
         fitted = experiment.fit(fold.train, label)
         scored, inputs = experiment.score(fitted, fold.train, fold.test, label)
-        record = _fold_record(experiment, fold, fitted, scored, inputs)
-        records.append(record)
+        records.append(_fold_record(experiment, fold, fitted, scored, inputs))
         fits.append(fitted)
         for name, rows in scored.items():
             counts.setdefault(name, []).extend(rows)
-        on_fold(record)
+        on_fold(records[-1])
     record = _record(experiment, counts, records)
     record.overlays = _overlays(experiment, plan, fits, counts[MODEL])
     if config.refit:

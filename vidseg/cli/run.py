@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ from vidseg.cli import options
 
 if TYPE_CHECKING:
     from vidseg.config import RunConfig
+    from vidseg.mlflow_log import OpenRun
     from vidseg.records import RunRecord
+
+EXPERIMENT = "vidseg"
 
 PIPELINE = options.several(
     click.option("--dataset", metavar="SPEC", help="Annotated videos.  [default: synthetic]"),
@@ -151,21 +155,32 @@ def _tracked(
     from vidseg.runs import run as do_run
 
     with screen.task("opening the tracking store", None):
-        uri = mlflow_store.connect(tracking_uri)
-        mlflow_store.reap(uri)
-    with mlflow_log.open_run(experiment, run_name or config.name, role="run") as active:
-        mlflow_log.log_config(active, config.mapping(), config.params())
+        mlflow_store.connect(tracking_uri)
+    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    with mlflow_log.open_run(
+        name, run_name or config.name, params=config.params(), notice=screen.say
+    ) as opened:
         record = do_run(
             config,
             store=store,
             ledger=Ledger(ledger_root),
             progress=screen,
             fresh=fresh,
-            on_fold=lambda fold: mlflow_log.log_fold(active, fold),
+            on_fold=lambda fold: mlflow_log.log_metrics(mlflow_log.fold_points(fold), opened),
         )
         with screen.task("logging to MLflow", None):
-            mlflow_log.log_run(active, record)
-    return mlflow_store.where_to_look(uri, active), record
+            mlflow_log.log_run(record, opened)
+        return _where_to_look(opened), record
+
+
+def _where_to_look(opened: OpenRun) -> str:
+    """Return lines that say how to see the run, and all runs side by side."""
+    from vidseg.mlflow_log import compare_url, run_url, served_by_http, ui_command
+
+    page = run_url(opened.uri, opened.experiment_id, opened.run_id)
+    compare = compare_url(opened.uri, opened.experiment_id, "run")
+    start = [] if served_by_http(opened.uri) else [f"start MLflow  {ui_command(opened.uri)}"]
+    return "\n".join([*start, f"this run      {page}", f"compare runs  {compare}"])
 
 
 def show_record(record: RunRecord) -> None:
