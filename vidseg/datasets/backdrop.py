@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -69,7 +70,7 @@ def _wall(canvas: Floats, rng: np.random.Generator) -> None:
     height, width = canvas.shape[:2]
     edges = np.sort(rng.random(int(rng.integers(2, 5))))
     cuts = [0, *np.rint(edges * width).astype(int).tolist(), width]
-    for left, right in zip(cuts[:-1], cuts[1:], strict=True):
+    for left, right in itertools.pairwise(cuts):
         block = canvas[:, left:right]
         shade = np.linspace(1.05, 0.9, height, dtype=np.float32)[:, None, None]
         block[:] = _muted(rng) * shade

@@ -1,7 +1,7 @@
 """Articulated, textured, human-like figures for generated videos.
 
-A figure is a small 3-D skeleton (hips, knees, ankles, shoulders, elbows, wrists) that walks, seen in
-orthographic projection from its heading, drawn as tapered capsules with shading and fabric.
+A figure is a small 3-D skeleton (hips, knees, ankles, shoulders, elbows, wrists) that walks, seen
+in orthographic projection from its heading, drawn as tapered capsules with shading and fabric.
 Lengths are in body heights, angles in radians, times in seconds.
 """
 
@@ -151,7 +151,8 @@ def _capsule(
     first, second = _ARC + angle, _ARC + angle + np.pi
     start = bone[0] + radius[0] * np.stack([np.cos(first), np.sin(first)], 1)
     end = bone[1] + radius[1] * np.stack([np.cos(second), np.sin(second)], 1)
-    return np.rint(np.concatenate([start, end]) * 16).astype(np.int32)
+    outline = np.concatenate([start, end]) * 16
+    return np.asarray(np.rint(outline), np.int32)
 
 
 def _develop(

@@ -1,0 +1,316 @@
+"""MOTChallenge sequences (MOT15, MOT16, MOT17, MOT20): frames and boxes of people.
+
+Layout: ``SEQUENCE/img1/000001.jpg ...``, ``SEQUENCE/gt/gt.txt`` and, optional,
+``SEQUENCE/seqinfo.ini``. A row of ``gt.txt`` is ``frame, id, left, top, width, height, ...``;
+frames and pixels count from 1, boxes are amodal and may reach over the border.
+
+* MOT15 has 10 columns: ``conf, x, y, z``. Every box is a person; conf 0 means *ignore*: such boxes
+  count neither as foreground nor as background.
+* MOT16, MOT17 and MOT20 have 9: ``active, class, visibility``. A box counts when it is active and
+  of a wanted class (1 is a pedestrian); all others are background.
+
+Citations: Leal-Taixe et al. 2015 (arXiv:1504.01942), Milan et al. 2016 (arXiv:1603.00831),
+Dendorfer et al. 2020 (arXiv:2003.09003).
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from vidseg.datasets.base import BoxLabels, check_source
+from vidseg.datasets.images import (
+    ImageSequence,
+    check_numbering,
+    content_key,
+    list_images,
+    locate,
+    name_of,
+    natural_key,
+)
+from vidseg.errors import DataError
+from vidseg.types import Image, VideoInfo
+
+ORIGIN = 1.0
+"""MOT's first pixel has coordinate 1 (Milan et al. 2016, section 4.2)."""
+
+_DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")
+_READER = "mot 1"
+_FRAME, _ID, _BOX, _ACTIVE, _CLASS = 0, 1, slice(2, 6), 6, 7
+
+
+class Mot:
+    """MOTChallenge sequences: a folder of them, one of them, or a folder with ``train/``.
+
+    Args:
+        path: the folder. A relative one is looked up in the current directory, then in
+            VIDSEG_DATA.
+        classes: classes that are foreground in files of 9 columns; 1 is a pedestrian, 2 a person
+            on a vehicle, 7 a static person. Files of 10 columns hold people only.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def __init__(self, path: str, classes: tuple[Annotated[int, Field(ge=1)], ...] = (1,)) -> None:
+        self._root = locate(path, what=f"mot:{path}")
+        self._folders = _find_sequences(self._root)
+        self._classes = classes
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return name_of(self._root)
+
+    def videos(self) -> list[MotVideo]:
+        """Return the sequences in natural order; reads the annotation, no pixel.
+
+        Raises:
+            DataError: missing frames or ground truth, a malformed row, or one that contradicts
+                the frames.
+        """
+        return self._videos
+
+    def notes(self) -> list[str]:
+        """Return lengths that lie, rows without a frame, and sequences without foreground."""
+        return [f"{video.name}: {note}" for video in self._videos for note in video.notes]
+
+    @cached_property
+    def _videos(self) -> list[MotVideo]:
+        return [_open(folder, self._classes) for folder in self._folders]
+
+
+class Truth(NamedTuple):
+    """The boxes that matter, sorted by frame.
+
+    Attributes:
+        frames: ``int64 (n,)`` 0-based frame.
+        ids: ``int64 (n,)`` track.
+        boxes: ``float64 (n, 4)`` left, top, width, height, origin 1.
+        ignored: ``bool (n,)``.
+    """
+
+    frames: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64]
+    ignored: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class MotVideo:
+    """One sequence; satisfies :class:`vidseg.types.Video`.
+
+    Attributes:
+        name: name of the folder.
+        images: the frames.
+        truth: the boxes.
+        fps: frames per second as announced.
+        notes: what the user should know.
+    """
+
+    name: str
+    images: ImageSequence
+    truth: Truth
+    fps: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def group(self) -> str:
+        """The name without MOT17's detector (-DPM, -FRCNN, -SDP): those share their frames."""
+        return _DETECTOR.sub("", self.name)
+
+    @property
+    def image_key(self) -> str:
+        """Hash of the frames' files."""
+        return self.images.key
+
+    @property
+    def frame_hashes(self) -> tuple[str, ...]:
+        """Hash of each frame's file."""
+        return self.images.hashes
+
+    @cached_property
+    def label_key(self) -> str:
+        """Hash of the boxes that matter, and of the frame size that they refer to."""
+        return content_key(_READER, tuple(self.images.size), len(self.images), *self.truth)
+
+    def probe(self) -> VideoInfo:
+        """Return the number of frames that exist, and their size."""
+        return self.images.probe(self.fps)
+
+    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
+        """Yield frames; see :meth:`ImageSequence.frames`."""
+        return self.images.frames(indices)
+
+    def labels(self, index: int, source: str = "truth") -> BoxLabels:
+        """Return the boxes of a frame; ignored ones are MOT15's conf 0."""
+        check_source(source, self.name)
+        if not 0 <= index < len(self.images):
+            raise DataError(f"has no frame {index}", where=self.name)
+        start, stop = np.searchsorted(self.truth.frames, (index, index + 1))
+        rows = slice(int(start), int(stop))
+        _frames, ids, boxes, ignored = self.truth
+        return BoxLabels(self.images.size, boxes[rows], ORIGIN, ids[rows], ignored[rows])
+
+
+class _SeqInfo(NamedTuple):
+    """What ``seqinfo.ini`` announces; every field has a default, the file is optional."""
+
+    folder: str = "img1"
+    suffix: str = ""
+    length: int | None = None
+    fps: float | None = None
+
+
+def _find_sequences(root: Path) -> list[Path]:
+    if _is_sequence(root):
+        return [root]
+    for place in (root, root / "train"):
+        if place.is_dir():
+            found = [child for child in place.iterdir() if child.is_dir() and _is_sequence(child)]
+            if found:
+                return sorted(found, key=lambda child: natural_key(child.name))
+    state = "holds no MOT sequence" if any(root.iterdir()) else "is empty"
+    raise DataError(
+        f"{state}", where=root, hint="a sequence is a folder with img1/000001.jpg and gt/gt.txt"
+    )
+
+
+def _is_sequence(folder: Path) -> bool:
+    signs = (folder / "seqinfo.ini", folder / "img1", folder / "gt" / "gt.txt")
+    return any(sign.exists() for sign in signs)
+
+
+def _open(folder: Path, classes: Sequence[int]) -> MotVideo:
+    info = _read_seqinfo(folder / "seqinfo.ini")
+    images = ImageSequence(list_images(folder / info.folder, info.suffix))
+    check_numbering(images.files, first=1)
+    truth_file = folder / "gt" / "gt.txt"
+    if not truth_file.is_file():
+        _refuse_missing_truth(truth_file)
+    rows, lines = _read_rows(truth_file)
+    notes = []
+    if info.length not in (None, len(images)):
+        notes.append(f"seqLength says {info.length}, {len(images)} frames exist and are used")
+    beyond = rows[:, _FRAME] > len(images)
+    if beyond.any():
+        notes.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
+    truth = _select(rows[~beyond], classes)
+    if truth.ignored.all():
+        notes.append("no box is foreground")
+    return MotVideo(name_of(folder), images, truth, info.fps, tuple(notes))
+
+
+def _refuse_missing_truth(file: Path) -> None:
+    hint = "every sequence needs gt/gt.txt"
+    if file.parents[2].name == "test":
+        hint = "test splits are published without labels: give the folder train instead"
+    raise DataError("no ground truth", where=file, hint=hint)
+
+
+def _read_seqinfo(file: Path) -> _SeqInfo:
+    if not file.is_file():
+        return _SeqInfo()
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(file.read_text(encoding="utf-8-sig"))
+        section = parser["Sequence"]
+        return _SeqInfo(
+            section.get("imDir", "img1").strip("/\\ "),
+            section.get("imExt", ""),
+            section.getint("seqLength", fallback=None),
+            section.getfloat("frameRate", fallback=None),
+        )
+    except (configparser.Error, KeyError, ValueError) as error:
+        raise DataError(
+            f"is malformed ({error})", where=file, hint="mend it, or delete it: it is optional"
+        ) from error
+
+
+def _read_rows(file: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """Return the rows ``(n, 9 or 10)`` and the line number of each."""
+    rows: list[list[float]] = []
+    lines: list[int] = []
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = [float(value) for value in line.split(",")]
+        except ValueError:
+            _refuse_row(file, number, f"not a row of numbers: {line.strip()[:60]!r}")
+        if len(row) not in (9, 10):
+            _refuse_row(file, number, f"{len(row)} columns; MOT16/17/20 have 9, MOT15 has 10")
+        if rows and len(row) != len(rows[0]):
+            _refuse_row(file, number, f"{len(row)} columns, the rows before have {len(rows[0])}")
+        rows.append(row)
+        lines.append(number)
+    if not rows:
+        raise DataError("holds no row", where=file, hint="ground truth is needed")
+    table = np.array(rows)
+    _check_rows(file, table, lines)
+    return table, lines
+
+
+def _check_rows(file: Path, rows: npt.NDArray[np.float64], lines: list[int]) -> None:
+    whole = rows[:, [_FRAME, _ID]]
+    with np.errstate(invalid="ignore"):
+        faults = {
+            "a number is not finite": ~np.isfinite(rows).all(axis=1),
+            "frame and id must be whole numbers": (whole != np.rint(whole)).any(axis=1),
+            "frames count from 1": rows[:, _FRAME] < 1,
+            "width and height must be positive": (rows[:, 4:6] <= 0).any(axis=1),
+        }
+    for what, wrong in faults.items():
+        if wrong.any():
+            _refuse_row(file, lines[int(np.argmax(wrong))], what)
+
+
+def _refuse_row(file: Path, line: int, what: str) -> None:
+    raise DataError(what, where=f"{file}:{line}", hint="mend or delete the row")
+
+
+def _explain_beyond(
+    file: Path, rows: npt.NDArray[np.float64], lines: list[int], frames: int, announced: int | None
+) -> str:
+    """Return a note where ``seqLength`` announces the absent frames; refuse the row where not.
+
+    Cut-down copies of a sequence keep its whole annotation: then the announced length is the
+    proof that the label is right and the frame was left out.
+    """
+    beyond = rows[:, _FRAME] > frames
+    unannounced = rows[:, _FRAME] > max(frames, announced or 0)
+    if unannounced.any():
+        at = int(np.argmax(unannounced))
+        raise DataError(
+            f"label for frame {int(rows[at, _FRAME])}, but only {frames} frames exist",
+            where=f"{file}:{lines[at]}",
+            hint="delete the row or restore the frame",
+        )
+    absent = len(np.unique(rows[beyond, _FRAME]))
+    return f"{int(beyond.sum())} rows for {absent} absent frames are dropped"
+
+
+def _select(rows: npt.NDArray[np.float64], classes: Sequence[int]) -> Truth:
+    """Keep the rows that are foreground or ignored."""
+    if rows.shape[1] == 9:
+        rows = rows[(rows[:, _ACTIVE] == 1) & np.isin(rows[:, _CLASS], classes)]
+        ignored = np.zeros(len(rows), bool)
+    else:
+        ignored = rows[:, _ACTIVE] == 0
+    order = np.argsort(rows[:, _FRAME], kind="stable")
+    rows = rows[order]
+    return Truth(
+        rows[:, _FRAME].astype(np.int64) - 1,
+        rows[:, _ID].astype(np.int64),
+        np.ascontiguousarray(rows[:, _BOX]),
+        ignored[order],
+    )
