@@ -1,0 +1,410 @@
+"""One run of vidseg as one run of MLflow: opened in one place, filled from a record, closed.
+
+The ledger is the truth. :func:`log_run` may be called again for the same run: parameters that are
+there are kept, metrics carry the run's start as their time so that the store drops repetitions,
+artifacts are overwritten, the data set and the model are not logged twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shlex
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+from vidseg.errors import Stopped, TrackingError
+from vidseg.mlflow_store import load_mlflow, one_line, open_sqlite, process_tags, reap, shown
+from vidseg.records import FoldRecord, RunRecord
+
+Role = Literal["run", "suite", "setting"]
+
+ROLE, ERROR, KEY = "vidseg.role", "vidseg.error", "vidseg.key"
+PRIMARY_METRIC = "test/iou"
+
+_BATCH = 1000  # metrics a call; MLflow refuses more
+_PARAMS = 100  # parameters or tags a call
+_LONGEST_PARAM = 6000
+_LONGEST_TAG = 8000
+_LONGEST_NAME = 250
+
+Point = tuple[str, float, int]
+"""Name, value, step of a metric."""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run of MLflow that is being filled.
+
+    Attributes:
+        uri: tracking URI.
+        experiment_id: id of its experiment.
+        run_id: its id.
+        reused: `mlflow run` made it; its name and experiment are not ours.
+    """
+
+    uri: str
+    experiment_id: str
+    run_id: str
+    reused: bool = False
+
+    @property
+    def link(self) -> str:
+        """Return the address of the run's page, or the command that starts the UI."""
+        if not served_by_http(self.uri):
+            return ui_command(self.uri)
+        return run_url(self.uri, self.experiment_id, self.run_id)
+
+
+@contextlib.contextmanager
+def open_run(
+    experiment: str,
+    name: str,
+    *,
+    role: Role = "run",
+    params: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    notice: Any = None,
+) -> Iterator[OpenRun]:
+    """Open a run for the length of a ``with`` block, in the store of the last ``connect``.
+
+    Under `mlflow run` (``MLFLOW_RUN_ID``) that run is filled: neither renamed nor moved. Inside
+    another block the run is its child. The first run of a process closes those that were killed
+    (:func:`vidseg.mlflow_store.reap`).
+
+    The run ends FINISHED; KILLED on :class:`Stopped` or Ctrl-C; FAILED, with the line of the error
+    as tag ``vidseg.error``, on anything else.
+
+    Args:
+        experiment: name of the experiment; made when it is new.
+        name: name of the run.
+        role: tag ``vidseg.role``; the UI's flat list of settings filters by it.
+        params: parameters that are known at the start, see :func:`log_params`.
+        key: when given, a run of the experiment with this key is filled again instead of a new one.
+        notice: called with one line of text for each thing the user should know, or None.
+
+    Raises:
+        TrackingError: the store refuses, or does not hold the run that `mlflow run` started.
+    """
+    mlflow = load_mlflow()
+    uri = mlflow.get_tracking_uri()
+    with one_line(uri):
+        opened = _start(mlflow, uri, experiment, name, role, key, notice)
+    if params:
+        log_params(params, opened)
+    status = "FINISHED"
+    try:
+        yield opened
+    except BaseException as error:
+        status = "KILLED" if _stopped(error) else "FAILED"
+        with contextlib.suppress(TrackingError), one_line(uri):
+            mlflow.MlflowClient(uri).set_tag(opened.run_id, ERROR, _line(error))
+        raise
+    finally:
+        _end(mlflow, opened, status)
+
+
+def _start(
+    mlflow: Any, uri: str, experiment: str, name: str, role: Role, key: str | None, notice: Any
+) -> OpenRun:
+    tags = {ROLE: role, **process_tags(), **({KEY: key} if key else {})}
+    nested = mlflow.active_run() is not None
+    given = os.environ.pop("MLFLOW_RUN_ID", "") if not nested else ""
+    if given:
+        run = _resume_project_run(mlflow, uri, given, tags)
+        return OpenRun(uri, run.info.experiment_id, given, reused=True)
+    if not nested and (dead := reap(uri)) and notice:
+        notice(f"closed {len(dead)} run(s) whose process was killed: {', '.join(dead)}")
+    experiment_id = ensure_experiment(uri, experiment)
+    known = _find_by_key(mlflow, uri, experiment_id, key) if key else None
+    run = mlflow.start_run(
+        run_id=known,
+        experiment_id=experiment_id,
+        run_name=name,
+        nested=nested,
+        tags=tags,
+    )
+    return OpenRun(uri, experiment_id, run.info.run_id)
+
+
+def _resume_project_run(mlflow: Any, uri: str, run_id: str, tags: dict[str, str]) -> Any:
+    """Take over the run that `mlflow run` started; it lacks our git tags, as it was not us."""
+    from vidseg.mlflow_context import GitContext
+
+    try:
+        there = mlflow.MlflowClient(uri).get_run(run_id).data.tags
+    except mlflow.MlflowException as error:
+        raise TrackingError(
+            f"the run {run_id}, which `mlflow run` started, is not there",
+            where=shown(uri),
+            hint="leave out --tracking-uri under `mlflow run`, or unset MLFLOW_RUN_ID",
+        ) from error
+    missing = {name: value for name, value in GitContext().tags().items() if name not in there}
+    return mlflow.start_run(run_id=run_id, tags={**missing, **tags})
+
+
+def _find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | None:
+    """Return a run of this key that no living process fills."""
+    query = f"tags.`{KEY}` = '{key}' and attributes.status != 'RUNNING'"
+    found = mlflow.MlflowClient(uri).search_runs([experiment_id], query, max_results=1)
+    return found[0].info.run_id if found else None
+
+
+def ensure_experiment(uri: str, name: str) -> str:
+    """Return the id of the experiment, making it when it is new.
+
+    Raises:
+        TrackingError: it was deleted, or the store refuses.
+    """
+    mlflow = load_mlflow()
+    client = mlflow.MlflowClient(uri)
+    with one_line(uri):
+        found = client.get_experiment_by_name(name) or _make_experiment(mlflow, uri, name)
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"the experiment {name!r} was deleted",
+            where=shown(uri),
+            hint=f"choose another --experiment, or run: mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}",
+        )
+    return str(found.experiment_id)
+
+
+def _make_experiment(mlflow: Any, uri: str, name: str) -> Any:
+    client = mlflow.MlflowClient(uri)
+    try:
+        # Through the client, a sqlite store would put artifacts into the working directory.
+        maker = open_sqlite(uri) if uri.startswith("sqlite:") else client
+        made = maker.create_experiment(name)
+        client.set_experiment_tag(made, "mlflow.experimentKind", "custom_model_development")
+        client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.name", PRIMARY_METRIC)
+        client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.greaterIsBetter", "True")
+    except mlflow.MlflowException:
+        # Another process may have made it since we looked.
+        if client.get_experiment_by_name(name) is None:
+            raise
+    return client.get_experiment_by_name(name)
+
+
+def _stopped(error: BaseException) -> bool:
+    codes = (130, 143)
+    return isinstance(error, Stopped | KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and error.code in codes
+    )
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:_LONGEST_TAG]
+
+
+def _end(mlflow: Any, run: OpenRun, status: str) -> None:
+    """Close the run; a server that died must not hide the error that is being raised."""
+    quiet = contextlib.suppress(TrackingError) if status != "FINISHED" else contextlib.nullcontext()
+    active = mlflow.active_run()
+    with quiet, one_line(run.uri):
+        if active is not None and active.info.run_id == run.run_id:
+            mlflow.end_run(status)
+        else:
+            mlflow.MlflowClient(run.uri).set_terminated(run.run_id, status=status)
+
+
+def log_params(params: Mapping[str, Any], run: OpenRun | None = None) -> None:
+    """Log the parameters that are not there yet.
+
+    A name that holds another value already, such as `mlflow run`'s own parameter ``seed``, is
+    logged as ``vidseg.seed``. Long values are cut, with an ellipsis, at MLflow's limit.
+
+    Raises:
+        TrackingError: the store refuses.
+    """
+    mlflow = load_mlflow()
+    run = run or active()
+    client = mlflow.MlflowClient(run.uri)
+    with one_line(run.uri):
+        there = client.get_run(run.run_id).data.params
+        new = dict(_new_params(params, there))
+        for batch in _batches(list(new.items()), _PARAMS):
+            client.log_batch(run.run_id, params=[mlflow.entities.Param(*pair) for pair in batch])
+
+
+def _new_params(params: Mapping[str, Any], there: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for given, value in params.items():
+        name, text = valid_name(given), str(value)
+        text = text if len(text) <= _LONGEST_PARAM else text[: _LONGEST_PARAM - 1] + "…"
+        if name in there and there[name] != text:
+            name = f"vidseg.{name}"
+        if name not in there:
+            yield name, text
+
+
+def valid_name(name: str) -> str:
+    """Return ``name`` with what MLflow refuses in names replaced by ``_``."""
+    kept = "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)
+    return kept[:_LONGEST_NAME].strip("/") or "_"
+
+
+def active() -> OpenRun:
+    """Return the run of the innermost :func:`open_run`.
+
+    Raises:
+        TrackingError: there is none.
+    """
+    mlflow = load_mlflow()
+    uri, run = mlflow.get_tracking_uri(), mlflow.active_run()
+    if run is None:
+        raise TrackingError("no run is open", hint="log inside `with open_run(...)`")
+    return OpenRun(uri, run.info.experiment_id, run.info.run_id)
+
+
+def log_run(record: RunRecord, run: OpenRun | None = None, *, register: str | None = None) -> None:
+    """Show a finished run in MLflow; harmless when it is there already.
+
+    Args:
+        record: what the experiment left behind.
+        run: None: the open one.
+        register: name under which the model is registered, or None.
+
+    Raises:
+        TrackingError: the store refuses, or the artifacts cannot be written.
+    """
+    from vidseg.mlflow_files import TABLES, write_files
+    from vidseg.mlflow_save import log_dataset, log_model
+
+    run = run or active()
+    log_params(record.params, run)
+    log_dataset(record.dataset, run)
+    with one_line(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
+        write_files(record, Path(folder))
+        load_mlflow().MlflowClient(run.uri).log_artifacts(run.run_id, folder)
+    _log_tags(record, run, TABLES)
+    model_id = log_model(record, run, register) if record.model else None
+    log_metrics(headline_points(record), run, model_id=model_id, dataset=record)
+    log_metrics([point for fold in record.folds for point in fold_points(fold)], run)
+    log_metrics(curve_points(record.folds), run)
+
+
+def _log_tags(record: RunRecord, run: OpenRun, tables: Sequence[str]) -> None:
+    """Set the note, and the tag by which the UI's evaluation view finds tables."""
+    import json
+
+    tags = {"mlflow.loggedArtifacts": json.dumps([{"path": t, "type": "table"} for t in tables])}
+    if record.notes:
+        note = "\n".join(f"- {line}" for line in record.notes)
+        tags["mlflow.note.content"] = note[:_LONGEST_TAG]
+    mlflow = load_mlflow()
+    with one_line(run.uri):
+        mlflow.MlflowClient(run.uri).log_batch(
+            run.run_id, tags=[mlflow.entities.RunTag(*pair) for pair in tags.items()]
+        )
+
+
+def headline_points(record: RunRecord) -> list[Point]:
+    """Return single values: ``test/<score>`` and ``baseline/<name>/<score>``, step 0."""
+    points = [(f"test/{name}", value, 0) for name, value in record.headline.items()]
+    for row in record.baselines:
+        name = row.get("baseline")
+        points += [(f"baseline/{name}/iou", row["iou"], 0)] if "iou" in row else []
+    return points
+
+
+def fold_points(fold: FoldRecord) -> list[Point]:
+    """Return ``fold/<score>`` and the facts of the fit as ``fit/<fact>``; step: the fold."""
+    return [(f"fold/{name}", value, fold.index) for name, value in fold.metrics.items()] + [
+        (f"fit/{name}", value, fold.index) for name, value in fold.facts.items()
+    ]
+
+
+def curve_points(folds: Sequence[FoldRecord]) -> list[Point]:
+    """Return ``train/<name>``, or ``train/<name>/fold0``... when there are several folds.
+
+    The fold comes last so that the UI keeps the curves of one quantity side by side.
+    """
+    several = len(folds) > 1
+    return [
+        (f"train/{name}/fold{fold.index}" if several else f"train/{name}", value, step)
+        for fold in folds
+        for name, value, step in fold.curves
+    ]
+
+
+def log_metrics(
+    points: Iterable[Point],
+    run: OpenRun | None = None,
+    *,
+    model_id: str | None = None,
+    dataset: RunRecord | None = None,
+) -> None:
+    """Log metrics in batches; values that are not finite numbers are left out.
+
+    Their time is the run's start, so that logging them again stores nothing new.
+
+    Raises:
+        TrackingError: the store refuses.
+    """
+    mlflow = load_mlflow()
+    run = run or active()
+    client = mlflow.MlflowClient(run.uri)
+    origin: dict[str, str] = {}
+    if dataset is not None:
+        origin = {"dataset_name": dataset.dataset.name, "dataset_digest": dataset.dataset.digest}
+    with one_line(run.uri):
+        time = client.get_run(run.run_id).info.start_time
+        metrics = [
+            mlflow.entities.Metric(
+                valid_name(name), float(value), time, int(step), model_id=model_id, **origin
+            )
+            for name, value, step in points
+            if _defined(value)
+        ]
+        for batch in _batches(metrics, _BATCH):
+            client.log_batch(run.run_id, metrics=batch)
+
+
+def _defined(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def served_by_http(uri: str) -> bool:
+    """Return whether a browser can open the tracking URI."""
+    return urlsplit(uri).scheme in ("http", "https")
+
+
+def _page(uri: str) -> str:
+    return shown(uri).rstrip("/") if served_by_http(uri) else "http://127.0.0.1:5000"
+
+
+def run_url(uri: str, experiment_id: str, run_id: str) -> str:
+    """Return the address of a run's page; on port 5000 of this machine where no server is named."""
+    return f"{_page(uri)}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def compare_url(uri: str, experiment_id: str, role: Role = "setting") -> str:
+    """Return the address of the chart that compares runs of one role, flat, best first.
+
+    Nested runs are not shown in the UI's charts unless the list is sorted by a metric.
+    """
+    query = {
+        "searchFilter": f"tags.`{ROLE}`='{role}'",
+        "orderByKey": f"metrics.`{PRIMARY_METRIC}`",
+        "orderByAsc": "false",
+        "startTime": "ALL",
+        "compareRunsMode": "CHART",
+    }
+    text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+    return f"{_page(uri)}/#/experiments/{experiment_id}/runs?{text}"
+
+
+def ui_command(uri: str) -> str:
+    """Return the command that shows a store without a server; it serves this machine only."""
+    return f"mlflow ui --backend-store-uri {shlex.quote(shown(uri))} --host 127.0.0.1 --port 5000"

@@ -1,0 +1,68 @@
+"""The served model, as MLflow runs it: encoded images in, masks out.
+
+MLflow copies this file into the model and executes it there (models from code). Input: a table
+with a column ``image`` of encoded image files (base64 in a served request), or of
+``uint8 (H, W, 3)`` arrays in a process. Output: one row an image, at the image's own size:
+``mask`` (PNG bytes, 0 and 255; base64 when served), ``height``, ``width``, ``positive_share``.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import numpy.typing as npt
+
+from vidseg import served
+from vidseg.errors import VidsegError
+
+
+class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Finds masks with a model of vidseg."""
+
+    def load_context(self, context: Any) -> None:
+        """Rebuild the model from the artifacts ``head`` and ``description``."""
+        paths = context.artifacts
+        self.predictor = served.load(Path(paths["head"]), Path(paths["description"]))
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        """Return the masks. No type hints: MLflow would take them for the model's schema.
+
+        Raises:
+            MlflowException: (a client error when served) a row is no image.
+        """
+        import pandas as pd  # type: ignore[import-untyped]
+
+        threshold = (params or {}).get("threshold")
+        try:
+            rows = [self._row(image, threshold) for image in served.as_images(_cells(model_input))]
+        except VidsegError as error:
+            raise mlflow.MlflowException.invalid_parameter_value(str(error)) from error
+        return pd.DataFrame(rows, columns=["mask", "height", "width", "positive_share"])
+
+    def _row(self, image: npt.NDArray[np.uint8], threshold: float | None) -> dict[str, Any]:
+        mask = self.predictor.mask(image, threshold)
+        height, width = mask.shape
+        share = float(mask.mean())
+        return {"mask": _png(mask), "height": height, "width": width, "positive_share": share}
+
+
+def _cells(given: Any) -> Any:
+    """Return the images of a table, of one array, or of a stack of arrays."""
+    if isinstance(given, np.ndarray):
+        return [given] if given.ndim == 3 else given
+    return given["image"]
+
+
+def _png(mask: npt.NDArray[np.bool_]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+mlflow.models.set_model(ServedModel())
