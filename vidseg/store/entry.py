@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import struct
 import zlib
@@ -100,13 +101,15 @@ def encode(layout: Layout, arrays: Sequence[Array]) -> list[memoryview]:
     return [memoryview(layout.header(crc)), *pieces]
 
 
-def decode(file: FileIO, layout: Layout, buffer: Buffer, *, verify: bool) -> None:
-    """Read the payload of ``file`` into ``buffer``, ``uint8 (nbytes,)``.
+def decode(file: FileIO, layout: Layout, buffer: Buffer | None, *, verify: bool) -> Buffer:
+    """Return the payload of ``file``, ``uint8 (nbytes,)``.
 
     Args:
         file: the open entry, unbuffered.
         layout: what it must hold.
-        buffer: where the payload goes.
+        buffer: memory to read the payload into. None maps the file, copied on write: that costs
+            a fifth of reading it into fresh memory when the system has it cached, and no more
+            when it has not.
         verify: compare the payload with its checksum (7 ms for 18 MB); header and size always are.
 
     Raises:
@@ -115,9 +118,17 @@ def decode(file: FileIO, layout: Layout, buffer: Buffer, *, verify: bool) -> Non
     if os.fstat(file.fileno()).st_size != layout.offset + layout.nbytes:
         raise CorruptEntry
     crc = _checked_header(_fill(file, np.empty(layout.offset, np.uint8)).tobytes(), layout)
-    _fill(file, buffer)
-    if verify and zlib.crc32(buffer.data) != crc:
+    payload = _mapped(file, layout.offset) if buffer is None else _fill(file, buffer)
+    if verify and zlib.crc32(payload.data) != crc:
         raise CorruptEntry
+    return payload
+
+
+def _mapped(file: FileIO, offset: int) -> Buffer:
+    pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    if hasattr(mmap, "MADV_WILLNEED"):
+        pages.madvise(mmap.MADV_WILLNEED)
+    return np.frombuffer(pages, np.uint8, offset=offset)
 
 
 def _fill(file: FileIO, buffer: Buffer) -> Buffer:

@@ -7,8 +7,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from vidseg.store import files
 from vidseg.store.entry import Array, Buffer, CorruptEntry, Layout, decode, encode
 from vidseg.store.room import Room
@@ -60,16 +58,14 @@ class Shelf:
             index: the entry.
             layout: what it must hold.
             buffer: ``uint8 (n,)``, n at least ``layout.nbytes``, to read into; the arrays are
-                views of it. None takes fresh memory.
+                views of it. None maps the file, copied on write.
 
         Raises:
             StoreError: the file exists and cannot be read.
         """
-        if buffer is None:
-            buffer = np.empty(layout.nbytes, np.uint8)
         path = self.path(index)
         try:
-            self._read(path, index, layout, buffer[: layout.nbytes])
+            payload = self._read(path, index, layout, buffer)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except CorruptEntry:
@@ -78,14 +74,17 @@ class Shelf:
         except OSError as error:
             raise files.unusable(self._root, error) from error
         self._room.use(path)
-        return layout.views(buffer)
+        return layout.views(payload)
 
-    def _read(self, path: Path, index: int, layout: Layout, buffer: Buffer) -> None:
+    def _read(self, path: Path, index: int, layout: Layout, buffer: Buffer | None) -> Buffer:
+        target = None if buffer is None else buffer[: layout.nbytes]
         with path.open("rb", buffering=0) as file:
             stat = os.fstat(file.fileno())
             identity = stat.st_dev, stat.st_ino
-            decode(file, layout, buffer, verify=self._verified.get(index) != identity)
+            verify = self._verified.get(index) != identity
+            payload = decode(file, layout, target, verify=verify)
         self._verified[index] = identity
+        return payload
 
     def save(self, index: int, layout: Layout, arrays: Sequence[Array]) -> bool:
         """Write entry ``index``; return False when the store's limit leaves no room for it.
