@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from training import TinyHandle, TinyTraining
 
+from tests.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear import standardise
 from vidseg.classifiers.linear.standardise import Standardisation, frame_moments, inverse_sigma
