@@ -164,27 +164,29 @@ def decode(file: Path) -> Image:
         return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def decode_values(file: Path) -> npt.NDArray[np.uint8]:
-    """Decode a mask file: ``uint8 (H, W)`` values, palette indices rather than colours.
+def decode_values(file: Path) -> tuple[npt.NDArray[np.uint8], bool]:
+    """Decode a mask file.
+
+    Returns:
+        ``uint8 (H, W)`` grey values or palette indices, and whether they are palette indices.
 
     Raises:
         DataError: as :func:`decode`, or colours whose channels differ.
     """
     with _Opened(file) as picture:
         picture.load()
-        if picture.mode == "1":
-            picture = picture.convert("L")
-        values = np.array(picture)
-    if values.dtype != np.uint8:
-        raise DataError(f"is of kind {picture.mode!r}, 8 bits are needed", where=file)
+        mode = picture.mode
+        values = np.array(picture.convert("L") if mode == "1" else picture)
+    if mode not in _DEPTH_8 - {"PA", "CMYK", "YCbCr"}:
+        raise DataError(f"is of kind {mode!r}, 8 bits are needed", where=file)
     if values.ndim == 3:
-        colours = values[..., :1] if picture.mode == "LA" else values[..., :3]
+        colours = values[..., : 1 if mode == "LA" else 3]
         if (colours != colours[..., :1]).any():
             raise DataError(
                 "is a colour picture, not a mask", where=file, hint="store grey or palette values"
             )
         values = np.ascontiguousarray(colours[..., 0])
-    return values
+    return values, mode == "P"
 
 
 def read_size(file: Path) -> Size:

@@ -1,0 +1,253 @@
+"""Frames with dense masks: the DAVIS layout, or plain folders of images and masks.
+
+Layouts below ``path``, tried in this order:
+
+* ``JPEGImages/RESOLUTION/VIDEO/00000.jpg`` and ``Annotations/RESOLUTION/VIDEO/00000.png`` (DAVIS;
+  the resolution may be left out of the tree);
+* ``images/VIDEO/*`` and ``masks/VIDEO/*``, or frames in ``images`` and ``masks`` themselves: one
+  video.
+
+Image and mask belong together when their names without suffix are equal.
+
+Citations: Perazzi et al. 2016 (DAVIS 2016, grey masks 0 and 255), Pont-Tuset et al. 2017
+(arXiv:1704.00675: palette masks, 0 background, 1.. objects, 255 void).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from vidseg.datasets.base import MaskLabels, check_source
+from vidseg.datasets.images import (
+    ImageSequence,
+    check_numbering,
+    content_key,
+    decode_values,
+    list_images,
+    locate,
+    name_of,
+    natural_key,
+)
+from vidseg.errors import DataError, UsageError
+from vidseg.types import Image, Mask, Size, VideoInfo
+
+Value = Annotated[int, Field(ge=0, le=255)]
+
+_READER = "masks 1"
+_PAIRS = (("JPEGImages", "Annotations"), ("images", "masks"))
+_VOID_INDEX = 255
+
+
+class Masks:
+    """Videos as folders of frames, with a dense mask for every frame.
+
+    Args:
+        path: the folder. A relative one is looked up in the current directory, then in
+            VIDSEG_DATA.
+        images: folder of the frames below path, when it has another name than the known layouts.
+        masks: folder of the masks below path; given together with images.
+        resolution: the one to take where a DAVIS tree has several, such as 480p.
+        foreground: mask values that are foreground; without it all but 0 and void.
+        void: mask values that are ignored; without it 255 in palette files (the convention of
+            DAVIS 2017 and PASCAL VOC) and nothing in grey ones (DAVIS 2016 writes foreground as
+            255). A value in foreground is never void by default.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        path: str,
+        images: str | None = None,
+        masks: str | None = None,
+        resolution: str | None = None,
+        foreground: tuple[Value, ...] | None = None,
+        void: tuple[Value, ...] | None = None,
+    ) -> None:
+        both = set(foreground or ()) & set(void or ())
+        if both:
+            raise UsageError(f"{min(both)} is both foreground and void", where=f"masks:{path}")
+        if (images is None) != (masks is None):
+            raise UsageError("images and masks are given together", where=f"masks:{path}")
+        self._meaning = Meaning(foreground, void)
+        self._root = locate(path, what=f"masks:{path}")
+        pair = _find_pair(self._root) if images is None or masks is None else (images, masks)
+        self._images, self._masks = _below_resolution(
+            self._root / pair[0], self._root / pair[1], resolution
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return name_of(self._root)
+
+    def videos(self) -> list[MaskVideo]:
+        """Return the videos in natural order; lists files, reads no pixel.
+
+        Raises:
+            DataError: an empty folder, a frame without a mask, a mask without a frame, or a hole
+                in the numbering.
+        """
+        return self._videos
+
+    @cached_property
+    def _videos(self) -> list[MaskVideo]:
+        names = _subfolders(self._images)
+        if not names:
+            return [_open(self.name, self._images, self._masks, self._meaning)]
+        _compare(names, _subfolders(self._masks), self._images, self._masks, "video")
+        return [_open(n, self._images / n, self._masks / n, self._meaning) for n in names]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the values of a mask file mean; see :class:`Masks` for the defaults."""
+
+    foreground: tuple[int, ...] | None
+    void: tuple[int, ...] | None
+
+    def read(self, values: npt.NDArray[np.uint8], *, palette: bool) -> Mask:
+        """Return ``int8 (H, W)`` in {-1, 0, +1} for the values of one file."""
+        meaning = np.full(256, -1, np.int8)
+        if self.foreground is None:
+            meaning[1:] = 1
+        default = (_VOID_INDEX,) if palette else ()
+        meaning[list(default if self.void is None else self.void)] = 0
+        if self.foreground is not None:
+            meaning[list(self.foreground)] = 1
+        return np.asarray(meaning[values], np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskVideo:
+    """One video; satisfies :class:`vidseg.types.Video`.
+
+    Attributes:
+        name: name of its folder.
+        images: the frames.
+        masks: one mask file a frame, in the same order.
+        meaning: of the values.
+    """
+
+    name: str
+    images: ImageSequence
+    masks: ImageSequence
+    meaning: Meaning
+
+    @property
+    def group(self) -> str:
+        """Every video is a scene of its own until the content check says otherwise."""
+        return self.name
+
+    @property
+    def image_key(self) -> str:
+        """Hash of the frames' files."""
+        return self.images.key
+
+    @property
+    def frame_hashes(self) -> tuple[str, ...]:
+        """Hash of each frame's file."""
+        return self.images.hashes
+
+    @cached_property
+    def label_key(self) -> str:
+        """Hash of the masks' files and of what their values mean."""
+        return content_key(_READER, self.meaning, *self.masks.hashes)
+
+    def probe(self) -> VideoInfo:
+        """Return the number of frames, and their size."""
+        return self.images.probe()
+
+    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
+        """Yield frames; see :meth:`ImageSequence.frames`."""
+        return self.images.frames(indices)
+
+    def labels(self, index: int, source: str = "truth") -> MaskLabels:
+        """Return the mask of a frame at native size.
+
+        Raises:
+            DataError: a broken mask file, or another size than the frames.
+        """
+        check_source(source, self.name)
+        if not 0 <= index < len(self.masks):
+            raise DataError(f"has no frame {index}", where=self.name)
+        file = self.masks.files[index]
+        values, palette = decode_values(file)
+        if values.shape != tuple(self.images.size):
+            raise DataError(
+                f"the mask is {Size(*values.shape)}, its frame is {self.images.size}", where=file
+            )
+        return MaskLabels(self.images.size, self.meaning.read(values, palette=palette))
+
+
+def _find_pair(root: Path) -> tuple[str, str]:
+    for images, masks in _PAIRS:
+        if (root / images).is_dir() and (root / masks).is_dir():
+            return images, masks
+    absent = [m for i, m in _PAIRS if (root / i).is_dir()]
+    if absent:
+        raise DataError(f"no ground truth: folder {absent[0]} is missing", where=root)
+    state = "holds no known layout" if any(root.iterdir()) else "is empty"
+    raise DataError(
+        state,
+        where=root,
+        hint="JPEGImages + Annotations, images + masks, or give images= and masks=",
+    )
+
+
+def _below_resolution(images: Path, masks: Path, wanted: str | None) -> tuple[Path, Path]:
+    """Step into ``RESOLUTION`` where the tree has that level."""
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise DataError("no such folder", where=folder)
+    levels = [name for name in _subfolders(images) if _subfolders(images / name)]
+    levels = [name for name in levels if (masks / name).is_dir()]
+    if wanted is not None and wanted not in levels:
+        known = ", ".join(levels) or "no resolutions"
+        raise UsageError(f"no resolution {wanted!r}", where=images, hint=f"it has {known}")
+    if wanted is None and len(levels) > 1:
+        raise UsageError(
+            f"has the resolutions {', '.join(levels)}",
+            where=images,
+            hint=f"choose one: resolution={levels[0]}",
+        )
+    level = wanted or (levels[0] if levels else "")
+    return images / level, masks / level
+
+
+def _subfolders(folder: Path) -> list[str]:
+    found = [
+        child.name
+        for child in folder.iterdir()
+        if child.is_dir() and not child.name.startswith(".")
+    ]
+    return sorted(found, key=natural_key)
+
+
+def _open(name: str, images: Path, masks: Path, meaning: Meaning) -> MaskVideo:
+    frames, truth = list_images(images), list_images(masks)
+    _compare([f.stem for f in frames], [f.stem for f in truth], images, masks, "frame")
+    check_numbering(frames)
+    return MaskVideo(name, ImageSequence(frames), ImageSequence(truth), meaning)
+
+
+def _compare(
+    frames: Sequence[str], truth: Sequence[str], images: Path, masks: Path, what: str
+) -> None:
+    """Refuse the first frame (or video) that stands on one side only."""
+    for here, there, place, absent in (
+        (frames, truth, masks, "no mask for"),
+        (truth, frames, images, "masks, but no image, for"),
+    ):
+        alone = sorted(set(here) - set(there), key=natural_key)
+        if alone:
+            more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+            raise DataError(f"{absent} {what} {alone[0]!r}{more}", where=place)
