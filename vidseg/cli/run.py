@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidseg.cli import options
+from vidseg.cli.project import ProjectCommand
 
 if TYPE_CHECKING:
     from vidseg.config import RunConfig
@@ -92,7 +93,7 @@ PLACES = options.several(
 )
 
 
-@click.command()
+@click.command(cls=ProjectCommand)
 @PIPELINE
 @TRAINING
 @TESTING
