@@ -15,6 +15,8 @@ FALSE_ALARM = (230, 30, 60)
 MISSED = (40, 120, 255)
 IGNORED = (128, 128, 128)
 CAPTION = 22
+PANEL = 400
+"""Least width of a panel: smaller frames are enlarged by a whole factor."""
 VIDEOS = 4
 
 
@@ -46,8 +48,9 @@ def draw_overlay(image: Image, mask: Mask, scores: Scores, threshold: float, tex
         text: the caption's beginning.
 
     Returns:
-        ``uint8 (H + 22, 2 * W, 3)``.
+        ``uint8 (k * H + 22, 2 * k * W, 3)``, k so that a panel is at least 400 wide.
     """
+    image = _enlarged(image)
     truth, predicted = _grown(mask, image), _grown((scores > threshold).astype(np.int8), image) > 0
     left, right = image.copy(), image.copy()
     _tint(left, truth > 0, TRUTH)
@@ -57,6 +60,11 @@ def draw_overlay(image: Image, mask: Mask, scores: Scores, threshold: float, tex
     _tint(right, ~predicted & (truth > 0), MISSED)
     _tint(right, truth == 0, IGNORED)
     return np.vstack([_caption(text, 2 * image.shape[1]), np.hstack([left, right])])
+
+
+def _enlarged(image: Image) -> Image:
+    factor = -(-PANEL // image.shape[1])
+    return np.ascontiguousarray(image.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
 def _grown(array: Mask, image: Image) -> Mask:
