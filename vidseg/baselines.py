@@ -7,7 +7,6 @@ chosen on the training frames, for the best pooled training IoU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,15 +82,6 @@ def fit_baselines(train: TrainingSet) -> dict[str, Network]:
         "foreground": Foreground(),
         "position": _position(seen, found),
         "colour": _colour(colours),
-    }
-
-
-def baseline_facts(baselines: Mapping[str, Network]) -> dict[str, float]:
-    """Return the thresholds that were chosen, for the record."""
-    return {
-        f"{name}_threshold": float(state["threshold"][0])
-        for name, state in ((name, model.export()) for name, model in baselines.items())
-        if "threshold" in state
     }
 
 

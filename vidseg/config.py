@@ -20,6 +20,25 @@ NATIVE = "native"
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What is trained: which frames of how many videos, by which classifier.
+
+    Attributes:
+        sampler, classifier: resolved plugin specs.
+        seed: seeds the sampler and the classifier.
+        videos: train on so many of the training videos, None on all. Nested: the videos of a
+            smaller number are among those of a larger one; seeded by ``seed``.
+        budget: how long classifiers with epochs may train.
+    """
+
+    sampler: Spec
+    classifier: Spec
+    seed: int = 0
+    videos: int | None = None
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One pipeline on one frame setting of one data set.
 
@@ -60,6 +79,11 @@ class RunConfig:
         return (
             f"{_short_name('sampler', self.sampler)} {_short_name('classifier', self.classifier)}"
         )
+
+    @property
+    def setting(self) -> Setting:
+        """Return what is trained."""
+        return Setting(self.sampler, self.classifier, self.seed, None, self.budget)
 
     def mapping(self) -> dict[str, Any]:
         """Return the YAML form, which :func:`make_config` reads back."""

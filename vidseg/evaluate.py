@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,17 +16,19 @@ from vidseg.types import Features, Scores, Size
 
 MARGIN_FRAMES = 32
 
+Name = TypeVar("Name", bound=Hashable)
+
 
 def evaluate(
-    models: Mapping[str, Model],
+    models: Mapping[Name, Model],
     videos: Sequence[Material],
     *,
     stride: int = 1,
-    thresholds: Mapping[str, float] | None = None,
+    thresholds: Mapping[Name, float] | None = None,
     margin: float,
     task: Task,
     stop: Callable[[], None] = lambda: None,
-) -> dict[str, list[VideoCounts]]:
+) -> dict[Name, list[VideoCounts]]:
     """Count every ``stride``-th frame of the test videos for every model.
 
     Args:
@@ -40,8 +43,8 @@ def evaluate(
     Returns:
         For each model one :class:`vidseg.metrics.VideoCounts` a video.
     """
-    limits = thresholds or {}
-    result: dict[str, list[VideoCounts]] = {name: [] for name in models}
+    limits: Mapping[Name, float] = thresholds or {}
+    result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
     for material in videos:
         counts = {name: VideoCounts(material.video.name, material.group) for name in models}
         for index in range(0, material.length, stride):
@@ -56,7 +59,9 @@ def evaluate(
     return result
 
 
-def frame_scores(models: Mapping[str, Model], material: Material, index: int) -> dict[str, Scores]:
+def frame_scores(
+    models: Mapping[Name, Model], material: Material, index: int
+) -> dict[Name, Scores]:
     """Return every model's scores of one frame, ``float32 (h, w)`` at the mask size."""
     size = material.mask_size
     heads = {name: model for name, model in models.items() if isinstance(model, Head)}
@@ -68,7 +73,7 @@ def frame_scores(models: Mapping[str, Model], material: Material, index: int) ->
     return scores
 
 
-def _head_scores(heads: Mapping[str, Head], features: Features, size: Size) -> dict[str, Scores]:
+def _head_scores(heads: Mapping[Name, Head], features: Features, size: Size) -> dict[Name, Scores]:
     linear = {name: head for name, head in heads.items() if isinstance(head, LinearHead)}
     scores = {
         name: head.scores(features, size) for name, head in heads.items() if name not in linear

@@ -1,8 +1,9 @@
 """Fits cells and scores them: the experiment itself. Knows nothing of MLflow or terminals.
 
-A cell is one pipeline trained on one frame setting of the training groups of one fold. It has two
+A cell is one setting (frames and classifier) trained on the training groups of one fold. It has two
 stages, fit and score, each kept in the ledger when it is finished; a stage whose key is there is
-read, not done again.
+read, not done again. The models of many cells that wait for one fold are scored together, in one
+forward of each test frame.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from typing import Any
 import numpy as np
 
 from vidseg import plugins
-from vidseg.baselines import baseline_facts, fit_baselines
+from vidseg.baselines import fit_baselines
 from vidseg.classifiers.base import Classifier, FitContext, Model, Progress, both_classes
-from vidseg.config import RunConfig
+from vidseg.config import RunConfig, Setting
 from vidseg.errors import DataError
 from vidseg.evaluate import box_margin, evaluate
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.ledger import Ledger, Stage, digest, plain, source_digest
 from vidseg.metrics import VideoCounts
 from vidseg.specs import Spec
-from vidseg.training import Material, Sampling, TrainingFrames
+from vidseg.training import Material, Sampling, TrainingFrames, seed_of
 
 MODEL = "model"
 """Name of the fitted model among the models of a cell; the others are baselines."""
@@ -44,6 +45,8 @@ class Fitted:
 
     Attributes:
         key: the cell's key.
+        setting: what was trained.
+        groups: the training groups.
         model: the fitted model.
         facts: frames, positive share, epochs, seconds, ... of the fit.
         curves: training curves, rows of (name, value, step).
@@ -51,21 +54,37 @@ class Fitted:
     """
 
     key: str
+    setting: Setting
+    groups: tuple[str, ...]
     model: Model
     facts: dict[str, float]
     curves: list[tuple[str, float, int]]
     reused: bool
 
 
-@dataclass
-class Experiment:
-    """An opened data set with a pipeline, ready to fit and score cells.
+@dataclass(frozen=True)
+class Scored:
+    """The result of a score stage.
 
     Attributes:
-        config: what to do.
+        inputs: what its key was made of.
+        counts: by model name (:data:`MODEL` and the baselines), one a test video.
+        reused: it was read from the ledger.
+    """
+
+    inputs: dict[str, Any]
+    counts: dict[str, list[VideoCounts]]
+    reused: bool
+
+
+@dataclass
+class Experiment:
+    """An opened data set with an extractor, ready to fit and score cells.
+
+    Attributes:
+        config: data set, extractor, sizes and limits; a cell's setting is given with it.
         materials: the videos by name.
         handle: the extractor.
-        classifier: the classifier.
         ledger: where finished stages are kept.
         progress: where to tell how far it is.
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
@@ -76,7 +95,6 @@ class Experiment:
     config: RunConfig
     materials: Mapping[str, Material]
     handle: ExtractorHandle
-    classifier: Classifier
     ledger: Ledger
     progress: Progress
     stop: Callable[[], None] = lambda: None
@@ -97,87 +115,128 @@ class Experiment:
         """Half-width of the near band of biased accuracy, in mask pixels."""
         return box_margin(list(self.materials.values()))
 
-    def training(self, groups: Sequence[str]) -> TrainingFrames:
-        """Return the frames that the sampler takes of the videos of ``groups``.
+    def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[Material]:
+        """Return the videos of ``groups`` that a setting trains on.
+
+        Of several videos of a group the first ones come after every group has given one.
+
+        Raises:
+            DataError: there are fewer than the setting asks for.
+        """
+        members = self.members(groups)
+        if setting.videos is None:
+            return members
+        if setting.videos > len(members):
+            raise DataError(
+                f"videos={setting.videos}, but a fold trains on {len(members)} videos",
+                where=f"setting {setting.sampler}",
+                hint="ask for fewer, or add videos",
+            )
+        rank = {m.video.name: seed_of(setting.seed, "videos", m.video.name) for m in members}
+        ranked = sorted(members, key=lambda material: rank[material.video.name])
+        turn = {
+            m.video.name: [n.video.name for n in ranked if n.group == m.group].index(m.video.name)
+            for m in ranked
+        }
+        chosen = sorted(ranked, key=lambda m: (turn[m.video.name], rank[m.video.name]))
+        names = {material.video.name for material in chosen[: setting.videos]}
+        return [material for material in members if material.video.name in names]
+
+    def training(self, setting: Setting, groups: Sequence[str]) -> TrainingFrames:
+        """Return the frames that a setting trains on, of the videos of ``groups``.
 
         Raises:
             DataError: a video is too short for the sampler, or it takes no frame at all.
         """
-        sampler = plugins.create("sampler", self.config.sampler)
-        videos = [material.video for material in self.members(groups)]
-        refs = list(sampler.sample(videos, Sampling(self.materials, self.config.seed)))
+        sampler = plugins.create("sampler", setting.sampler)
+        videos = [material.video for material in self.training_videos(setting, groups)]
+        refs = list(sampler.sample(videos, Sampling(self.materials, setting.seed)))
         if not refs:
-            raise DataError("the sampler took no frame", where=f"sampler {self.config.sampler}")
+            raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
         return TrainingFrames(self.materials, refs)
 
-    def fit(self, groups: Sequence[str], label: str) -> Fitted:
-        """Fit on the videos of ``groups``, or read the finished fit.
+    def fit(self, setting: Setting, groups: Sequence[str], label: str) -> Fitted:
+        """Fit a setting on the videos of ``groups``, or read the finished fit.
 
         Args:
+            setting: what is trained.
             groups: names of the training groups.
             label: what progress calls it, such as ``"fold 2/4"``.
 
         Raises:
             VidsegError: whatever the classifier or the data refuses.
         """
-        inputs = self._fit_inputs(groups)
+        classifier: Classifier = plugins.create("classifier", setting.classifier)
+        inputs = self._fit_inputs(setting, groups)
         key = digest(inputs)
         stage = None if self.fresh else self.ledger.read(key, "fit")
         if stage is None or stage.state is None:
-            return self._fit_now(key, inputs, groups, label)
-        model = self.classifier.load(stage.state, self.handle)
+            return self._fit_now(key, inputs, classifier, setting, groups, label)
+        model = classifier.load(stage.state, self.handle)
         curves = [(str(n), float(v), int(s)) for n, v, s in stage.result["curves"]]
-        return Fitted(key, model, dict(stage.result["facts"]), curves, reused=True)
+        facts = dict(stage.result["facts"])
+        return Fitted(key, setting, tuple(groups), model, facts, curves, reused=True)
 
     def score(
-        self, fitted: Fitted, train: Sequence[str], test: Sequence[str], label: str
-    ) -> tuple[dict[str, list[VideoCounts]], dict[str, Any]]:
-        """Score a fitted cell and the baselines on the videos of ``test``, or read the scores.
+        self, fitted: Mapping[str, Fitted], test: Sequence[str], label: str
+    ) -> dict[str, Scored]:
+        """Score fitted cells and their baselines on the videos of ``test``, or read the scores.
 
-        Returns:
-            Counts by model name (:data:`MODEL` and the baselines), and the ledger's inputs.
+        All cells whose scores are not there yet are scored in one forward of each test frame.
+
+        Args:
+            fitted: fitted cells by any name.
+            test: names of the test groups.
+            label: what progress calls it.
         """
         videos = self.members(test)
-        inputs = self._score_inputs(fitted, train, videos)
-        name = f"score-{digest(inputs, 16)}"
-        stage = None if self.fresh else self.ledger.read(fitted.key, name)
-        if stage is None:
-            scored = self._score_now(fitted, train, videos, label)
-            result = {model: [video.to_json() for video in rows] for model, rows in scored.items()}
-            self.ledger.write(fitted.key, name, Stage(inputs, result))
-            return scored, inputs
-        read = {
-            model: [VideoCounts.from_json(row) for row in rows]
-            for model, rows in stage.result.items()
-        }
-        return read, inputs
+        result: dict[str, Scored] = {}
+        waiting: dict[str, Fitted] = {}
+        for name, cell in fitted.items():
+            inputs = self._score_inputs(cell, videos)
+            stage = None if self.fresh else self.ledger.read(cell.key, _score_stage(inputs))
+            if stage is None:
+                waiting[name] = cell
+            else:
+                result[name] = Scored(inputs, _counts(stage.result), reused=True)
+        if waiting:
+            result |= self._score_now(waiting, videos, label)
+        return {name: result[name] for name in fitted}
 
     def _fit_now(
-        self, key: str, inputs: dict[str, Any], groups: Sequence[str], label: str
+        self,
+        key: str,
+        inputs: dict[str, Any],
+        classifier: Classifier,
+        setting: Setting,
+        groups: Sequence[str],
+        label: str,
     ) -> Fitted:
-        train = self.training(groups)
+        train = self.training(setting, groups)
         facts = self._training_facts(train)
-        self._prepare(train, label)
+        self._prepare(train, label, features="features" in classifier.needs)
         curves: list[tuple[str, float, int]] = []
-        ctx = self._context(key, curves)
+        ctx = self._context(key, setting, curves)
         began = time.perf_counter()
-        model = self.classifier.fit(train, self.handle, ctx)
+        model = classifier.fit(train, self.handle, ctx)
         facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
         shutil.rmtree(ctx.workdir, ignore_errors=True)
-        return Fitted(key, model, facts, curves, reused=False)
+        return Fitted(key, setting, tuple(groups), model, facts, curves, reused=False)
 
-    def _context(self, key: str, curves: list[tuple[str, float, int]]) -> FitContext:
+    def _context(
+        self, key: str, setting: Setting, curves: list[tuple[str, float, int]]
+    ) -> FitContext:
         def log(name: str, value: float, step: int) -> None:
             curves.append((name, float(value), int(step)))
 
         return FitContext(
-            seed=self.config.seed,
+            seed=setting.seed,
             device=self.config.device,
             memory_budget=self.config.memory_budget,
             workdir=self.ledger.workdir(key),
-            budget=self.config.budget,
+            budget=setting.budget,
             log=log,
             progress=self.progress,
             stop=self.stop,
@@ -199,7 +258,7 @@ class Experiment:
             "train_positive_share": positives / (positives + negatives),
         }
 
-    def _prepare(self, train: TrainingFrames, label: str) -> None:
+    def _prepare(self, train: TrainingFrames, label: str, *, features: bool) -> None:
         """Decode the training frames, and compute the features that the classifier needs."""
         plain_refs = [ref for ref in train.refs if ref.variant is None]
         wanted: dict[str, set[int]] = {}
@@ -211,65 +270,76 @@ class Experiment:
                 self.stop()
                 material, order = self.materials[video], sorted(indices)
                 material.stored.prepare(order)
-                if "features" in self.classifier.needs:
+                if features:
                     for index in order:
                         self.stop()
                         material.features(index)
                         task.advance()
 
     def _score_now(
-        self, fitted: Fitted, train: Sequence[str], videos: Sequence[Material], label: str
-    ) -> dict[str, list[VideoCounts]]:
-        baselines = fit_baselines(self.training(train))
-        self.progress.say(
-            ", ".join(f"{name} {value:.3f}" for name, value in baseline_facts(baselines).items())
-        )
-        models = {MODEL: fitted.model, **baselines}
+        self, cells: Mapping[str, Fitted], videos: Sequence[Material], label: str
+    ) -> dict[str, Scored]:
+        models: dict[tuple[str, str], Model] = {}
+        for name, cell in cells.items():
+            baselines = fit_baselines(self.training(cell.setting, cell.groups))
+            models |= {(name, kind): model for kind, model in baselines.items()}
+            models[name, MODEL] = cell.model
         stride = self.config.test_stride
         total = sum(-(-material.length // stride) for material in videos)
         names = ", ".join(material.video.name for material in videos)
         with self.progress.task(f"{label}: scoring {names}", total) as task:
             for material in videos:
                 material.stored.prepare(range(0, material.length, stride))
-            return evaluate(
+            counts = evaluate(
                 models,
                 videos,
                 stride=stride,
-                thresholds={MODEL: self.config.threshold},
+                thresholds={(name, MODEL): self.config.threshold for name in cells},
                 margin=self.margin,
                 task=task,
                 stop=self.stop,
             )
+        return {name: self._keep_scores(name, cell, counts, videos) for name, cell in cells.items()}
 
-    def _fit_inputs(self, groups: Sequence[str]) -> dict[str, Any]:
-        config = self.config
-        members = self.members(groups)
+    def _keep_scores(
+        self,
+        name: str,
+        cell: Fitted,
+        counts: Mapping[tuple[str, str], list[VideoCounts]],
+        videos: Sequence[Material],
+    ) -> Scored:
+        own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
+        inputs = self._score_inputs(cell, videos)
+        result = {kind: [video.to_json() for video in rows] for kind, rows in own.items()}
+        self.ledger.write(cell.key, _score_stage(inputs), Stage(inputs, result))
+        return Scored(inputs, own, reused=False)
+
+    def _fit_inputs(self, setting: Setting, groups: Sequence[str]) -> dict[str, Any]:
+        config, budget = self.config, setting.budget
+        members = self.training_videos(setting, groups)
         return {
             "stage": "fit",
             "videos": [_content(material) for material in members],
             "groups": [material.group for material in members],
-            "sampler": str(config.sampler),
+            "sampler": str(setting.sampler),
             "extractor": members[0].extractor.key,
-            "classifier": str(config.classifier),
+            "classifier": str(setting.classifier),
             "image_size": str(config.image_size),
             "mask_size": str(config.mask_size),
-            "seed": config.seed,
-            "budget": [config.budget.rule, config.budget.base, config.budget.max_time],
+            "seed": setting.seed,
+            "budget": [budget.rule, budget.base, budget.max_time],
             "memory_budget": config.memory_budget,
             "device": config.device,
             "threads": config.threads,
-            "sources": self._fit_sources,
+            "sources": self._fit_sources(setting),
             "versions": _versions(),
         }
 
-    def _score_inputs(
-        self, fitted: Fitted, train: Sequence[str], videos: Sequence[Material]
-    ) -> dict[str, Any]:
+    def _score_inputs(self, cell: Fitted, videos: Sequence[Material]) -> dict[str, Any]:
         rooms = ("metrics.py", "evaluate.py", "baselines.py", "pyramid.py")
         return {
             "stage": "score",
-            "fit": fitted.key,
-            "train_groups": list(train),
+            "fit": cell.key,
             "videos": [_content(material) for material in videos],
             "test_stride": self.config.test_stride,
             "threshold": self.config.threshold,
@@ -277,17 +347,24 @@ class Experiment:
             "sources": source_digest([ROOM / room for room in rooms]),
         }
 
-    @cached_property
-    def _fit_sources(self) -> str:
+    def _fit_sources(self, setting: Setting) -> str:
         rooms = [ROOM / "pyramid.py", ROOM / "training.py", ROOM / "classifiers" / "base.py"]
         rooms.append(ROOM / "datasets" / "rasterise.py")
         used = {
             "dataset": self.config.dataset,
-            "sampler": self.config.sampler,
+            "sampler": setting.sampler,
             "extractor": self.config.extractor,
-            "classifier": self.config.classifier,
+            "classifier": setting.classifier,
         }
         return source_digest([*rooms, *(_room_of(kind, spec) for kind, spec in used.items())])
+
+
+def _score_stage(inputs: dict[str, Any]) -> str:
+    return f"score-{digest(inputs, 16)}"
+
+
+def _counts(result: Mapping[str, Any]) -> dict[str, list[VideoCounts]]:
+    return {model: [VideoCounts.from_json(row) for row in rows] for model, rows in result.items()}
 
 
 def _content(material: Material) -> list[str]:

@@ -11,7 +11,7 @@ from vidseg.config import RunConfig
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import DataError
 from vidseg.evaluate import frame_scores
-from vidseg.experiment import MODEL, Experiment, Fitted
+from vidseg.experiment import MODEL, Experiment, Fitted, Scored
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.ledger import Ledger, digest, plain
 from vidseg.metrics import (
@@ -64,11 +64,11 @@ def run(
     counts: Counts = {}
     for fold in plan:
         label = f"fold {fold.index + 1}/{len(plan)}"
-        fitted = experiment.fit(fold.train, label)
-        scored, inputs = experiment.score(fitted, fold.train, fold.test, label)
-        records.append(_fold_record(experiment, fold, fitted, scored, inputs))
+        fitted = experiment.fit(config.setting, fold.train, label)
+        scored = experiment.score({MODEL: fitted}, fold.test, label)[MODEL]
+        records.append(_fold_record(experiment, fold, fitted, scored))
         fits.append(fitted)
-        for name, rows in scored.items():
+        for name, rows in scored.counts.items():
             counts.setdefault(name, []).extend(rows)
         on_fold(records[-1])
     record = _record(experiment, counts, records)
@@ -118,7 +118,7 @@ def open_experiment(
     notes = [*getattr(dataset, "notes", list)(), *scenes.notes]
     for note in notes:
         progress.say(note)
-    return Experiment(config, materials, handle, classifier, ledger, progress, stop, fresh, notes)
+    return Experiment(config, materials, handle, ledger, progress, stop, fresh, notes)
 
 
 def _check_names(videos: Sequence[Video], where: str) -> None:
@@ -148,12 +148,11 @@ def _check_sizes(materials: dict[str, Material], config: RunConfig) -> None:
 
 def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:
     """Let the sampler refuse a short video before any fold is fitted."""
-    experiment.training(sorted({group for fold in plan for group in fold.train}))
+    groups = sorted({group for fold in plan for group in fold.train})
+    experiment.training(experiment.config.setting, groups)
 
 
-def _fold_record(
-    experiment: Experiment, fold: Fold, fitted: Fitted, scored: Counts, inputs: Row
-) -> FoldRecord:
+def _fold_record(experiment: Experiment, fold: Fold, fitted: Fitted, scored: Scored) -> FoldRecord:
     cell = {
         "key": fitted.key,
         "name": experiment.config.name,
@@ -162,15 +161,15 @@ def _fold_record(
         "test_groups": list(fold.test),
         "facts": fitted.facts,
         "curves": [list(row) for row in fitted.curves],
-        "score_inputs": inputs,
-        "counts": {name: [row.to_json() for row in rows] for name, rows in scored.items()},
+        "score_inputs": scored.inputs,
+        "counts": {name: [row.to_json() for row in rows] for name, rows in scored.counts.items()},
     }
     return FoldRecord(
         index=fold.index,
         test_groups=list(fold.test),
         train_videos=[material.video.name for material in experiment.members(fold.train)],
         test_videos=[material.video.name for material in experiment.members(fold.test)],
-        metrics=summarise(scored[MODEL]),
+        metrics=summarise(scored.counts[MODEL]),
         facts=fitted.facts,
         curves=fitted.curves,
         key=fitted.key,
@@ -263,7 +262,9 @@ def _overlays(
 def _model(experiment: Experiment) -> ModelRecord:
     """Fit on all groups, for serving."""
     config = experiment.config
-    fitted = experiment.fit(sorted(set(experiment.groups.values())), "refit on all groups")
+    fitted = experiment.fit(
+        config.setting, sorted(set(experiment.groups.values())), "refit on all groups"
+    )
     first = next(iter(experiment.materials.values()))
     return ModelRecord(
         classifier=str(config.classifier),

@@ -117,7 +117,7 @@ class Budget:
     def epochs(self, images_per_video: float, default_base: int) -> int:
         """Return the number of epochs (at least 1) for ``images_per_video`` images."""
         n, base = max(1.0, images_per_video), self.base or default_base
-        scale = {
+        scale: float = {
             "paper": 4.0 ** -(math.log(n) / math.log(20)),
             "equal-steps": 1.0 / n,
             "equal-epochs": 1.0,
