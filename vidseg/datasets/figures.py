@@ -7,6 +7,7 @@ Lengths are in body heights, angles in radians, times in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -114,10 +115,7 @@ def draw_figure(
     size = Size(bottom - top, right - left)
     origin = (np.array(foot) - (left, top)) * _SUPERSAMPLE
     canvas = _Canvas.blank(Size(size.height * _SUPERSAMPLE, size.width * _SUPERSAMPLE))
-    for bone, radius, material in zip(
-        bones * scale + origin, radii * scale, materials, strict=True
-    ):
-        canvas.capsule(bone, radius, material)
+    canvas.draw(bones * scale + origin, radii * scale, materials)
     colour, cover = _develop(canvas, figure, origin, scale)
     return Sprite(identity, left, top, colour, cover)
 
@@ -132,27 +130,36 @@ class _Canvas(NamedTuple):
     def blank(cls, size: Size) -> _Canvas:
         return cls(np.zeros(size, np.uint8), np.zeros(size, np.uint8))
 
-    def capsule(
-        self, bone: npt.NDArray[np.float64], radius: npt.NDArray[np.float64], material: int
+    def draw(
+        self,
+        bones: npt.NDArray[np.float64],
+        radii: npt.NDArray[np.float64],
+        materials: Sequence[int],
     ) -> None:
-        for share, light in ((1.0, 120), (0.72, 190), (0.4, 250)):
-            outline = _capsule(bone - (1.0 - share) * 0.35 * radius[:, None], radius * share)
-            if share == 1.0:
-                cv2.fillConvexPoly(self.material, outline, material, cv2.LINE_8, 4)
-            cv2.fillConvexPoly(self.light, outline, light, cv2.LINE_8, 4)
+        """Draw ``(n, 2, 2)`` bones in order; each is lit from above left."""
+        shares = np.array(_SHARES)[:, None, None]
+        lit = bones[:, None] - (1.0 - shares) * 0.35 * radii[:, None, :, None]
+        outlines = _capsules(lit, radii[:, None] * shares[..., 0])
+        for nested, material in zip(outlines, materials, strict=True):
+            cv2.fillConvexPoly(self.material, nested[0], material, cv2.LINE_8, 4)
+            for outline, light in zip(nested, _LIGHTS, strict=True):
+                cv2.fillConvexPoly(self.light, outline, light, cv2.LINE_8, 4)
 
 
-def _capsule(
-    bone: npt.NDArray[np.float64], radius: npt.NDArray[np.float64]
+_SHARES = (1.0, 0.72, 0.4)
+_LIGHTS = (120, 190, 250)
+
+
+def _capsules(
+    bones: npt.NDArray[np.float64], radii: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int32]:
-    """Outline of two discs and what lies between: 14 points in 1/16 pixels."""
-    along = bone[1] - bone[0]
-    angle = np.arctan2(along[1], along[0]) + np.pi / 2
-    first, second = _ARC + angle, _ARC + angle + np.pi
-    start = bone[0] + radius[0] * np.stack([np.cos(first), np.sin(first)], 1)
-    end = bone[1] + radius[1] * np.stack([np.cos(second), np.sin(second)], 1)
-    outline = np.concatenate([start, end]) * 16
-    return np.asarray(np.rint(outline), np.int32)
+    """Outline two discs and what lies between: ``(..., 2, 2)`` to ``(..., 14, 2)``, 1/16 pixels."""
+    along = bones[..., 1, :] - bones[..., 0, :]
+    turn = np.arctan2(along[..., 1], along[..., 0]) + np.pi / 2
+    angles = turn[..., None, None] + np.stack([_ARC, _ARC + np.pi])
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    points = bones[..., :, None, :] + radii[..., :, None, None] * circle
+    return np.asarray(np.rint(points * 16), np.int32).reshape(*points.shape[:-3], -1, 2)
 
 
 def _develop(
