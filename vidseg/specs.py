@@ -49,11 +49,13 @@ class Spec:
         return {USE: self.name, **given, **plain}
 
     def __str__(self) -> str:
-        """Return the text form; :func:`parse` reads it back."""
+        """Return the text form; :func:`parse` reads it back.
+
+        A list of one scalar is written as that scalar: the plugin's signature makes it a list.
+        """
         items = [] if self.positional is None else [write(self.positional)]
         for key, value in self.params.items():
-            for one in value if isinstance(value, list) else [value]:
-                items.append(f"{key}={write(one)}")
+            items += [f"{key}={write(one)}" for one in _repeats(value)]
         return f"{self.name}:{','.join(items)}" if items else self.name
 
 
@@ -94,11 +96,12 @@ def _with_items(name: str, items: Iterator[str], where: str) -> Spec:
                     f"{item!r} has no key", where=f"{where} {name}", hint="write key=value"
                 )
             positional = _value(item, where)
-            if isinstance(positional, _File):
-                return Spec(name, None, positional.mapping)
             continue
         key, value = match[1].replace("-", "_"), _value(item[match.end() :], where)
-        _put(params, key, value.mapping if isinstance(value, _File) else value)
+        _put(params, key, _nested(value.mapping, where) if isinstance(value, _File) else value)
+    if isinstance(positional, _File):
+        inner = {key: _nested(value, where) for key, value in positional.mapping.items()}
+        return Spec(name, None, inner | params)
     return Spec(name, positional, params)
 
 
@@ -117,14 +120,20 @@ def _from_mapping(given: Mapping[Any, Any], where: str) -> Spec:
             f"the mapping has no {USE!r}", where=where, hint=f"write {{{USE}: name, key: value}}"
         )
     rest = {str(key).replace("-", "_"): _nested(v, where) for key, v in given.items() if key != USE}
-    name = parse(given[USE], where=where).name
-    return Spec(name, rest.pop("value", None), rest)
+    named = parse(given[USE], where=where)
+    if str(named) != named.name:
+        raise UsageError(
+            f"{given[USE]!r} is more than a name",
+            where=where,
+            hint=f"write the parameters beside {USE!r}",
+        )
+    return Spec(named.name, rest.pop("value", None), rest)
 
 
 def _nested(value: Any, where: str) -> Any:
     if isinstance(value, Mapping) and USE in value:
         return _from_mapping(value, where)
-    return value
+    return [_nested(one, where) for one in value] if isinstance(value, list) else value
 
 
 _PIECE = re.compile(
@@ -176,12 +185,13 @@ def _value(text: str, where: str) -> Any:
 
 
 def _bracket(inner: str, where: str) -> Any:
-    """``[name:key=value]`` nests a spec; anything else is a YAML list."""
-    name = inner.partition(":")[0]
-    if _NAME.fullmatch(name) and (":" in inner or "," not in inner):
-        plain = scalar(name, where=where)
-        if ":" in inner or isinstance(plain, str) or "," not in inner:
-            return parse(inner, where=where)
+    """``[name]`` and ``[name:key=value]`` nest a spec; anything else is a YAML list.
+
+    ``[20]`` is the plugin ``20``; the list of one number is ``[+20]``.
+    """
+    name, colon, _ = inner.partition(":")
+    if _NAME.fullmatch(name) and (colon or type(scalar(name)) in (str, int)):
+        return parse(inner, where=where)
     return [_value(item, where) for item in _split(inner, where)] if inner else []
 
 
@@ -189,7 +199,7 @@ def _read_mapping(path: Path, where: str) -> dict[str, Any]:
     loaded = read_yaml(path, where=where)
     if not isinstance(loaded, dict):
         raise UsageError("the file does not hold a mapping", where=f"{where} {path}")
-    return {str(key).replace("-", "_"): _nested(value, where) for key, value in loaded.items()}
+    return {str(key).replace("-", "_"): value for key, value in loaded.items()}
 
 
 def read_yaml(path: Path, *, where: str) -> Any:
@@ -226,7 +236,10 @@ def scalar(text: str, *, where: str = "value") -> Any:
 def _plain_scalar(text: str) -> Any:
     loader: Any = CoreLoader("")
     tag = loader.resolve(yaml.ScalarNode, text, (True, False))
-    return loader.construct_object(yaml.ScalarNode(tag, text))
+    try:
+        return loader.construct_object(yaml.ScalarNode(tag, text))
+    except ValueError:  # an integer of thousands of digits
+        return text
 
 
 class CoreLoader(yaml.SafeLoader):
@@ -277,9 +290,39 @@ def write(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
-        return "[" + ",".join(write(one) for one in value) + "]"
-    if not isinstance(value, str):
-        return repr(value) if isinstance(value, int | float) else str(value)
-    same = value == value.strip() and scalar(value or "''") == value
-    odd = value[:1] in "\"'@[" or any(mark in value for mark in ",]=\n") or not value
-    return value if same and not odd else "'" + value.replace("'", "''") + "'"
+        return f"[{','.join(_write_element(one, len(value)) for one in value)}]"
+    if isinstance(value, float):
+        return repr(float(value)).replace("inf", ".inf").replace("nan", ".nan")
+    return _write_text(value) if isinstance(value, str) else str(value)
+
+
+def _repeats(value: Any) -> list[Any]:
+    """Return the values under which a key is repeated: those of a list, where parsing joins them.
+
+    The first of a list must be no list itself, and one value alone makes none.
+    """
+    if not isinstance(value, list) or not value or isinstance(value[0], list):
+        return [value]
+    return [value] if len(value) == 1 and isinstance(value[0], Spec) else value
+
+
+def _write_element(value: Any, count: int) -> str:
+    """Return an element of a bracketed list, so that the list is not read as a nested spec."""
+    text = write(value)
+    if isinstance(value, str) and (count == 1 or ":" in value) and text[0] not in "\"'":
+        return _quoted(value)
+    lonely = count == 1 and isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return f"+{text}" if lonely else text
+
+
+def _write_text(value: str) -> str:
+    odd = value[:1] in "\"'@" or any(mark in value for mark in ",[]=") or not value.isprintable()
+    plain = bool(value) and not odd and value == value.strip() and scalar(value) == value
+    return value if plain else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    if value.isprintable():
+        return "'" + value.replace("'", "''") + "'"
+    escaped = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value)
+    return '"' + "".join(escaped) + '"'
