@@ -23,18 +23,18 @@ def evaluate(
     models: Mapping[Name, Model],
     videos: Sequence[Material],
     *,
-    stride: int = 1,
+    frames: Callable[[Material], Sequence[int]],
     thresholds: Mapping[Name, float] | None = None,
     margin: float,
     task: Task,
     stop: Callable[[], None] = lambda: None,
 ) -> dict[Name, list[VideoCounts]]:
-    """Count every ``stride``-th frame of the test videos for every model.
+    """Count frames of the test videos for every model.
 
     Args:
         models: fitted models by name.
         videos: the test videos.
-        stride: 1 scores all frames.
+        frames: which frames of a video are scored, ascending.
         thresholds: by model name; absent ones are 0.
         margin: half-width of the near band, in mask pixels (see :func:`box_margin`).
         task: advances by one a frame.
@@ -47,7 +47,7 @@ def evaluate(
     result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
     for material in videos:
         counts = {name: VideoCounts(material.video.name, material.group) for name in models}
-        for index in range(0, material.length, stride):
+        for index in frames(material):
             stop()
             mask = material.mask(index)
             near = near_band(mask, margin)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import inspect
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +31,7 @@ from vidseg.extractors.base import ExtractorHandle
 from vidseg.ledger import Ledger, Stage, digest, plain, source_digest
 from vidseg.metrics import VideoCounts
 from vidseg.specs import Spec
+from vidseg.splits import Fold
 from vidseg.training import Material, Sampling, TrainingFrames, seed_of
 
 MODEL = "model"
@@ -46,7 +48,6 @@ class Fitted:
     Attributes:
         key: the cell's key.
         setting: what was trained.
-        groups: the training groups.
         model: the fitted model.
         facts: frames, positive share, epochs, seconds, ... of the fit.
         curves: training curves, rows of (name, value, step).
@@ -55,7 +56,6 @@ class Fitted:
 
     key: str
     setting: Setting
-    groups: tuple[str, ...]
     model: Model
     facts: dict[str, float]
     curves: list[tuple[str, float, int]]
@@ -75,6 +75,22 @@ class Scored:
     inputs: dict[str, Any]
     counts: dict[str, list[VideoCounts]]
     reused: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell whose two stages were found in the ledger.
+
+    Attributes:
+        key: the cell's key.
+        facts, curves: of the fit.
+        scored: its scores.
+    """
+
+    key: str
+    facts: dict[str, float]
+    curves: list[tuple[str, float, int]]
+    scored: Scored
 
 
 @dataclass
@@ -132,75 +148,101 @@ class Experiment:
                 where=f"setting {setting.sampler}",
                 hint="ask for fewer, or add videos",
             )
-        rank = {m.video.name: seed_of(setting.seed, "videos", m.video.name) for m in members}
-        ranked = sorted(members, key=lambda material: rank[material.video.name])
-        turn = {
-            m.video.name: [n.video.name for n in ranked if n.group == m.group].index(m.video.name)
-            for m in ranked
-        }
-        chosen = sorted(ranked, key=lambda m: (turn[m.video.name], rank[m.video.name]))
-        names = {material.video.name for material in chosen[: setting.videos]}
+        ranked = sorted(members, key=lambda m: seed_of(setting.seed, "videos", m.video.name))
+        turns: Counter[str] = Counter()
+        rounds: list[tuple[int, str]] = []
+        for material in ranked:
+            rounds.append((turns[material.group], material.video.name))
+            turns[material.group] += 1
+        chosen = sorted(rounds, key=lambda entry: entry[0])[: setting.videos]
+        names = {name for _, name in chosen}
         return [material for material in members if material.video.name in names]
 
-    def training(self, setting: Setting, groups: Sequence[str]) -> TrainingFrames:
-        """Return the frames that a setting trains on, of the videos of ``groups``.
+    def training(self, setting: Setting, fold: Fold) -> TrainingFrames:
+        """Return the frames that a setting trains on, of the videos of the training groups.
 
         Raises:
             DataError: a video is too short for the sampler, or it takes no frame at all.
         """
         sampler = plugins.create("sampler", setting.sampler)
-        videos = [material.video for material in self.training_videos(setting, groups)]
+        videos = [material.video for material in self.training_videos(setting, fold.train)]
         refs = list(sampler.sample(videos, Sampling(self.materials, setting.seed)))
+        if fold.part is not None:
+            part, materials = fold.part, self.materials
+            refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
         if not refs:
             raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
         return TrainingFrames(self.materials, refs)
 
-    def fit(self, setting: Setting, groups: Sequence[str], label: str) -> Fitted:
-        """Fit a setting on the videos of ``groups``, or read the finished fit.
+    def test_frames(self, fold: Fold, material: Material) -> list[int]:
+        """Return the frames of a test video that are scored."""
+        frames = range(0, material.length, self.config.test_stride)
+        part = fold.part
+        return [i for i in frames if part is None or part.holds(i, material.length)]
+
+    def key(self, setting: Setting, fold: Fold) -> str:
+        """Return the key of a cell: the same content, configuration and code, the same key."""
+        return digest(self._fit_inputs(setting, fold))
+
+    def finished(self, setting: Setting, fold: Fold) -> Finished | None:
+        """Return a cell whose two stages are in the ledger, without its model; else None."""
+        key = self.key(setting, fold)
+        fit = None if self.fresh else self.ledger.read(key, "fit", state=False)
+        if fit is None:
+            return None
+        inputs = self._score_inputs(key, fold)
+        score = self.ledger.read(key, _score_stage(inputs))
+        if score is None:
+            return None
+        return Finished(
+            key,
+            dict(fit.result["facts"]),
+            _curves(fit.result),
+            Scored(inputs, _counts(score.result), reused=True),
+        )
+
+    def fit(self, setting: Setting, fold: Fold, label: str) -> Fitted:
+        """Fit a setting on the training side of a fold, or read the finished fit.
 
         Args:
             setting: what is trained.
-            groups: names of the training groups.
+            fold: its training groups, and which of their frames are held out.
             label: what progress calls it, such as ``"fold 2/4"``.
 
         Raises:
             VidsegError: whatever the classifier or the data refuses.
         """
         classifier: Classifier = plugins.create("classifier", setting.classifier)
-        inputs = self._fit_inputs(setting, groups)
+        inputs = self._fit_inputs(setting, fold)
         key = digest(inputs)
         stage = None if self.fresh else self.ledger.read(key, "fit")
         if stage is None or stage.state is None:
-            return self._fit_now(key, inputs, classifier, setting, groups, label)
+            return self._fit_now(key, inputs, classifier, setting, fold, label)
         model = classifier.load(stage.state, self.handle)
-        curves = [(str(n), float(v), int(s)) for n, v, s in stage.result["curves"]]
         facts = dict(stage.result["facts"])
-        return Fitted(key, setting, tuple(groups), model, facts, curves, reused=True)
+        return Fitted(key, setting, model, facts, _curves(stage.result), reused=True)
 
-    def score(
-        self, fitted: Mapping[str, Fitted], test: Sequence[str], label: str
-    ) -> dict[str, Scored]:
-        """Score fitted cells and their baselines on the videos of ``test``, or read the scores.
+    def score(self, fitted: Mapping[str, Fitted], fold: Fold, label: str) -> dict[str, Scored]:
+        """Score fitted cells and their baselines on the test side of a fold, or read the scores.
 
         All cells whose scores are not there yet are scored in one forward of each test frame.
 
         Args:
-            fitted: fitted cells by any name.
-            test: names of the test groups.
+            fitted: fitted cells of the fold, by any name.
+            fold: the fold.
             label: what progress calls it.
         """
-        videos = self.members(test)
         result: dict[str, Scored] = {}
         waiting: dict[str, Fitted] = {}
         for name, cell in fitted.items():
-            inputs = self._score_inputs(cell, videos)
+            inputs = self._score_inputs(cell.key, fold)
             stage = None if self.fresh else self.ledger.read(cell.key, _score_stage(inputs))
             if stage is None:
                 waiting[name] = cell
             else:
                 result[name] = Scored(inputs, _counts(stage.result), reused=True)
         if waiting:
-            result |= self._score_now(waiting, videos, label)
+            result |= self._score_now(waiting, fold, label)
         return {name: result[name] for name in fitted}
 
     def _fit_now(
@@ -209,10 +251,10 @@ class Experiment:
         inputs: dict[str, Any],
         classifier: Classifier,
         setting: Setting,
-        groups: Sequence[str],
+        fold: Fold,
         label: str,
     ) -> Fitted:
-        train = self.training(setting, groups)
+        train = self.training(setting, fold)
         facts = self._training_facts(train)
         self._prepare(train, label, features="features" in classifier.needs)
         curves: list[tuple[str, float, int]] = []
@@ -223,7 +265,7 @@ class Experiment:
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
         shutil.rmtree(ctx.workdir, ignore_errors=True)
-        return Fitted(key, setting, tuple(groups), model, facts, curves, reused=False)
+        return Fitted(key, setting, model, facts, curves, reused=False)
 
     def _context(
         self, key: str, setting: Setting, curves: list[tuple[str, float, int]]
@@ -276,51 +318,50 @@ class Experiment:
                         material.features(index)
                         task.advance()
 
-    def _score_now(
-        self, cells: Mapping[str, Fitted], videos: Sequence[Material], label: str
-    ) -> dict[str, Scored]:
+    def _score_now(self, cells: Mapping[str, Fitted], fold: Fold, label: str) -> dict[str, Scored]:
+        videos = self.members(fold.test)
         models: dict[tuple[str, str], Model] = {}
         for name, cell in cells.items():
-            baselines = fit_baselines(self.training(cell.setting, cell.groups))
+            baselines = fit_baselines(self.training(cell.setting, fold))
             models |= {(name, kind): model for kind, model in baselines.items()}
             models[name, MODEL] = cell.model
-        stride = self.config.test_stride
-        total = sum(-(-material.length // stride) for material in videos)
+        total = sum(len(self.test_frames(fold, material)) for material in videos)
         names = ", ".join(material.video.name for material in videos)
         with self.progress.task(f"{label}: scoring {names}", total) as task:
             for material in videos:
-                material.stored.prepare(range(0, material.length, stride))
+                material.stored.prepare(self.test_frames(fold, material))
             counts = evaluate(
                 models,
                 videos,
-                stride=stride,
+                frames=lambda material: self.test_frames(fold, material),
                 thresholds={(name, MODEL): self.config.threshold for name in cells},
                 margin=self.margin,
                 task=task,
                 stop=self.stop,
             )
-        return {name: self._keep_scores(name, cell, counts, videos) for name, cell in cells.items()}
+        return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}
 
     def _keep_scores(
         self,
         name: str,
         cell: Fitted,
         counts: Mapping[tuple[str, str], list[VideoCounts]],
-        videos: Sequence[Material],
+        fold: Fold,
     ) -> Scored:
         own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
-        inputs = self._score_inputs(cell, videos)
+        inputs = self._score_inputs(cell.key, fold)
         result = {kind: [video.to_json() for video in rows] for kind, rows in own.items()}
         self.ledger.write(cell.key, _score_stage(inputs), Stage(inputs, result))
         return Scored(inputs, own, reused=False)
 
-    def _fit_inputs(self, setting: Setting, groups: Sequence[str]) -> dict[str, Any]:
+    def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
         config, budget = self.config, setting.budget
-        members = self.training_videos(setting, groups)
+        members = self.training_videos(setting, fold.train)
         return {
             "stage": "fit",
             "videos": [_content(material) for material in members],
             "groups": [material.group for material in members],
+            "held_out": None if fold.part is None else astuple(fold.part),
             "sampler": str(setting.sampler),
             "extractor": members[0].extractor.key,
             "classifier": str(setting.classifier),
@@ -335,12 +376,13 @@ class Experiment:
             "versions": _versions(),
         }
 
-    def _score_inputs(self, cell: Fitted, videos: Sequence[Material]) -> dict[str, Any]:
+    def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
         rooms = ("metrics.py", "evaluate.py", "baselines.py", "pyramid.py")
         return {
             "stage": "score",
-            "fit": cell.key,
-            "videos": [_content(material) for material in videos],
+            "fit": key,
+            "videos": [_content(material) for material in self.members(fold.test)],
+            "held_out": None if fold.part is None else astuple(fold.part),
             "test_stride": self.config.test_stride,
             "threshold": self.config.threshold,
             "margin": self.margin,
@@ -357,6 +399,10 @@ class Experiment:
             "classifier": setting.classifier,
         }
         return source_digest([*rooms, *(_room_of(kind, spec) for kind, spec in used.items())])
+
+
+def _curves(result: Mapping[str, Any]) -> list[tuple[str, float, int]]:
+    return [(str(name), float(value), int(step)) for name, value, step in result["curves"]]
 
 
 def _score_stage(inputs: dict[str, Any]) -> str:

@@ -81,16 +81,23 @@ class Ledger:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_root()
 
-    def read(self, key: str, stage: str) -> Stage | None:
-        """Return a finished stage, or None when it is absent, torn or altered."""
+    def read(self, key: str, stage: str, *, state: bool = True) -> Stage | None:
+        """Return a finished stage, or None when it is absent, torn or altered.
+
+        Args:
+            key: the cell's key.
+            stage: ``fit`` or a score stage.
+            state: read the model's arrays as well, where there are any.
+        """
         folder = self.folder(key)
         try:
             entry = json.loads((folder / f"{stage}.json").read_text(encoding="utf-8"))
             if entry["format"] != FORMAT or entry["digest"] != digest(entry["body"], 64):
                 return None
             body = entry["body"]
-            state = _read_state(folder / body["model"], body["sha256"]) if "model" in body else None
-            return Stage(body["inputs"], body["result"], state)
+            model = body.get("model") if state else None
+            arrays = _read_state(folder / model, body["sha256"]) if model else None
+            return Stage(body["inputs"], body["result"], arrays)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -64,8 +64,8 @@ def run(
     counts: Counts = {}
     for fold in plan:
         label = f"fold {fold.index + 1}/{len(plan)}"
-        fitted = experiment.fit(config.setting, fold.train, label)
-        scored = experiment.score({MODEL: fitted}, fold.test, label)[MODEL]
+        fitted = experiment.fit(config.setting, fold, label)
+        scored = experiment.score({MODEL: fitted}, fold, label)[MODEL]
         records.append(_fold_record(experiment, fold, fitted, scored))
         fits.append(fitted)
         for name, rows in scored.counts.items():
@@ -115,7 +115,7 @@ def open_experiment(
         for video in videos
     }
     _check_sizes(materials, config)
-    notes = [*getattr(dataset, "notes", list)(), *scenes.notes]
+    notes = [*getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes]
     for note in notes:
         progress.say(note)
     return Experiment(config, materials, handle, ledger, progress, stop, fresh, notes)
@@ -149,7 +149,7 @@ def _check_sizes(materials: dict[str, Material], config: RunConfig) -> None:
 def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:
     """Let the sampler refuse a short video before any fold is fitted."""
     groups = sorted({group for fold in plan for group in fold.train})
-    experiment.training(experiment.config.setting, groups)
+    experiment.training(experiment.config.setting, Fold(0, tuple(groups), ()))
 
 
 def _fold_record(experiment: Experiment, fold: Fold, fitted: Fitted, scored: Scored) -> FoldRecord:
@@ -262,9 +262,8 @@ def _overlays(
 def _model(experiment: Experiment) -> ModelRecord:
     """Fit on all groups, for serving."""
     config = experiment.config
-    fitted = experiment.fit(
-        config.setting, sorted(set(experiment.groups.values())), "refit on all groups"
-    )
+    everyone = Fold(0, tuple(sorted(set(experiment.groups.values()))), ())
+    fitted = experiment.fit(config.setting, everyone, "refit on all groups")
     first = next(iter(experiment.materials.values()))
     return ModelRecord(
         classifier=str(config.classifier),

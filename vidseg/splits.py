@@ -1,4 +1,8 @@
-"""Splits: which groups are trained on and which are held out, never one scene on both sides."""
+"""Splits: which groups are trained on and which are held out, never one scene on both sides.
+
+``frame`` and ``block`` break that rule on purpose: they hold out frames (every k-th, or one of k
+blocks of time) of the same videos, so that the suite ``leakage`` can show how much that flatters.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,51 @@ import numpy as np
 from vidseg.errors import DataError, UsageError
 from vidseg.specs import Spec, parse
 
-SPLITS = {"leave-one-group-out": (), "k-fold": ("k",), "fixed": ("test", "train")}
+SPLITS = {
+    "leave-one-group-out": (),
+    "k-fold": ("k",),
+    "fixed": ("test", "train"),
+    "frame": ("k",),
+    "block": ("k",),
+}
 """Names of the splits and their parameters."""
 
 
 @dataclass(frozen=True)
+class Part:
+    """The held-out frames of every video, where a split is by frame instead of by group.
+
+    Attributes:
+        kind: ``frame`` (every k-th frame) or ``block`` (one of k blocks of time).
+        k: number of parts.
+        index: which of them is held out.
+    """
+
+    kind: str
+    k: int
+    index: int
+
+    def holds(self, frame: int, length: int) -> bool:
+        """Return whether ``frame`` of a video of ``length`` frames is held out."""
+        place = frame if self.kind == "frame" else frame * self.k // length
+        return place % self.k == self.index
+
+
+@dataclass(frozen=True)
 class Fold:
-    """One partition of the groups.
+    """One partition of the groups, or of the frames.
 
     Attributes:
         index: number of the fold, from 0.
-        train, test: names of the groups of each side, sorted, disjoint, not empty.
+        train, test: names of the groups of each side, sorted, not empty; disjoint unless
+            ``part`` is given.
+        part: the held-out frames of a split by frame, else None.
     """
 
     index: int
     train: tuple[str, ...]
     test: tuple[str, ...]
+    part: Part | None = None
 
 
 def resolve_split(text: str | Mapping[str, Any] | Spec) -> Spec:
@@ -48,7 +81,7 @@ def resolve_split(text: str | Mapping[str, Any] | Spec) -> Spec:
     if wrong or (spec.positional is not None and not allowed):
         takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
         raise UsageError(f"{spec.name} has no parameter {wrong or ''}", where="split", hint=takes)
-    if spec.name == "k-fold":
+    if "k" in allowed:
         k = params.setdefault("k", 5)
         if not isinstance(k, int) or isinstance(k, bool) or k < 2:
             raise UsageError(
@@ -76,6 +109,10 @@ def folds(spec: Spec, groups: Mapping[str, str], seed: int) -> list[Fold]:
     names = sorted(set(groups.values()))
     if spec.name == "fixed":
         return [_fixed(spec.params, groups)]
+    if spec.name in ("frame", "block"):
+        k = int(spec.params["k"])
+        everyone = tuple(names)
+        return [Fold(i, everyone, everyone, Part(spec.name, k, i)) for i in range(k)]
     if len(names) < 2:
         raise DataError(
             f"the split {spec.name} needs two groups, the data set has {len(names)} "
