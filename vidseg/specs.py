@@ -137,7 +137,7 @@ def _nested(value: Any, where: str) -> Any:
 
 
 _PIECE = re.compile(
-    r"""(?<![^=\[,])(?P<quoted>'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")|(?P<mark>[\[\],])|(?P<char>.)""",
+    r"""(?<![^=\[,:])(?P<quoted>'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")|(?P<mark>[\[\],])|(?P<char>.)""",
     re.DOTALL,
 )
 
@@ -315,8 +315,11 @@ def _write_element(value: Any, count: int) -> str:
     return f"+{text}" if lonely else text
 
 
+_MARKS = (",", "[", "]", "=", ":'", ':"')
+
+
 def _write_text(value: str) -> str:
-    odd = value[:1] in "\"'@" or any(mark in value for mark in ",[]=") or not value.isprintable()
+    odd = value[:1] in "\"'@" or any(mark in value for mark in _MARKS) or not value.isprintable()
     plain = bool(value) and not odd and value == value.strip() and scalar(value) == value
     return value if plain else _quoted(value)
 

@@ -46,6 +46,7 @@ VALUES = st.recursive(
 @example(Spec("p", None, {"k": [Spec("20"), Spec("b", None, {"x": 1})]}))
 @example(Spec("p", None, {"k": [-math.inf, 0.1]}))
 @example(Spec("p", ["a:b", "c"]))
+@example(Spec("p", Spec("20", "[")))
 @example(Spec("p", [True]))
 @example(Spec("p", None, {"k": []}))
 def test_what_is_written_is_read_back(spec):
