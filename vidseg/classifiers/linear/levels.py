@@ -17,7 +17,7 @@ PAPER_LEVELS = (0, 1, 2, 3, 5)
 
 
 def choose_levels(handle: ExtractorHandle, wanted: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the levels to train on: ``wanted``, or the paper's for VGG16, or all.
+    """Return the levels to train on, ascending: ``wanted``, or the paper's for VGG16, or all.
 
     Raises:
         UsageError: ``wanted`` names a level twice or one that the extractor does not have.
@@ -28,7 +28,7 @@ def choose_levels(handle: ExtractorHandle, wanted: Sequence[int] | None = None) 
         if not all(0 <= level < len(handle.levels) for level in wanted):
             names = ", ".join(f"{i} ({name})" for i, name in enumerate(handle.levels))
             raise UsageError(f"levels={list(wanted)}: the extractor has {names}")
-        return tuple(wanted)
+        return tuple(sorted(wanted))
     every = tuple(range(len(handle.levels)))
     shape = (tuple(handle.channels), tuple(handle.strides))
     return PAPER_LEVELS if shape == (VGG16_CHANNELS, VGG16_STRIDES) else every

@@ -82,6 +82,10 @@ class PointSet:
         """Return the points of another epoch: variants rendered and pixels drawn anew."""
         return replace(self, train=self.train.fresh(epoch), epoch=epoch)
 
+    def scaled(self, standardisation: Standardisation) -> PointSet:
+        """Return the same points under another standardisation."""
+        return replace(self, standardisation=standardisation)
+
     def counts(self, ctx: FitContext) -> tuple[int, int]:
         """Return how many foreground and background points one epoch has.
 
@@ -127,24 +131,28 @@ class PointSet:
         """Return the points of ``pixels``, ``float32 (n, C)``."""
         return hypercolumns(native, self.train.mask_size, pixels, out)
 
-    def fill(self, x: Float32, y: Labels, ctx: FitContext) -> None:
-        """Write all points of the epoch, frame after frame.
-
-        Args:
-            x: ``float32 (n, C)``, also a memory map; n is the sum of :meth:`counts`.
-            y: ``int8 (n,)``.
-            ctx: for progress and stopping.
-        """
-        start = 0
+    def frames(self, ctx: FitContext) -> Iterator[tuple[Float32, Labels]]:
+        """Yield the points of the epoch frame after frame, ``float32 (n, C)`` and ``int8 (n,)``."""
         with ctx.progress.task("points", len(self.train.refs)) as task:
             for visit in visits(self.train.refs):
                 ctx.stop()
                 pixels, labels = self.labels(visit)
-                part = slice(start, start + len(pixels))
-                self.rows(self.native(visit.ref), pixels, x[part])
-                y[part] = labels
-                start = part.stop
+                yield self.rows(self.native(visit.ref), pixels, None), labels
                 task.advance()
+
+    def gather(self, ctx: FitContext) -> tuple[Float32, Labels]:
+        """Return all points of the epoch at once, ``float32 (n, C)`` and ``int8 (n,)``.
+
+        Check :func:`require_memory` first.
+        """
+        count = sum(self.counts(ctx))
+        x, y = np.empty((count, self.dimensions), np.float32), np.empty(count, np.int8)
+        start = 0
+        for points, labels in self.frames(ctx):
+            part = slice(start, start + len(labels))
+            x[part], y[part] = points, labels
+            start = part.stop
+        return x, y
 
     def stream(self, ctx: FitContext, share: int) -> Iterator[tuple[Float32, Labels]]:
         """Yield blocks of points, frames and pixels shuffled, each point once in an epoch.

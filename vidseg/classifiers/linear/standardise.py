@@ -30,6 +30,48 @@ DEAD = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and standard deviation of hypercolumns, before any floor.
+
+    Attributes:
+        mean, sigma: ``float64 (C,)``, the levels' channels concatenated.
+        channels: number of channels of each level.
+    """
+
+    mean: Floats
+    sigma: Floats
+    channels: tuple[int, ...]
+
+    @classmethod
+    def measure(cls, train: TrainingSet, ctx: FitContext, names: Sequence[str]) -> Moments:
+        """Measure over all pixels of ``train``'s frames, each as often as it appears.
+
+        Frames are summed in float64 and, through ``ctx.reduce``, over processes: with several,
+        give each its shard. Moments of a frame are kept in the process, by content.
+
+        Args:
+            train: the training frames.
+            ctx: for progress, stopping and ``reduce``.
+            names: names of the levels of ``train.features``, for messages.
+
+        Raises:
+            DataError: features are not finite; names the frame and the level.
+        """
+        repeats = Counter(train.refs)
+        moments, channels = [], tuple[int, ...]()
+        with ctx.progress.task("standardisation", len(repeats)) as task:
+            for ref in repeats:
+                ctx.stop()
+                features = train.features(ref)
+                channels = tuple(len(level) for level in features)
+                moments.append(frame_moments(features, train.mask_size))
+                if not np.isfinite(moments[-1]).all():
+                    check_finite(features, ref, names)
+                task.advance()
+        return cls(*_combine(np.array(moments), np.array(list(repeats.values())), ctx), channels)
+
+
+@dataclass(frozen=True, eq=False)
 class Standardisation:
     """A fitted transform ``z = (x - mean) * scale`` of hypercolumns.
 
@@ -49,41 +91,28 @@ class Standardisation:
         return cls(np.zeros(sum(channels)), np.ones(sum(channels)), tuple(channels))
 
     @classmethod
-    def compute(
-        cls,
-        train: TrainingSet,
-        ctx: FitContext,
-        names: Sequence[str],
-        floor: float = FLOOR,
-    ) -> Standardisation:
-        """Measure mean and sigma over all pixels of ``train``'s frames, repeats counted.
-
-        Frames are summed in float64 and, through ``ctx.reduce``, over processes: with several,
-        give each its shard. Moments of a frame are kept in the process, by content.
+    def of(cls, moments: Moments, floor: float = FLOOR) -> Standardisation:
+        """Return the transform of measured moments.
 
         Args:
-            train: the training frames.
-            ctx: for progress, stopping and ``reduce``.
-            names: names of the levels of ``train.features``, for messages.
+            moments: of all pixels of the training frames.
             floor: smallest sigma, as a share of the median sigma of the level's live channels.
                 A channel that hardly ever fires in a one-frame arm would explode otherwise.
-
-        Raises:
-            DataError: features are not finite; names the frame and the level.
         """
-        repeats = Counter(train.refs)
-        moments, channels = [], tuple[int, ...]()
-        with ctx.progress.task("standardisation", len(repeats)) as task:
-            for ref in repeats:
-                ctx.stop()
-                features = train.features(ref)
-                channels = tuple(len(level) for level in features)
-                moments.append(frame_moments(features, train.mask_size))
-                if not np.isfinite(moments[-1]).all():
-                    check_finite(features, ref, names)
-                task.advance()
-        mean, sigma = _combine(np.array(moments), np.array(list(repeats.values())), ctx)
-        return cls(mean, inverse_sigma(mean, sigma, channels, floor), channels)
+        scale = inverse_sigma(moments.mean, moments.sigma, moments.channels, floor)
+        return cls(moments.mean, scale, moments.channels)
+
+    @classmethod
+    def compute(
+        cls, train: TrainingSet, ctx: FitContext, names: Sequence[str], floor: float = FLOOR
+    ) -> Standardisation:
+        """Return the transform of ``train``: :meth:`Moments.measure`, then :meth:`of`."""
+        return cls.of(Moments.measure(train, ctx, names), floor)
+
+    def energy(self, moments: Moments) -> float:
+        """Return the mean of ``||z||^2`` over the pixels that ``moments`` were measured on."""
+        square = (moments.mean - self.mean) ** 2 + moments.sigma**2
+        return float(square @ self.scale**2)
 
     def apply(self, points: Float32) -> Float32:
         """Standardise hypercolumns ``float32 (n, C)`` in place and return them."""

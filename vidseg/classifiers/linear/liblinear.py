@@ -1,0 +1,283 @@
+"""Linear SVM or logistic regression on pixels in memory, by liblinear (the paper's baseline)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.linear.levels import choose_levels
+from vidseg.classifiers.linear.points import PointSet, require_memory
+from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
+from vidseg.errors import ResourceError
+from vidseg.extractors.base import ExtractorHandle
+from vidseg.pyramid import Floats, LinearHead
+
+PER_VALUE = 24
+"""Peak bytes per value: 16 in liblinear's nodes, 4 of column index, 4 of mapped points."""
+
+CHILD = Path(__file__).with_name("liblinear_child.py")
+BLOCK = 16384
+
+
+class Liblinear:
+    """Linear classifier on the hypercolumns of all (or random) pixels, held in memory.
+
+    Minimises ``||w||^2 / 2 + sum_i C_i loss(y_i w . z_i)`` with liblinear (Fan et al. 2008), which
+    regularises the bias as one more weight. Trains in a process of its own.
+
+    Args:
+        C: how much the loss weighs against the regularisation.
+        C_mode: mean divides C by the sum of the class weights over all points, so that it means
+            the same for any number of frames; sum is liblinear's literal scale.
+        solver: liblinear's -s: 0 logistic primal, 1 squared hinge dual, 2 squared hinge primal,
+            3 hinge dual, 5 squared hinge with L1 regularisation, 6 logistic with L1, 7 logistic
+            dual. (4 is multi-class, 11 and above are no classifiers.)
+        bias: liblinear's -B, the value of the constant feature; negative trains without bias.
+        epsilon: liblinear's -e, the stopping tolerance; by default liblinear's own by solver.
+        positive_weight: class weight of foreground; background has 1.
+        standardise: standardise each channel over all pixels of the training frames.
+        sigma_floor: smallest standard deviation, as a share of the median channel of its level.
+        pixels_per_frame: random labelled pixels of each frame; by default all of them.
+        levels: levels of the extractor to use; by default the paper's five of a six-level
+            VGG16, and all of any other extractor.
+    """
+
+    contract: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+
+    def __init__(
+        self,
+        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1e4,  # noqa: N803
+        C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
+        solver: Literal[0, 1, 2, 3, 5, 6, 7] = 2,
+        bias: Annotated[float, Field(allow_inf_nan=False)] = 1.0,
+        epsilon: Annotated[float, Field(gt=0, lt=1)] | None = None,
+        positive_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+        standardise: bool = True,
+        sigma_floor: Annotated[float, Field(ge=0, le=1)] = FLOOR,
+        pixels_per_frame: Annotated[int, Field(ge=1)] | None = None,
+        levels: list[int] | None = None,
+    ) -> None:
+        self.C, self.C_mode, self.solver = C, C_mode, solver
+        self.bias, self.epsilon, self.positive_weight = bias, epsilon, positive_weight
+        self.standardise, self.sigma_floor = standardise, sigma_floor
+        self.pixels_per_frame, self.chosen = pixels_per_frame, levels
+
+    def levels(self, handle: ExtractorHandle) -> Sequence[int]:
+        """Return the levels that were asked for, or the default ones."""
+        return choose_levels(handle, self.chosen)
+
+    def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> LinearHead:
+        """Learn from all pixels at once.
+
+        Facts: ``points``, ``dimensions``, ``point_bytes``, ``peak_bytes`` (of the solver's
+        process), ``iterations``, ``solver_seconds``, ``objective`` (recomputed from the points).
+
+        Raises:
+            DataError: the masks hold one class only, or features are not finite.
+            ResourceError: the points exceed ``ctx.memory_budget`` or the disk, the solver was
+                killed, or did not end within ``ctx.budget.max_time``.
+        """
+        levels = tuple(self.levels(handle))
+        names = tuple(handle.levels[level] for level in levels)
+        channels = tuple(handle.channels[level] for level in levels)
+        draft = PointSet(
+            train, Standardisation.identity(channels), names, ctx.seed, self.pixels_per_frame
+        )
+        counts = draft.counts(ctx)
+        needed = require_memory(
+            points=sum(counts),
+            dimensions=draft.dimensions + 2,  # liblinear's nodes of the bias and the row's end
+            per_value=PER_VALUE,
+            budget=ctx.memory_budget,
+            frames=len(train.refs),
+            classifier="liblinear",
+        )
+        points = draft.scaled(self._standardisation(train, ctx, names, channels))
+        solution = self._solve(points, counts, ctx)
+        ctx.facts |= solution.facts | {
+            "points": float(sum(counts)),
+            "dimensions": float(points.dimensions),
+            "point_bytes": float(needed),
+        }
+        return points.standardisation.head(
+            solution.weights, solution.bias, levels, handle.fingerprint
+        )
+
+    def load(self, state: Mapping[str, npt.NDArray[Any]], handle: ExtractorHandle) -> LinearHead:
+        """Rebuild a fitted head.
+
+        Raises:
+            DataError: the state belongs to another extractor.
+        """
+        return LinearHead.load(state, handle.fingerprint)
+
+    def _standardisation(
+        self, train: TrainingSet, ctx: FitContext, names: Sequence[str], channels: Sequence[int]
+    ) -> Standardisation:
+        if not self.standardise:
+            return Standardisation.identity(channels)
+        return Standardisation.compute(train, ctx, names, self.sigma_floor)
+
+    def cost(self, counts: tuple[int, int]) -> float:
+        """Return liblinear's ``-c``, the cost of a background point.
+
+        Args:
+            counts: number of foreground and of background points.
+        """
+        if self.C_mode == "sum":
+            return self.C
+        return self.C / (counts[0] * self.positive_weight + counts[1])
+
+    def _solve(self, points: PointSet, counts: tuple[int, int], ctx: FitContext) -> Solution:
+        cost = self.cost(counts)
+        options = ["-s", str(self.solver), "-c", repr(cost), "-B", repr(self.bias)]
+        options += ["-w1", repr(self.positive_weight)]
+        options += ["-e", repr(self.epsilon)] if self.epsilon is not None else []
+        ctx.workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="liblinear-", dir=ctx.workdir) as name:
+            folder = Path(name)
+            write_points(folder, points, sum(counts), ctx)
+            (folder / "job.json").write_text(json.dumps({"bias": self.bias, "options": options}))
+            began = time.perf_counter()
+            with ctx.progress.task(f"liblinear -s {self.solver}", None):
+                run_child(folder, ctx)
+            seconds = time.perf_counter() - began
+            with np.load(folder / "result.npz") as result:
+                weights, bias = result["weights"], float(result["bias"])
+                peak = float(result["peak_bytes"])
+            facts = {"peak_bytes": peak, "solver_seconds": seconds}
+            facts |= iterations((folder / "log.txt").read_text(errors="replace"))
+            facts["objective"] = self._objective(folder, weights, bias, cost)
+        return Solution(weights, bias, facts)
+
+    def _objective(self, folder: Path, weights: Floats, bias: float, cost: float) -> float:
+        """Return the objective of liblinear's scale at its solution, from the points."""
+        y = np.fromfile(folder / "labels.i8", np.int8)
+        x = np.memmap(folder / "points.f32", np.float32, mode="r").reshape(len(y), -1)
+        loss = 0.0
+        for start in range(0, len(y), BLOCK):
+            part = slice(start, start + BLOCK)
+            margin = y[part] * (np.einsum("ij,j->i", x[part], weights) + bias)
+            factor = np.where(y[part] > 0, self.positive_weight, 1.0)
+            loss += float((factor * point_loss(self.solver, margin)).sum())
+        every = np.append(weights, bias / self.bias if self.bias > 0 else 0.0)
+        norm = np.abs(every).sum() if self.solver in (5, 6) else every @ every / 2
+        return float(norm + cost * loss)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """liblinear's solution on standardised features, and the facts about how it came about."""
+
+    weights: Floats
+    bias: float
+    facts: dict[str, float]
+
+
+def point_loss(solver: int, margin: Floats) -> Floats:
+    """Return each point's loss by liblinear's solver number; ``margin`` is ``y (w . z + b)``."""
+    if solver in (0, 6, 7):
+        return np.logaddexp(0.0, -margin)
+    hinge = np.maximum(0.0, 1.0 - margin)
+    return hinge if solver == 3 else hinge**2
+
+
+def write_points(folder: Path, points: PointSet, count: int, ctx: FitContext) -> None:
+    """Write ``points.f32`` and ``labels.i8``, frame after frame.
+
+    Raises:
+        ResourceError: the disk cannot hold them.
+    """
+    needed, free = count * points.dimensions * 4, shutil.disk_usage(folder).free
+    full = ResourceError(
+        f"{needed / 2**30:.3g} GiB of points do not fit the disk",
+        where=folder.parent,
+        hint="free space there, or choose a smaller pixels_per_frame",
+    )
+    if needed > free:
+        raise full
+    try:
+        with (folder / "points.f32").open("wb") as x, (folder / "labels.i8").open("wb") as y:
+            for block, labels in points.frames(ctx):
+                x.write(block.data)
+                y.write(labels.data)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise full from error
+        raise
+
+
+def run_child(folder: Path, ctx: FitContext) -> None:
+    """Run the solver's process to its end; stopping or failing here ends it too.
+
+    Raises:
+        Stopped: as ``ctx.stop`` raises it.
+        ResourceError: it was killed, failed, or took longer than ``ctx.budget.max_time``.
+    """
+    limit = ctx.budget.max_time
+    began = time.monotonic()
+    with (folder / "log.txt").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-P", str(CHILD), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while child.poll() is None:
+                ctx.stop()
+                if limit is not None and time.monotonic() - began > limit:
+                    raise ResourceError(
+                        f"liblinear did not end within max_time={limit:g} seconds, and has no "
+                        "solution before it ends",
+                        where="liblinear",
+                        hint="allow more time, a larger epsilon, fewer pixels_per_frame, or "
+                        "choose sgd",
+                    )
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(0.1)
+        finally:
+            child.kill()
+            child.communicate()
+    if child.returncode:
+        raise _failure(child.returncode, (folder / "log.txt").read_text(errors="replace"))
+
+
+def _failure(code: int, log: str) -> ResourceError:
+    lines = log.strip().splitlines() or ["no message"]
+    killed = code < 0
+    return ResourceError(
+        f"the solver's process was killed by signal {-code}"
+        if killed
+        else f"the solver's process failed: {lines[-1]}",
+        where="liblinear",
+        hint="most likely the system ran out of memory: choose a smaller pixels_per_frame, or sgd"
+        if killed or "MemoryError" in log
+        else "",
+    )
+
+
+def iterations(log: str) -> dict[str, float]:
+    """Return ``iterations`` and ``converged`` as far as liblinear's log tells."""
+    counts = re.findall(r"^iter\s+(\d+)|#iter = (\d+)", log, re.MULTILINE)
+    if not counts:
+        return {}
+    last = max(int(first or second) for first, second in counts)
+    return {"iterations": float(last), "converged": float("reaching max" not in log)}
