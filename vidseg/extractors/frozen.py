@@ -35,7 +35,7 @@ class FrozenExtractor:
         handle: the extractor plugin.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...
         threads: threads of torch on the CPU during a forward; None takes what torch has now.
-        levels: indices of the levels to return, ascending; None returns all.
+        levels: indices of the levels to return, in that order; None returns all.
 
     Attributes:
         forwards: how many images went through the module.
@@ -127,15 +127,11 @@ class FrozenExtractor:
 def _checked_levels(handle: ExtractorHandle, levels: Sequence[int] | None) -> tuple[int, ...]:
     count = len(handle.levels)
     chosen = tuple(range(count)) if levels is None else tuple(int(level) for level in levels)
-    if (
-        not chosen
-        or list(chosen) != sorted(set(chosen))
-        or not 0 <= chosen[0] <= chosen[-1] < count
-    ):
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(count)):
         raise UsageError(
             f"levels {list(chosen)} cannot be chosen from {count} levels",
             where="levels",
-            hint=f"give ascending indices from 0 to {count - 1} ({', '.join(handle.levels)})",
+            hint=f"give distinct indices from 0 to {count - 1} ({', '.join(handle.levels)})",
         )
     return chosen
 

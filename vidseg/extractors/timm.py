@@ -108,11 +108,9 @@ class Timm:
         Raises:
             DataError: the weights are missing, damaged or of another architecture.
         """
+        state = self._state()  # a wrong file is refused before the slow construction
         net = seeded(self.seed, lambda: _features_only(self.model, self._indices))
-        if self._file is not None:
-            known = _known_shapes(self.model)
-            needed = _names_in_module(known, net)
-            state = files.matched(files.read_weights(self._file), known, needed, where=self._file)
+        if state is not None:
             net.load_state_dict(state)
         return Normalised(net, *_normalisation(self.model), _layout(net)).eval()
 
@@ -125,6 +123,13 @@ class Timm:
     @cached_property
     def _file(self) -> Path | None:
         return _fetched(self.model) if self.weights == "imagenet" else self._given
+
+    def _state(self) -> files.State | None:
+        if self._file is None:
+            return None
+        known = _known_shapes(self.model)
+        needed = _names_in_module(known, _meta_module(self.model, self._indices).net)
+        return files.matched(files.read_weights(self._file), known, needed, where=self._file)
 
     @property
     def _is_vgg16(self) -> bool:

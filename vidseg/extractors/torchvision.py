@@ -68,8 +68,8 @@ class Torchvision:
 
     Args:
         model: a name of ``torchvision.models``, such as squeezenet1_1 or resnet18.
-        levels: node names or aliases (SqueezeNet 1.1: conv1, fire3, fire5, fire9); all aliases
-            where the model has some.
+        levels: node names, modules (their last node) or aliases (SqueezeNet 1.1: conv1, fire3,
+            fire5, fire9); all aliases where the model has some.
         weights: imagenet (torchvision's default for the model), random, or a file with the
             model's state_dict (.safetensors or .pth).
         seed: of random weights.
@@ -101,7 +101,7 @@ class Torchvision:
     @property
     def levels(self) -> tuple[str, ...]:
         """Aliases where there are some, else node names."""
-        names = {node: alias for alias, node in ALIASES.get(self.model, {}).items()}
+        names = {_node(self.model, alias): alias for alias in ALIASES.get(self.model, {})}
         return tuple(names.get(node, node) for node in self._nodes)
 
     @cached_property
@@ -129,11 +129,9 @@ class Torchvision:
         Raises:
             DataError: the weights are missing, damaged or of another architecture.
         """
+        state = self._state()  # a wrong file is refused before the slow construction
         net = seeded(self.seed, lambda: _network(self.model, self._nodes))
-        if self._file is not None:
-            needed = {name: name for name in net.state_dict()}
-            state = files.read_weights(self._file)
-            state = files.matched(state, _known_shapes(self.model), needed, where=self._file)
+        if state is not None:
             net.load_state_dict(state)
         return Normalised(net, *_normalisation(self.model)).eval()
 
@@ -147,8 +145,15 @@ class Torchvision:
     def _file(self) -> Path | None:
         return _fetched(self.model) if self.weights == "imagenet" else self._given
 
+    def _state(self) -> files.State | None:
+        if self._file is None:
+            return None
+        needed = {name: name for name in self._skeleton.net.state_dict()}
+        state, known = files.read_weights(self._file), _known_shapes(self.model)
+        return files.matched(state, known, needed, where=self._file)
+
     @property
-    def _skeleton(self) -> nn.Module:
+    def _skeleton(self) -> Normalised:
         return _meta_module(self.model, self._nodes)
 
 
@@ -173,18 +178,27 @@ def _nodes(model: str, levels: Sequence[str] | None) -> tuple[str, ...]:
             where="levels",
             hint=f"name some of its nodes, such as {', '.join(existing[len(existing) // 2 :][:3])}",
         )
-    wanted = [aliases.get(level, level) for level in levels or aliases]
-    for level, node in zip(levels or aliases, wanted, strict=True):
-        if node not in existing or wanted.count(node) > 1:
+    wanted = []
+    for level in levels or aliases:
+        node = _node(model, level)
+        if node is None or node in wanted:
             near = difflib.get_close_matches(level, [*aliases, *existing], n=3)
             raise UsageError(
-                f"{model} has no level {level!r}"
-                if node not in existing
-                else f"{level!r} is twice",
+                f"{level!r} is twice" if node else f"{model} has no level {level!r}",
                 where="levels",
                 hint=f"choose from {', '.join(near or aliases or existing[:8])}",
             )
+        wanted.append(node)
     return tuple(sorted(wanted, key=existing.index))
+
+
+def _node(model: str, level: str) -> str | None:
+    """Return the node that an alias, a node name, or a module's name (its last node) means."""
+    name, existing = ALIASES.get(model, {}).get(level, level), _node_names(model)
+    if name in existing:
+        return name
+    inside = [node for node in existing if node.startswith(f"{name}.")]
+    return inside[-1] if inside else None
 
 
 @lru_cache(maxsize=8)
@@ -213,7 +227,7 @@ def _compute_out_of_place(extractor: Any) -> None:
 
 
 @lru_cache(maxsize=8)
-def _meta_module(model: str, nodes: tuple[str, ...]) -> nn.Module:
+def _meta_module(model: str, nodes: tuple[str, ...]) -> Normalised:
     with torch.device("meta"):
         return Normalised(_network(model, nodes), *_normalisation(model)).eval()
 
