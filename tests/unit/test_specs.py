@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from vidseg.errors import UsageError
 from vidseg.specs import Spec, parse, read_yaml, scalar, write
 
-NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True).filter(
+    lambda name: type(scalar(name)) in (str, int)  # [true] and [1.5] are lists
+)
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True).filter(
     lambda key: key not in ("use", "value")
 )
