@@ -1,0 +1,43 @@
+"""Groups -> differences, intervals, tests and verdicts, on plain numbers (DESIGN section 2).
+
+The unit is the group of videos that share a scene; seeds are averaged inside it first
+(:func:`average_seeds`). Nothing here knows of videos, suites or MLflow.
+"""
+
+from vidseg.stats.allocation import Allocation, best_allocation
+from vidseg.stats.curve import GainCurve, fit_gain_curve
+from vidseg.stats.effective import effective_frames
+from vidseg.stats.exchange import ExchangeRate, exchange_rate
+from vidseg.stats.holm import holm
+from vidseg.stats.power import groups_needed
+from vidseg.stats.signflip import Interval, SignFlip, sign_flip, smallest_groups
+from vidseg.stats.verdict import (
+    Comparison,
+    LeftOut,
+    Verdict,
+    average_seeds,
+    compare,
+    with_holm,
+)
+
+__all__ = [
+    "Allocation",
+    "Comparison",
+    "ExchangeRate",
+    "GainCurve",
+    "Interval",
+    "LeftOut",
+    "SignFlip",
+    "Verdict",
+    "average_seeds",
+    "best_allocation",
+    "compare",
+    "effective_frames",
+    "exchange_rate",
+    "fit_gain_curve",
+    "groups_needed",
+    "holm",
+    "sign_flip",
+    "smallest_groups",
+    "with_holm",
+]

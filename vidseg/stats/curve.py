@@ -1,0 +1,200 @@
+"""The gain curve: score against frames per video, and where it flattens.
+
+Model of the mean over groups: ``s(n) = a - b n^-c`` (the power law of learning curves, Cortes et
+al. 1994), ``0.05 <= c <= 4``, by least squares; ``a`` and ``b`` are linear given ``c``. Each group
+has an ``a`` of its own, so only the shape within groups counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import UsageError
+from vidseg.stats.signflip import Array, Interval, SignFlip, sign_flip, subset_sums
+from vidseg.stats.table import complete_groups
+from vidseg.stats.verdict import Verdict, compare
+
+MIN_COUNTS = 5
+EXPONENTS = np.geomspace(0.05, 4.0, 89)
+"""Exponents tried: neighbours differ by 5 %."""
+Shape = Literal["rising", "falling", "flat", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class GainCurve:
+    """A gain curve over its groups.
+
+    Attributes:
+        counts: frames per video, ascending.
+        means: mean score over the groups at each count.
+        a, b, c: the fitted power law (best fit whatever ``shape`` says).
+        rms: root mean square distance of the means from it, in score units.
+        p_value: sign-flip test of "flat": no count differs from another in expectation.
+        p_floor: its smallest possible value.
+        gain: mean score at the largest minus at the smallest count.
+        gain_interval: its sign-flip interval.
+        shape: ``flat`` where the gain is equivalent to 0 within delta (see
+            :func:`vidseg.stats.compare`); ``rising`` or ``falling`` where ``p_value`` allows it at
+            ``1 - level``; else ``cannot tell``.
+        remaining: sign-flip interval of the gain still to be had from each count to the largest.
+        flattens_at: smallest whole number of frames whose fitted remaining gain is below delta.
+        flattens: interval of that number, ends inclusive; ``bounded`` False where there are too
+            few groups for the level asked, and the level attained stands beside it.
+        groups, left_out: the groups used, and those with an undefined score.
+        delta, level: as asked.
+    """
+
+    counts: tuple[int, ...]
+    means: tuple[float, ...]
+    a: float
+    b: float
+    c: float
+    rms: float
+    p_value: float
+    p_floor: float
+    gain: float
+    gain_interval: Interval
+    shape: Shape
+    remaining: tuple[Interval, ...]
+    flattens_at: int
+    flattens: Interval
+    groups: tuple[str, ...]
+    left_out: tuple[str, ...]
+    delta: float
+    level: float
+
+    def predict(self, counts: npt.ArrayLike) -> Array:
+        """Return the fitted mean score at ``counts`` (above 0), of their shape."""
+        return self.a - self.b * np.asarray(counts, np.float64) ** -self.c
+
+
+def fit_gain_curve(
+    counts: Sequence[int],
+    scores: Mapping[str, Sequence[float | None]],
+    delta: float = 0.01,
+    level: float = 0.95,
+) -> GainCurve:
+    """Fit a gain curve and say where it flattens.
+
+    Where it flattens: the remaining gain of a group from ``n`` frames to the largest count is read
+    from its own scores, linear in ``log n`` between counts; its sign-flip interval over groups is
+    taken at every ``n``. The interval runs from the first ``n`` whose remaining gain may be as
+    small as delta to the first from which on it is surely smaller. No curve is assumed for it; a
+    concave one makes it err to larger ``n`` between counts.
+
+    Args:
+        counts: frames per video, at least :data:`MIN_COUNTS`, ascending, above 0.
+        scores: per group, the score at each count, seeds averaged before.
+        delta: smallest gain of interest, above 0.
+        level: confidence level.
+
+    Raises:
+        UsageError: fewer than five counts, not ascending, or ``delta`` not above 0.
+        DataError: a group has another number of scores, or fewer than two groups are complete.
+    """
+    places = _checked(counts, delta)
+    groups, left_out, table = complete_groups(scores, (len(places),))
+    mean = table.mean(axis=0)
+    a, b, c = _fit(places, mean)
+    p_value, p_floor = _flat_test(places, table)
+    ends = compare(*(dict(zip(groups, table[:, i].tolist(), strict=True)) for i in (0, -1)), delta,
+                   level)  # fmt: skip
+    shape: Shape = "cannot tell"
+    if ends.verdict is Verdict.EQUIVALENT:
+        shape = "flat"
+    elif p_value <= 1 - level:
+        shape = "rising" if b > 0 else "falling"
+    return GainCurve(
+        counts=tuple(int(n) for n in places),
+        means=tuple(mean.tolist()),
+        a=a,
+        b=b,
+        c=c,
+        rms=float(np.sqrt(np.mean((a - b * places**-c - mean) ** 2))),
+        p_value=p_value,
+        p_floor=p_floor,
+        gain=ends.difference,
+        gain_interval=ends.interval,
+        shape=shape,
+        remaining=tuple(_remaining(places, table, n).interval(level) for n in places),
+        flattens_at=_flattens_at(places, b, c, delta),
+        flattens=_flattens(places, table, delta, level),
+        groups=groups,
+        left_out=left_out,
+        delta=delta,
+        level=level,
+    )
+
+
+def _checked(counts: Sequence[int], delta: float) -> Array:
+    places = np.asarray(counts, np.float64)
+    if len(places) < MIN_COUNTS:
+        raise UsageError(
+            f"{len(places)} frame counts carry no curve", hint=f"take {MIN_COUNTS} or more"
+        )
+    if places[0] < 1 or (np.diff(places) <= 0).any() or not delta > 0:
+        raise UsageError(f"counts={list(counts)}, delta={delta}", hint="ascending; delta above 0")
+    return places
+
+
+def _directions(places: Array) -> Array:
+    """Return the centred unit vectors of ``-n^-c``, ``(exponents, counts)``."""
+    curves = -((places[None, :] / places[0]) ** -EXPONENTS[:, None])
+    curves -= curves.mean(axis=1, keepdims=True)
+    return np.asarray(curves / np.linalg.norm(curves, axis=1, keepdims=True))
+
+
+def _fit(places: Array, mean: Array) -> tuple[float, float, float]:
+    """Return the least-squares a, b, c."""
+    centred = mean - mean.mean()
+    c = float(EXPONENTS[np.argmax((_directions(places) @ centred) ** 2)])
+    basis = -(places**-c)
+    basis_centred = basis - basis.mean()
+    b = float(basis_centred @ centred / (basis_centred @ basis_centred))
+    return float(mean.mean() - b * basis.mean()), b, c
+
+
+def _flat_test(places: Array, table: Array) -> tuple[float, float]:
+    """Return p and its floor of the sign-flip test against the best power law.
+
+    A group's deviations from its own mean change sign together; the statistic is the part of the
+    mean curve's sum of squares that the best exponent explains.
+    """
+    centred = table - table.mean(axis=1, keepdims=True)
+    sums, _ = subset_sums(centred, exact_up_to=14, draws=(1 << 14) - 1)
+    directions = _directions(places)
+    total = centred.sum(axis=0)
+    seen = float(((directions @ total) ** 2).max())
+    flipped = (((total - 2 * sums) @ directions.T) ** 2).max(axis=1)
+    patterns = len(sums) + 1
+    reached = int(np.count_nonzero(flipped >= seen * (1 - 1e-9)))
+    return (1 + reached) / patterns, min(1.0, 2 / patterns)
+
+
+def _remaining(places: Array, table: Array, n: float) -> SignFlip:
+    """Return the test of the gain from ``n`` frames to the largest count."""
+    where = np.log(places)
+    at = np.array([np.interp(np.log(n), where, row) for row in table])
+    return sign_flip(table[:, -1] - at)
+
+
+def _flattens_at(places: Array, b: float, c: float, delta: float) -> int:
+    whole = np.arange(int(places[0]), int(places[-1]) + 1, dtype=np.float64)
+    return int(whole[np.argmax(b * (whole**-c - places[-1] ** -c) < delta)])
+
+
+def _flattens(places: Array, table: Array, delta: float, level: float) -> Interval:
+    """Return the interval of the number of frames from which less than delta remains."""
+    grid = np.unique(np.concatenate([places, np.geomspace(places[0], places[-1], 48).round()]))
+    intervals = [_remaining(places, table, n).interval(level) for n in grid]
+    possible = next(i for i, entry in enumerate(intervals) if entry.low <= delta)
+    unsure = [i for i, entry in enumerate(intervals) if entry.high >= delta]
+    sure = unsure[-1] + 1 if unsure else 0
+    return Interval(
+        float(grid[possible]), float(grid[sure]), intervals[0].level, intervals[0].bounded
+    )

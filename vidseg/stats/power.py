@@ -1,0 +1,82 @@
+"""How many groups would tell: the size of a study that can reach a verdict."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import UsageError
+from vidseg.stats.signflip import EXACT_UP_TO, smallest_groups, tail_rank
+
+CERTAIN = 10.0
+"""delta / standard deviation beyond which a handful of groups always tells."""
+
+
+def groups_needed(
+    differences: npt.ArrayLike, delta: float, power: float = 0.8, level: float = 0.95
+) -> int | None:
+    """Return how many groups like these would tell, whichever is true.
+
+    "Would tell" means both: if the true difference is ``delta``, the test finds a difference, and
+    if it is 0, equivalence within ``delta`` is shown; each with probability ``power`` at least.
+    The power is that of the t test (noncentral t) run at the sign-flip test's attainable level for
+    that number of groups; simulations of the sign-flip test itself agree to one or two groups
+    (docs/statistics.md). The spread is taken from the differences, so with few groups the answer
+    is rough: from 4 groups the standard deviation is known to a factor of about 2.
+
+    Args:
+        differences: ``(groups,)``, finite, of the unit of ``delta``.
+        delta: smallest effect of interest, above 0.
+        power: 0..1, exclusive.
+        level: confidence level of the verdict.
+
+    Returns:
+        The number of groups in all, at least :func:`smallest_groups`; None where the spread is
+        unknown (fewer than two groups).
+
+    Raises:
+        UsageError: ``delta``, ``power`` or ``level`` out of range.
+    """
+    floor = smallest_groups(level)
+    if not delta > 0 or not 0 < power < 1:
+        raise UsageError(f"delta={delta}, power={power}", hint="delta > 0 and 0 < power < 1")
+    values = np.asarray(differences, np.float64)
+    if values.size < 2:
+        return None
+    spread = float(values.std(ddof=1))
+    if spread * CERTAIN <= delta:
+        return floor
+    groups = max(floor, _normal_size(delta / spread, power, level) - 2)
+    while _power(groups, delta / spread, level) < power:
+        groups += 1
+    return groups
+
+
+def _normal_size(effect: float, power: float, level: float) -> int:
+    """Return the size by the normal approximation: a lower bound to start from."""
+    from scipy.special import ndtri
+
+    finds = ndtri((1 + level) / 2) + ndtri(power)
+    equates = ndtri(level) + ndtri((1 + power) / 2)
+    return math.floor((max(finds, equates) / effect) ** 2)
+
+
+def _power(groups: int, effect: float, level: float) -> float:
+    """Return the smaller of two powers: to find ``effect``, to show equivalence where it is 0."""
+    from scipy.special import nctdtr, stdtrit
+
+    shift, freedom = effect * math.sqrt(groups), groups - 1
+    two_sided, one_sided = (_attained(tail, groups) for tail in ((1 - level) / 2, 1 - level))
+    finds = 1 - nctdtr(freedom, shift, stdtrit(freedom, 1 - two_sided))
+    misses = nctdtr(freedom, shift, stdtrit(freedom, 1 - one_sided))
+    return float(min(finds, 1 - 2 * misses))
+
+
+def _attained(tail: float, groups: int) -> float:
+    """Return the largest tail of the sign-flip test that does not exceed ``tail``."""
+    if groups > EXACT_UP_TO:
+        return tail
+    patterns = 1 << groups
+    return tail_rank(1 - 2 * tail, patterns) / patterns
