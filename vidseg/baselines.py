@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.classifiers.base import Network, State, TrainingSet
-from vidseg.types import Image, Mask, Scores, Size
+from vidseg.types import FloatImage, Image, Mask, Scores, Size
 
 SHADES = 16
 Float = npt.NDArray[np.float64]
@@ -115,8 +115,8 @@ def best_threshold(scores: Float, positives: Float, negatives: Float) -> float:
     return float((ranked[best] + below) / 2)
 
 
-def _cells(image: Image, size: Size) -> npt.NDArray[np.intp]:
-    shades = _resized(image, size).astype(np.intp) * SHADES // 256
+def _cells(image: Image | FloatImage, size: Size) -> npt.NDArray[np.intp]:
+    shades = _resized(image, size).clip(0, 255).astype(np.intp) * SHADES // 256
     return (shades[..., 0] * SHADES + shades[..., 1]) * SHADES + shades[..., 2]
 
 

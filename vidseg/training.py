@@ -13,7 +13,17 @@ from vidseg.datasets.rasterise import rasterise
 from vidseg.errors import DataError
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.store import Store
-from vidseg.types import Features, FrameRef, Image, Mask, Size, Variant, Video, VideoInfo
+from vidseg.types import (
+    Features,
+    FloatImage,
+    FrameRef,
+    Image,
+    Mask,
+    Size,
+    Variant,
+    Video,
+    VideoInfo,
+)
 
 
 class Material:
@@ -158,7 +168,7 @@ class TrainingFrames:
     def _first(self) -> Material:
         return self.materials[self.refs[0].video]
 
-    def frame(self, ref: FrameRef) -> Image:
+    def frame(self, ref: FrameRef) -> Image | FloatImage:
         """Return the image of ``ref``."""
         return self._rendered(ref)[0] if ref.variant else self._of(ref).image(ref.index)
 
@@ -189,7 +199,7 @@ class TrainingFrames:
     def _of(self, ref: FrameRef) -> Material:
         return self.materials[ref.video]
 
-    def _rendered(self, ref: FrameRef) -> tuple[Image, Mask]:
+    def _rendered(self, ref: FrameRef) -> tuple[Image | FloatImage, Mask]:
         assert ref.variant is not None
         epoch = self.epoch if ref.variant.fresh else 0
         return ref.variant.render(self._of(ref), ref.index, epoch)

@@ -2,7 +2,8 @@
 
 Arrays, once and for all:
 
-* image: ``uint8 (H, W, 3)``, RGB, 0..255;
+* image: ``uint8 (H, W, 3)``, RGB, 0..255; made by a variant it may be ``float32`` on that scale,
+  neither rounded nor clipped;
 * mask: ``int8 (h, w)`` in {-1, 0, +1}: background, ignored, foreground;
 * scores: ``float32 (h, w)``; above the threshold is foreground;
 * features: one ``float16 (C, h, w)`` array per level, at the level's native size.
@@ -27,6 +28,7 @@ CONTRACT = 1
 """The version of the plugin contracts; a plugin class states its own as ``contract = 1``."""
 
 Image = npt.NDArray[np.uint8]
+FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.int8]
 Scores = npt.NDArray[np.float32]
 Level = npt.NDArray[np.float16]
@@ -166,8 +168,14 @@ class Variant(Protocol):
     @property
     def fresh(self) -> bool: ...
 
-    def render(self, source: FrameSource, index: int, epoch: int) -> tuple[Image, Mask]:
-        """Return the changed image and the mask that belongs to it."""
+    def render(
+        self, source: FrameSource, index: int, epoch: int
+    ) -> tuple[Image | FloatImage, Mask]:
+        """Return the changed image and the mask that belongs to it.
+
+        The image is ``uint8``, or ``float32`` on the same scale where converting it to 8 bit
+        would undo the change.
+        """
         ...
 
 

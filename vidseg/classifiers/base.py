@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.types import Features, FrameRef, Image, Mask, Scores, Size
+from vidseg.types import Features, FloatImage, FrameRef, Image, Mask, Scores, Size
 
 State = dict[str, npt.NDArray[Any]]
 """A fitted model as named arrays, stored as safetensors. Text goes in as ``uint8`` UTF-8."""
@@ -72,8 +72,11 @@ class TrainingSet(Protocol):
     @property
     def mask_size(self) -> Size: ...
 
-    def frame(self, ref: FrameRef) -> Image:
-        """Return the image of ``ref``, ``uint8 (H, W, 3)`` at ``image_size``."""
+    def frame(self, ref: FrameRef) -> Image | FloatImage:
+        """Return the image of ``ref``, ``uint8 (H, W, 3)`` at ``image_size``.
+
+        With a variant it may be ``float32`` on the same scale, beyond 0..255 as well.
+        """
         ...
 
     def mask(self, ref: FrameRef) -> Mask:

@@ -14,7 +14,7 @@ import numpy as np
 
 from vidseg.errors import DataError, PluginError, UsageError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.types import Features, Image, Level, Size
+from vidseg.types import Features, FloatImage, Image, Level, Size
 
 if TYPE_CHECKING:
     import torch
@@ -96,8 +96,10 @@ class FrozenExtractor:
         sizes = self.handle.sizes(size)
         return tuple(sizes[level] for level in self.levels)
 
-    def extract(self, image: Image) -> Features:
+    def extract(self, image: Image | FloatImage) -> Features:
         """Return the features of ``uint8 (H, W, 3)``: ``float16 (C, h, w)`` for each level.
+
+        An image that a variant made may be ``float32`` on the same scale, 0..255.
 
         Raises:
             DataError: a value is NaN or too large for float16; names the level.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class SampleContext(Protocol):
         ...
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Chooses training frames (entry-point group ``vidseg.samplers``).
 
