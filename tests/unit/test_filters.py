@@ -93,6 +93,11 @@ def test_a_flat_image_has_no_edges() -> None:
     assert len(flat) == CHANNELS
 
 
+def test_noise_that_was_not_clipped_stays_bounded() -> None:
+    noisy = np.random.default_rng(0).normal(0, 60, (64, 64, 3)).astype(np.float32)
+    assert all(np.abs(level).max() < 50 for level in levels_of(noisy))
+
+
 def test_a_linear_svm_finds_textured_figures() -> None:
     from sklearn.linear_model import SGDClassifier
     from sklearn.preprocessing import StandardScaler

@@ -114,8 +114,8 @@ class FilterBank(nn.Module):
 
     def _level(self, rgb: torch.Tensor) -> torch.Tensor:
         lab = self._lab(rgb)
-        total = rgb.sum(1, keepdim=True) + 0.05
-        chromaticity = rgb[:, :2] / total * 3 - 1
+        light = rgb.clamp_min(0)  # noise that was not clipped goes below 0
+        chromaticity = light[:, :2] / (light.sum(1, keepdim=True) + 0.05) * 3 - 1
         derivatives, gradients = self._derivatives(lab)
         # The finest gradient of L* is the texture whose local mean tells cloth from road.
         local = _local_statistics(lab, gradients[:, :1])

@@ -117,17 +117,19 @@ class StoredFeatures:
         """
         wanted = sorted({int(index) for index in indices})
         missing = [i for i in wanted if not self._shelf.has(i, self._layout(i))]
-        done = len(indices) - len(missing)
+        left = len(missing)
+        if task is not None:
+            task.advance(len(indices) - left)
         if self.keep:
             self.frames.prepare(missing)
             for index in missing:
                 if not self._save(index, self._extract(index)):
                     break
-                done += 1
+                left -= 1
                 if task is not None:
                     task.advance()
-        if task is not None:
-            task.advance(len(indices) - done)
+        if task is not None and left:
+            task.advance(left)
         return sum(self._shelf.has(i, self._layout(i)) for i in wanted)
 
     def _layout(self, index: int) -> Layout:
