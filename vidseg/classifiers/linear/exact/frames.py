@@ -1,0 +1,291 @@
+"""The training frames as the solver reads them: from memory, or streamed with read-ahead.
+
+A level LARGER than the mask is resized when it is read: exact as well, since the score of a resized
+level is the resized score, and smaller. All others keep their native size.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.linear.levels import frame_name
+from vidseg.errors import DataError
+from vidseg.extractors.base import ExtractorHandle
+from vidseg.pyramid import Pyramid, Resize, as_tensor
+from vidseg.types import Features, FrameRef, Size
+
+CHUNK_BYTES = 8 * 2**20
+"""Features of as many frames as these bytes hold are multiplied at once: they stay in the cache."""
+
+AHEAD = 4
+"""Frames that are read ahead of the one in work."""
+
+
+class Chunk(NamedTuple):
+    """Some frames, ready to be multiplied.
+
+    Attributes:
+        frames: which of the frames, as a slice of their order.
+        levels: ``float32 (n * h_l * w_l, C_l)`` each.
+    """
+
+    frames: slice
+    levels: list[torch.Tensor]
+
+
+class Frames(Protocol):
+    """A set of frames that can be read again and again, always in the same order.
+
+    Attributes:
+        pyramid: sizes of the levels as they are multiplied, and of the mask.
+        labels: ``int8 (n, h, w)`` of all frames, in {-1, 0, +1}.
+        repeats: ``float32 (n,)``: how often each frame counts.
+        nbytes: bytes of features that one reading of all frames takes.
+    """
+
+    pyramid: Pyramid
+    labels: torch.Tensor
+    repeats: torch.Tensor
+    nbytes: int
+
+    def chunks(self, share: float = 1.0) -> Iterator[Chunk]:
+        """Yield the frames in order; with a share below 1, an even selection of the chunks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """Distinct frames of a training set, their masks, and the sizes of what is read.
+
+    Attributes:
+        train: where features and masks come from.
+        refs: the distinct frames in a fixed, random order: any run of them is a fair sample.
+        repeats: ``float32 (n,)``: how often each counts.
+        channels: channels of each level.
+        native: native size of each level.
+        levels: names of the levels, for messages.
+        device: where the products are made.
+    """
+
+    train: TrainingSet
+    refs: Sequence[FrameRef]
+    repeats: torch.Tensor
+    channels: tuple[int, ...]
+    native: tuple[Size, ...]
+    levels: tuple[str, ...]
+    device: str
+
+    @classmethod
+    def of(
+        cls, train: TrainingSet, handle: ExtractorHandle, chosen: Sequence[int], ctx: FitContext
+    ) -> Source:
+        """Return the source of ``train``, whose features are the ``chosen`` levels of ``handle``."""
+        counts = Counter(train.refs)
+        refs = list(counts)
+        order = np.random.default_rng(ctx.seed).permutation(len(refs))
+        sizes = handle.sizes(train.image_size)
+        return cls(
+            train,
+            [refs[i] for i in order],
+            torch.tensor([counts[refs[i]] for i in order], dtype=torch.float32, device=ctx.device),
+            tuple(handle.channels[i] for i in chosen),
+            tuple(Size(*sizes[i]) for i in chosen),
+            tuple(handle.levels[i] for i in chosen),
+            ctx.device,
+        )
+
+    @property
+    def pyramid(self) -> Pyramid:
+        """Sizes of the levels as they are multiplied: those larger than the mask have its size."""
+        target = self.train.mask_size
+        sizes = (target if self.shrinks(i) else size for i, size in enumerate(self.native))
+        return Pyramid(tuple(sizes), target)
+
+    def shrinks(self, level: int) -> bool:
+        """Return whether ``level`` has more pixels than the mask."""
+        height, width = self.native[level]
+        target = self.train.mask_size
+        return height * width > target.height * target.width
+
+    def frame_bytes(self, itemsize: int) -> int:
+        """Return bytes of one frame as held: ``itemsize`` a value, 4 in levels already resized."""
+        return sum(
+            c * size.height * size.width * (4 if self.shrinks(i) else itemsize)
+            for i, (c, size) in enumerate(zip(self.channels, self.pyramid.levels, strict=True))
+        )
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of one frame's float16 features at native size."""
+        return sum(2 * c * h * w for c, (h, w) in zip(self.channels, self.native, strict=True))
+
+    def read(self, ref: FrameRef) -> Features:
+        """Return the features of ``ref``, checked against the extractor's sizes.
+
+        Raises:
+            DataError: they are those of another extractor or image size.
+        """
+        features = self.train.features(ref)
+        found = [level.shape for level in features]
+        expected = [(c, *size) for c, size in zip(self.channels, self.native, strict=True)]
+        if found != expected:
+            raise DataError(
+                f"the features have shapes {found}, the extractor's are {expected}",
+                where=frame_name(ref),
+                hint="use the features of the extractor and the levels that are named",
+            )
+        return features
+
+    def maps(self, features: Features) -> list[torch.Tensor]:
+        """Return each level as ``(C, pixels)``: float32 where it was resized, else as it came."""
+        return [
+            (
+                Resize(self.native[i], self.train.mask_size).forward(as_tensor(level))
+                if self.shrinks(i)
+                else _tensor(level)
+            ).flatten(1)
+            for i, level in enumerate(features)
+        ]
+
+    def labels(self) -> torch.Tensor:
+        """Return all masks, ``int8 (n, h, w)``."""
+        masks = np.empty((len(self.refs), *self.train.mask_size), np.int8)
+        for place, ref in enumerate(self.refs):
+            masks[place] = self.train.mask(ref)
+        return torch.from_numpy(masks).to(self.device)
+
+
+def _tensor(level: np.ndarray[tuple[int, ...], np.dtype[np.float16]]) -> torch.Tensor:
+    return torch.from_numpy(level if level.flags.writeable else level.copy())
+
+
+def _picked(count: int, share: float) -> list[int]:
+    """Return an even selection of ``range(count)``, at least one of them."""
+    wanted = min(count, max(1, round(count * share)))
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, wanted).round())] if count else []
+
+
+@dataclass
+class HeldFrames:
+    """Frames whose features stay in memory, pixels first: ``(frames, h_l * w_l, C_l)``.
+
+    Attributes:
+        source: where they come from.
+        labels: ``int8 (n, h, w)``.
+        held: one tensor a level, float32, or float16 to save memory.
+    """
+
+    source: Source
+    labels: torch.Tensor
+    held: list[torch.Tensor]
+    pyramid: Pyramid = field(init=False)
+    repeats: torch.Tensor = field(init=False)
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pyramid = self.source.pyramid
+        self.repeats = self.source.repeats[: len(self.labels)]
+        self.nbytes = sum(level.numel() * level.element_size() for level in self.held)
+
+    @classmethod
+    def load(
+        cls,
+        source: Source,
+        labels: torch.Tensor,
+        dtype: torch.dtype,
+        tick: Callable[[], None],
+        count: int | None = None,
+    ) -> HeldFrames:
+        """Read the first ``count`` frames (all by default) into memory, once.
+
+        Args:
+            source: what to read.
+            labels: all masks.
+            dtype: float32 or float16; levels already resized are float32 in any case.
+            tick: called after each frame.
+            count: how many frames.
+        """
+        count = len(source.refs) if count is None else count
+        held = [
+            torch.empty(
+                (count, size.height * size.width, channels),
+                dtype=torch.float32 if source.shrinks(i) else dtype,
+                device=source.device,
+            )
+            for i, (channels, size) in enumerate(
+                zip(source.channels, source.pyramid.levels, strict=True)
+            )
+        ]
+        for place, features in enumerate(_ahead(source, range(count))):
+            for level, maps in zip(held, source.maps(features), strict=True):
+                level[place].copy_(maps.T)
+            tick()
+        return cls(source, labels[:count], held)
+
+    def chunks(self, share: float = 1.0) -> Iterator[Chunk]:
+        """Yield slices of what is held, as float32."""
+        size = max(1, CHUNK_BYTES // max(1, self.source.frame_bytes(4)))
+        starts = range(0, len(self.labels), size)
+        for start in (starts[i] for i in _picked(len(starts), share)):
+            part = slice(start, min(start + size, len(self.labels)))
+            yield Chunk(part, [level[part].flatten(0, 1).float() for level in self.held])
+
+
+@dataclass
+class StreamedFrames:
+    """Frames that are read from the training set each time, some ahead of the one in work.
+
+    Attributes:
+        source: where they come from.
+        labels: ``int8 (n, h, w)``.
+    """
+
+    source: Source
+    labels: torch.Tensor
+    pyramid: Pyramid = field(init=False)
+    repeats: torch.Tensor = field(init=False)
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pyramid = self.source.pyramid
+        self.repeats = self.source.repeats[: len(self.labels)]
+        self.nbytes = len(self.labels) * self.source.read_bytes
+
+    def chunks(self, share: float = 1.0) -> Iterator[Chunk]:
+        """Yield one frame at a time."""
+        places = _picked(len(self.labels), share)
+        for place, features in zip(places, _ahead(self.source, places), strict=True):
+            part = slice(place, place + 1)
+            levels = [m.to(self.source.device).float().T for m in self.source.maps(features)]
+            yield Chunk(part, levels)
+
+
+def _ahead(source: Source, places: Sequence[int]) -> Iterator[Features]:
+    """Yield the features of ``places`` while a thread reads the next ones."""
+    waiting: deque[Future[Features]] = deque()
+    following = iter(places)
+    with ThreadPoolExecutor(1, "read-ahead") as pool:
+
+        def push() -> None:
+            place = next(following, None)
+            if place is not None:
+                waiting.append(pool.submit(source.read, source.refs[place]))
+
+        try:
+            for _ in range(AHEAD):
+                push()
+            while waiting:
+                features = waiting.popleft().result()
+                push()
+                yield features
+        finally:
+            for future in waiting:
+                future.cancel()
