@@ -263,6 +263,6 @@ def _flat(value: Any) -> str | int | float | bool:
 
 def _short_name(kind: str, spec: Spec) -> str:
     """Return the plugin's name and what differs from its defaults."""
-    defaults = plugins.resolve(kind, spec.name).params
+    defaults = plugins.defaults(plugins.find(kind, spec.name))
     changed = {k: v for k, v in spec.params.items() if k != "short" and v != defaults.get(k, ...)}
     return str(Spec(spec.name, None, changed))

@@ -20,16 +20,15 @@ import inspect
 import re
 import sys
 import tomllib
-import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from vidseg.errors import PluginError
+from vidseg import signatures
+from vidseg.errors import PluginError, VidsegError
 from vidseg.specs import Spec, parse, scalar, write
-from vidseg.types import CONTRACT
 
 KINDS = ("dataset", "sampler", "extractor", "classifier", "executor", "tracker")
 PACKAGE = Path(__file__).parent
@@ -57,23 +56,6 @@ class Plugin:
     def blame(self) -> str:
         """Return ``"plugin NAME of PACKAGE VERSION"`` for messages."""
         return f"{self.kind} plugin {self.name!r} of {self.package} {self.version}"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a plugin, as its signature and docstring tell.
-
-    Attributes:
-        name: its name in specs.
-        type: its annotation as text.
-        default: its default as text; None when it must be given.
-        doc: its text in the docstring's ``Args:`` section.
-    """
-
-    name: str
-    type: str
-    default: str | None
-    doc: str
 
 
 def available(kind: str) -> list[Plugin]:
@@ -112,20 +94,20 @@ def load(plugin: Plugin) -> type[Any]:
     module, _, attribute = plugin.target.partition(":")
     try:
         loaded = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"the {plugin.blame} cannot be imported: {type(error).__name__}: {error}",
             hint=_import_hint(error, plugin),
         ) from error
-    if not isinstance(loaded, type):
-        raise PluginError(f"the {plugin.blame} is not a class", hint="tell its authors")
-    contract = getattr(loaded, "contract", None)
-    if contract != CONTRACT:
-        raise PluginError(
-            f"the {plugin.blame} states contract {contract!r}, this vidseg has {CONTRACT}",
-            hint="install versions of both that belong together",
-        )
+    fault = signatures.fault(plugin.kind, loaded)
+    if fault:
+        hint = "install versions of both that belong together" if "contract" in fault else _TELL
+        raise PluginError(f"the {plugin.blame} {fault}", hint=hint)
+    assert isinstance(loaded, type)
     return loaded
+
+
+_TELL = "tell its authors"
 
 
 def create(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "") -> Any:
@@ -135,18 +117,18 @@ def create(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "
         PluginError: unknown plugin or parameter, or a value that the signature does not allow.
         VidsegError: whatever the plugin itself refuses.
     """
-    from pydantic import ConfigDict, ValidationError, validate_call
-
     bound = bind(kind, spec, where=where)
-    cls = load(find(kind, bound.name))
-    made: Any = object.__new__(cls)
-    given = {name: _nested(kind, value, where) for name, value in bound.params.items()}
-    arbitrary = ConfigDict(arbitrary_types_allowed=True)
+    plugin = find(kind, bound.name)
+    given = {name: _created(kind, value, where) for name, value in bound.params.items()}
+    values = _checked(plugin, given, where)
     try:
-        validate_call(config=arbitrary)(cls.__init__)(made, **given)
-    except ValidationError as error:
-        raise _refused(error, kind, bound, cls, where) from error
-    return made
+        return load(plugin)(**values)
+    except (VidsegError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"the {plugin.blame} fails: {type(error).__name__}: {error}", where=where
+        ) from error
 
 
 def bind(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "") -> Spec:
@@ -157,7 +139,7 @@ def bind(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "")
     """
     given = parse(spec, where=where or kind)
     cls = load(find(kind, given.name))
-    names = [parameter.name for parameter in _signature(cls)]
+    names = [parameter.name for parameter in signatures.parameters(cls)]
     params = dict(given.params)
     if given.positional is not None:
         if not names:
@@ -177,34 +159,40 @@ def bind(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "")
 
 
 def resolve(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "") -> Spec:
-    """Return the bound spec with every default written out: what a configuration records."""
+    """Return the bound spec with every default written out: what a configuration records.
+
+    Raises:
+        PluginError: as :func:`create`, but nothing of the plugin is run.
+    """
     bound = bind(kind, spec, where=where)
-    cls = load(find(kind, bound.name))
-    defaults = {
-        parameter.name: parameter.default
-        for parameter in _signature(cls)
-        if parameter.default is not parameter.empty
-    }
-    merged = {**defaults, **bound.params}
-    order = [parameter.name for parameter in _signature(cls) if parameter.name in merged]
-    values = {name: merged[name] for name in order}
-    return Spec(bound.name, None, {k: _listed(_deep(kind, v, where)) for k, v in values.items()})
+    plugin = find(kind, bound.name)
+    _checked(plugin, bound.params, where)
+    merged = {**defaults(plugin), **bound.params}
+    order = [parameter.name for parameter in signatures.parameters(load(plugin))]
+    values = {name: merged[name] for name in order if name in merged}
+    return Spec(bound.name, None, {k: _resolved(kind, v, where) for k, v in values.items()})
 
 
-def describe(plugin: Plugin) -> tuple[str, list[Parameter]]:
+def defaults(plugin: Plugin) -> dict[str, Any]:
+    """Return the defaults of the parameters that have one, as plain values."""
+    found = {p.name: p.default for p in signatures.parameters(load(plugin))}
+    return {name: _plain(value) for name, value in found.items() if _is_plain(value)}
+
+
+def describe(plugin: Plugin) -> tuple[str, list[signatures.Parameter]]:
     """Return the class docstring (without ``Args:``) and the parameters; imports the plugin."""
     cls = load(plugin)
     text = inspect.getdoc(cls) or ""
-    documented = _documented(text)
+    documented = signatures.documented(text)
     head = re.split(r"^Args:\s*$", text, maxsplit=1, flags=re.MULTILINE)[0].strip()
     parameters = [
-        Parameter(
+        signatures.Parameter(
             parameter.name,
-            _type_text(_hint(cls, parameter.name) or parameter.annotation),
-            None if parameter.default is parameter.empty else write(_listed(parameter.default)),
+            signatures.type_text(signatures.hint(cls, parameter.name) or parameter.annotation),
+            None if parameter.default is parameter.empty else write(_plain(parameter.default)),
             documented.get(parameter.name, ""),
         )
-        for parameter in _signature(cls)
+        for parameter in signatures.parameters(cls)
     ]
     return head, parameters
 
@@ -220,7 +208,7 @@ def summary(plugin: Plugin) -> str:
         return ""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, UnicodeDecodeError):
+    except (OSError, SyntaxError, ValueError):
         return ""
     classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == attribute]
     doc = (ast.get_docstring(classes[0]) if classes else None) or ast.get_docstring(tree) or ""
@@ -230,31 +218,45 @@ def summary(plugin: Plugin) -> str:
 def check(plugin: Plugin) -> str:
     """Return ``""`` when the plugin can be imported and described, else the reason it cannot."""
     try:
-        cls = load(plugin)
-        kinds = {
-            parameter.kind for parameter in inspect.signature(cls.__init__).parameters.values()
-        }
-    except Exception as error:
+        signatures.checker(load(plugin))
+    except PluginError as error:
         return str(error)
-    if inspect.Parameter.VAR_KEYWORD in kinds:
-        return f"the {plugin.blame} takes **kwargs; parameters must be typed and named"
-    untyped = [p.name for p in _signature(cls) if p.annotation is p.empty]
-    if untyped:
-        return f"the {plugin.blame} does not type {', '.join(untyped)}"
+    except Exception as error:
+        return str(_not_understood(plugin, error))
     return ""
 
 
 def _all() -> Iterator[Plugin]:
     own = _checkout_table()
-    if own is not None:
-        yield from own
+    yield from own or ()
+    seen = {"vidseg"} if own is not None else set()
     for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"] or "unnamed"
-        if own is not None and name == "vidseg":
+        try:
+            name, version = distribution.metadata["Name"], distribution.version
+            text = distribution.read_text("entry_points.txt") or ""
+        except Exception:  # what an interrupted installation left behind
             continue
-        for entry in distribution.entry_points:
-            if entry.group.startswith("vidseg.") and entry.group[7:-1] in KINDS:
-                yield Plugin(entry.group[7:-1], entry.name, entry.value, name, distribution.version)
+        same = re.sub(r"[-_.]+", "-", name or "").lower()
+        if same in seen:  # the first on the path is the one that Python imports
+            continue
+        seen |= {same} if same else set()
+        for group, entry, target in _entry_points(text):
+            if group.startswith("vidseg.") and group.endswith("s") and group[7:-1] in KINDS:
+                yield Plugin(group[7:-1], entry, target, name or "unnamed", version or "unknown")
+
+
+def _entry_points(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (group, name, target) of an ``entry_points.txt``; a line that is torn has no target.
+
+    ``Distribution.entry_points`` raises there, and one broken package would hide all others.
+    """
+    group = ""
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith("["):
+            group = line.strip("[]").strip()
+        elif line and not line.startswith(("#", ";")):
+            name, _, target = line.partition("=")
+            yield group, name.strip(), "".join(target.partition("[")[0].split())
 
 
 @functools.cache
@@ -293,87 +295,82 @@ def _source(module: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _signature(cls: type[Any]) -> list[inspect.Parameter]:
-    return list(inspect.signature(cls.__init__).parameters.values())[1:]
-
-
-def _hint(cls: type[Any], name: str) -> Any:
-    try:
-        return typing.get_type_hints(cls.__init__, include_extras=True).get(name)
-    except Exception:
-        return None
-
-
 def _fit(value: Any, cls: type[Any], name: str) -> Any:
     """Make a list of one value where the signature wants a list, and only a list."""
-    hint = _hint(cls, name)
+    hint = signatures.hint(cls, name)
     hint = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
-    members = typing.get_args(hint) if _is_union(hint) else (hint,)
+    members = typing.get_args(hint) if signatures.is_union(hint) else (hint,)
     origins = {typing.get_origin(member) or member for member in members} - {type(None)}
     if origins and origins <= {list, tuple, Sequence} and not isinstance(value, list | None):
         return [scalar(value.name) if isinstance(value, Spec) else value]
     return value
 
 
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-def _nested(kind: str, value: Any, where: str) -> Any:
+def _created(kind: str, value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        return [_created(kind, one, where) for one in value]
     return create(kind, value, where=where) if isinstance(value, Spec) else value
 
 
-def _deep(kind: str, value: Any, where: str) -> Any:
+def _resolved(kind: str, value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        return [_resolved(kind, one, where) for one in value]
     return resolve(kind, value, where=where) if isinstance(value, Spec) else value
 
 
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _refused(error: Any, kind: str, spec: Spec, cls: type[Any], where: str) -> PluginError:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    annotation = _type_text(_hint(cls, name) or "")
-    reason = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "missing_keyword_only_argument" or first["type"].startswith("missing"):
-        what = f"{kind} {spec.name!r} needs {name}"
-    else:
-        what = f"{kind} {spec.name!r}: {name}={spec.params.get(name)!r} is refused: {reason}"
-    return PluginError(what, where=where, hint=f"{name} is {annotation}" if annotation else "")
-
-
-def _type_text(annotation: Any) -> str:
-    """Return an annotation as a user reads it: ``int (>= 1)``, ``error | all``."""
-    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    text = re.sub(r"FieldInfo\(.*?metadata=\[(.*?)\]\)", r"Field(\1)", text)
-    text = re.sub(r"\b(?:Ge|Gt|Le|Lt|MinLen)\((.*?)\)", r"\1", text)
-    text = re.sub(
-        r"\b(?:typing|annotated_types|pathlib|pydantic\.fields|collections\.abc)\.", "", text
-    )
-    for name, sign in {
-        "ge": ">=",
-        "gt": ">",
-        "le": "<=",
-        "lt": "<",
-        "min_length": "length >=",
-    }.items():
-        text = re.sub(rf"\b{name}=", f"{sign} ", text)
-    text = re.sub(r"Annotated\[([^,\[\]]+(?:\[[^\]]*\])?), Field\(([^)]*)\)\]", r"\1 (\2)", text)
-    text = re.sub(r"^Optional\[(.*)\]$", r"\1 | null", text).replace("| None", "| null")
-    return re.sub(
-        r"Literal\[([^\]]*)\]", lambda m: m[1].replace("'", "").replace(", ", " | "), text
+def _holds_spec(value: Any) -> bool:
+    return isinstance(value, Spec) or (
+        isinstance(value, list) and any(_holds_spec(one) for one in value)
     )
 
 
-def _documented(text: str) -> dict[str, str]:
-    """Return the texts of a Google-style ``Args:`` section by parameter name."""
-    parts = re.split(r"^Args:\s*$", text, maxsplit=1, flags=re.MULTILINE)
-    if len(parts) < 2:
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell a default that a configuration can hold from a missing one and from a factory's."""
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) for one in value)
+    return value is None or isinstance(value, bool | int | float | str | PurePath)
+
+
+def _checked(plugin: Plugin, given: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the values that the signature makes of ``given``; specs in them are not judged."""
+    from pydantic import ValidationError
+
+    cls = load(plugin)
+    try:
+        return signatures.checker(cls)(**given)
+    except ValidationError as error:
+        faults = [f for f in error.errors() if not _holds_spec(given.get(str(f["loc"][0])))]
+        if faults:
+            raise _refused(faults[0], plugin, given, cls, where) from error
         return {}
-    section = re.split(r"^\S", parts[1], maxsplit=1, flags=re.MULTILINE)[0]
-    rows = re.findall(r"^    (\w[\w, ]*):\s*(.*(?:\n(?:     .*|\s*$))*)", section, re.MULTILINE)
-    return {name.strip(): " ".join(doc.split()) for names, doc in rows for name in names.split(",")}
+    except Exception as error:
+        raise _not_understood(plugin, error) from error
+
+
+def _not_understood(plugin: Plugin, error: Exception) -> PluginError:
+    text = " ".join(str(error).split())[:200]
+    what = f"the {plugin.blame} has types that cannot be understood: {type(error).__name__}: {text}"
+    return PluginError(what, hint=_TELL)
+
+
+def _refused(
+    fault: Any, plugin: Plugin, given: dict[str, Any], cls: type[Any], where: str
+) -> PluginError:
+    name = str(fault["loc"][0])
+    annotation = signatures.type_text(signatures.hint(cls, name) or "")
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"].startswith("missing"):
+        what = f"{plugin.kind} {plugin.name!r} needs {name}"
+    else:
+        value = write(given[name]) if _is_plain(given[name]) else repr(given[name])
+        what = f"{plugin.kind} {plugin.name!r}: {name}={value} is refused: {reason}"
+    return PluginError(what, where=where, hint=f"{name} is {annotation}" if annotation else "")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,137 @@
+"""What the signature of a plugin's ``__init__`` tells: its parameters, their types and texts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vidseg.types import CONTRACT
+
+METHODS = {
+    "dataset": ("videos",),
+    "sampler": ("sample",),
+    "extractor": ("sizes", "build"),
+    "classifier": ("fit", "load"),
+    "executor": (),
+    "tracker": ("start", "update"),
+}
+"""What a plugin of each kind must be able to do."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a plugin, as its signature and docstring tell.
+
+    Attributes:
+        name: its name in specs.
+        type: its annotation as text.
+        default: its default as text; None when it must be given.
+        doc: its text in the docstring's ``Args:`` section.
+    """
+
+    name: str
+    type: str
+    default: str | None
+    doc: str
+
+
+def parameters(cls: type[Any]) -> list[inspect.Parameter]:
+    """Return the parameters of ``__init__`` without ``self``; none where the class defines none."""
+    if cls.__init__ is object.__init__:
+        return []
+    return list(inspect.signature(cls.__init__).parameters.values())[1:]
+
+
+def hint(cls: type[Any], name: str) -> Any:
+    """Return the annotation of a parameter, names resolved; None where that fails."""
+    try:
+        return typing.get_type_hints(cls.__init__, include_extras=True).get(name)
+    except Exception:
+        return None
+
+
+def is_union(annotation: Any) -> bool:
+    """Tell ``X | Y`` from other annotations."""
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def fault(kind: str, loaded: Any) -> str:
+    """Return what makes the object no plugin of ``kind``, or ``""``: ``"is not a class"``."""
+    if not isinstance(loaded, type):
+        return "is not a class"
+    contract = getattr(loaded, "contract", None)
+    if contract != CONTRACT:
+        return f"states contract {contract!r}, this vidseg has {CONTRACT}"
+    missing = [name for name in METHODS[kind] if not callable(getattr(loaded, name, None))]
+    if missing:
+        return f"has no method {' and no '.join(missing)}"
+    try:
+        found = parameters(loaded)
+    except (TypeError, ValueError):
+        return "has no readable signature"
+    starred = [p for p in found if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if starred:
+        return f"takes {starred[0]}; parameters must be typed and named"
+    untyped = [parameter.name for parameter in found if parameter.annotation is parameter.empty]
+    return f"does not type {', '.join(untyped)}" if untyped else ""
+
+
+def checker(cls: type[Any]) -> Callable[..., dict[str, Any]]:
+    """Return a function that checks keywords against ``__init__``'s types, without running it.
+
+    It returns the values as the types want them (``Path`` for text), defaults included, and raises
+    pydantic's ``ValidationError``.
+
+    Raises:
+        Exception: pydantic does not understand the annotations.
+    """
+    from pydantic import ConfigDict, validate_call
+
+    if not parameters(cls):
+        return dict
+
+    @functools.wraps(cls.__init__)
+    def given(self: None, **values: Any) -> dict[str, Any]:
+        return values
+
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(given)
+    return functools.partial(checked, None)
+
+
+def type_text(annotation: Any) -> str:
+    """Return an annotation as a user reads it: ``int (>= 1)``, ``error | all``."""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = re.sub(r"FieldInfo\(.*?metadata=\[(.*?)\]\)", r"Field(\1)", text)
+    text = re.sub(r"\b(?:Ge|Gt|Le|Lt|MinLen)\((.*?)\)", r"\1", text)
+    text = re.sub(
+        r"\b(?:typing|annotated_types|pathlib|pydantic\.fields|collections\.abc)\.", "", text
+    )
+    for name, sign in {
+        "ge": ">=",
+        "gt": ">",
+        "le": "<=",
+        "lt": "<",
+        "min_length": "length >=",
+    }.items():
+        text = re.sub(rf"\b{name}=", f"{sign} ", text)
+    text = re.sub(r"Annotated\[([^,\[\]]+(?:\[[^\]]*\])?), Field\(([^)]*)\)\]", r"\1 (\2)", text)
+    text = re.sub(r"^Optional\[(.*)\]$", r"\1 | null", text).replace("| None", "| null")
+    return re.sub(
+        r"Literal\[([^\]]*)\]", lambda m: m[1].replace("'", "").replace(", ", " | "), text
+    )
+
+
+def documented(text: str) -> dict[str, str]:
+    """Return the texts of a Google-style ``Args:`` section by parameter name."""
+    parts = re.split(r"^Args:\s*$", text, maxsplit=1, flags=re.MULTILINE)
+    if len(parts) < 2:
+        return {}
+    section = re.split(r"^\S", parts[1], maxsplit=1, flags=re.MULTILINE)[0]
+    rows = re.findall(r"^    (\w[\w, ]*):\s*(.*(?:\n(?:     .*|\s*$))*)", section, re.MULTILINE)
+    return {name.strip(): " ".join(doc.split()) for names, doc in rows for name in names.split(",")}
