@@ -32,6 +32,7 @@ _PARAMS = 100  # parameters or tags a call
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
 _LONGEST_NAME = 250
+_TRAINING_UI = "workflowType=machine_learning"  # else a new browser shows the pages for LLM work
 
 Point = tuple[str, float, int]
 """Name, value, step of a metric."""
@@ -305,12 +306,12 @@ def _log_tags(record: RunRecord, run: OpenRun, tables: Sequence[str]) -> None:
 
 
 def headline_points(record: RunRecord) -> list[Point]:
-    """Return single values: ``test/<score>`` and ``baseline/<name>/<score>``, step 0."""
-    points = [(f"test/{name}", value, 0) for name, value in record.headline.items()]
-    for row in record.baselines:
-        name = row.get("baseline")
-        points += [(f"baseline/{name}/iou", row["iou"], 0)] if "iou" in row else []
-    return points
+    """Return single values: ``test/<score>``, and ``baseline/<name>``, which is an IoU; step 0.
+
+    One slash: the UI makes a section of its charts of what stands before the last one.
+    """
+    scores = [(f"test/{name}", value, 0) for name, value in record.headline.items()]
+    return scores + [(f"baseline/{row['baseline']}", row["iou"], 0) for row in record.baselines]
 
 
 def fold_points(fold: FoldRecord) -> list[Point]:
@@ -386,7 +387,7 @@ def _page(uri: str) -> str:
 
 def run_url(uri: str, experiment_id: str, run_id: str) -> str:
     """Return the address of a run's page; on port 5000 of this machine where no server is named."""
-    return f"{_page(uri)}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{_page(uri)}/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING_UI}"
 
 
 def compare_url(uri: str, experiment_id: str, role: Role = "setting") -> str:
@@ -402,7 +403,7 @@ def compare_url(uri: str, experiment_id: str, role: Role = "setting") -> str:
         "compareRunsMode": "CHART",
     }
     text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-    return f"{_page(uri)}/#/experiments/{experiment_id}/runs?{text}"
+    return f"{_page(uri)}/#/experiments/{experiment_id}/runs?{text}&{_TRAINING_UI}"
 
 
 def ui_command(uri: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import numpy.typing as npt
+import pandas as pd  # type: ignore[import-untyped]
 
 from vidseg import served
 from vidseg.errors import VidsegError
@@ -28,14 +29,14 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         paths = context.artifacts
         self.predictor = served.load(Path(paths["head"]), Path(paths["description"]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Return the masks. No type hints: MLflow would take them for the model's schema.
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Return the masks; ``params`` may hold another ``threshold`` than the experiment's.
 
         Raises:
-            MlflowException: (a client error when served) a row is no image.
+            MlflowException: a row is no image; the client's error when served.
         """
-        import pandas as pd  # type: ignore[import-untyped]
-
         threshold = (params or {}).get("threshold")
         try:
             rows = [self._row(image, threshold) for image in served.as_images(_cells(model_input))]
