@@ -1,0 +1,83 @@
+"""``n`` frames of each video with equal amounts of change between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from vidseg.samplers.base import SampleContext, Short, existing
+from vidseg.samplers.measured import Float, once
+from vidseg.types import FrameRef, Image, Video
+
+THUMBNAIL = (64, 48)
+"""Width and height at which frames are compared: noise and compression average out."""
+
+
+class FrameDifference:
+    """Take the frame at half the change of each of ``n`` parts of each video that change equally.
+
+    Change is the mean absolute difference between successive frames, shrunk to 64x48. Its running
+    sum is cut into ``n`` equal parts, as Divakaran, Radhakrishnan and Peker (2002) cut the sum of
+    motion activity: many frames where much happens, few where nothing does. A cut in the video
+    counts as much change at once; parts that fall into it take the frames that follow it. A video
+    without any change gives evenly spaced frames.
+
+    Args:
+        n: how many frames of each video.
+        short: what to do with a video of fewer frames: ``error``, or take ``all`` that exist.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def __init__(self, n: Annotated[int, Field(ge=1)] = 20, short: Short = "error") -> None:
+        self.n = n
+        self.short: Short = short
+
+    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
+        """Return the frames, video by video, in the order of time."""
+        return [ctx.ref(video, index) for video in videos for index in self._frames(video, ctx)]
+
+    def _frames(self, video: Video, ctx: SampleContext) -> list[int]:
+        length, setting = ctx.length(video), f"frame-difference:n={self.n}"
+        count = len(existing(video, range(self.n), length, short=self.short, setting=setting))
+        first = [ctx.image(video, 0)]
+        steps = once("steps", video.image_key, first, lambda: changes(video, ctx))
+        return halfway(steps, count)
+
+
+def changes(video: Video, ctx: SampleContext) -> Float:
+    """Return the change from each frame to the next, ``float64 (length - 1,)``, in grey levels."""
+    steps = np.zeros(ctx.length(video) - 1)
+    before = _thumbnail(ctx.image(video, 0))
+    for index in range(len(steps)):
+        after = _thumbnail(ctx.image(video, index + 1))
+        steps[index] = np.abs(after - before).mean()
+        before = after
+    return steps
+
+
+def halfway(steps: Float, count: int) -> list[int]:
+    """Return ``count`` distinct frames, ascending, each at half the change of one equal part.
+
+    Args:
+        steps: change between successive frames, not negative; one fewer than frames.
+        count: at most the number of frames.
+    """
+    total = np.concatenate([[0.0], np.cumsum(steps if steps.any() else np.ones_like(steps))])
+    targets = (np.arange(count) + 0.5) / count * total[-1]
+    nearest = np.searchsorted((total[1:] + total[:-1]) / 2, targets)
+    slack = nearest - np.arange(count)  # distinct and ascending: the slack never falls
+    return [
+        int(index)
+        for index in np.clip(np.maximum.accumulate(slack), 0, len(total) - count) + np.arange(count)
+    ]
+
+
+def _thumbnail(image: Image) -> Float:
+    import cv2
+
+    small = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float64)

@@ -1,0 +1,71 @@
+"""``n`` frames of each video that are far from each other in feature space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from vidseg.samplers.base import SampleContext, Short, existing
+from vidseg.samplers.measured import Float, once
+from vidseg.types import Features, FrameRef, Video
+
+
+class KCenter:
+    """Take the frames that greedy k-center chooses on pooled features of the extractor.
+
+    The first is the frame nearest the video's mean; each next one is the frame furthest from all
+    that are chosen (Gonzalez 1985; as the core-set of Sener and Savarese 2018). A frame is
+    described by the mean of each level over the image, each level scaled to length 1. The choice
+    is nested: ``n=5`` gives the first five of the frames that ``n=20`` gives; ties go to the
+    earlier frame. The features of all frames are computed once.
+
+    Args:
+        n: how many frames of each video.
+        short: what to do with a video of fewer frames: ``error``, or take ``all`` that exist.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def __init__(self, n: Annotated[int, Field(ge=1)] = 20, short: Short = "error") -> None:
+        self.n = n
+        self.short: Short = short
+
+    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
+        """Return the frames, video by video, in the order of time."""
+        return [ctx.ref(video, index) for video in videos for index in self._frames(video, ctx)]
+
+    def _frames(self, video: Video, ctx: SampleContext) -> list[int]:
+        length, setting = ctx.length(video), f"k-center:n={self.n}"
+        count = len(existing(video, range(self.n), length, short=self.short, setting=setting))
+        first = ctx.features(video, 0)
+        points = once("pooled", video.image_key, first, lambda: descriptors(video, ctx))
+        return sorted(farthest_first(points, count))
+
+
+def descriptors(video: Video, ctx: SampleContext) -> Float:
+    """Return what is compared, ``float64 (frames, channels)``; one frame's features at a time."""
+    return np.stack([pooled(ctx.features(video, i)) for i in range(ctx.length(video))])
+
+
+def pooled(features: Features) -> Float:
+    """Return the mean of each channel, ``float64 (C,)``, each level divided by its L2 norm."""
+    means = [level.mean(axis=(1, 2), dtype=np.float64) for level in features]
+    return np.concatenate([mean / max(float(np.linalg.norm(mean)), 1e-12) for mean in means])
+
+
+def farthest_first(points: Float, count: int) -> list[int]:
+    """Return ``count`` distinct rows of ``points``, ``(n, C)``, in the order they are chosen.
+
+    The first is nearest the mean; each next one is furthest from its nearest chosen one.
+    """
+    chosen = [int(np.argmin(np.linalg.norm(points - points.mean(0), axis=1)))]
+    distance = np.full(len(points), np.inf)
+    while len(chosen) < count:
+        last = chosen[-1]
+        distance = np.minimum(distance, np.linalg.norm(points - points[last], axis=1))
+        distance[chosen] = -1.0
+        chosen.append(int(np.argmax(distance)))
+    return chosen

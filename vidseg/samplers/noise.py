@@ -1,0 +1,134 @@
+"""Gaussian noise as strong as a video's own changes: the variant that ``noised`` makes.
+
+The paper adds noise whose "variance is the same that the variance measured in the corresponding
+set of successive real images" (section III.E).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.types import FloatImage, FrameSource, Image, Mask
+
+Per = Literal["image", "channel", "pixel"]
+"""What has a variance of its own: the whole image, each colour, or each pixel and colour."""
+
+Deviation = npt.NDArray[np.float32]
+
+KEPT_BYTES = 64 * 2**20
+"""Most bytes of measured deviations that are kept for one video; the oldest leave first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Add Gaussian noise of the variance measured over a window of successive frames.
+
+    The draw depends on (seed, video, frame, copy) and, when fresh, on the epoch.
+
+    Attributes:
+        video: name of the video.
+        start: first frame of the window.
+        frames: length of the window, at least 2.
+        per: what has a variance of its own.
+        round: convert to 8 bit, that is round and clip to 0..255, as the paper does.
+        fresh: every epoch draws anew.
+        seed: seed of the cell.
+        copy: number of this copy of the frame.
+    """
+
+    video: str
+    start: int
+    frames: int
+    per: Per
+    round: bool
+    fresh: bool
+    seed: int
+    copy: int
+
+    def render(
+        self, source: FrameSource, index: int, epoch: int
+    ) -> tuple[Image | FloatImage, Mask]:
+        """Return the noisy image and the mask of frame ``index``, which is unchanged.
+
+        The image is ``uint8``; with ``round=false`` it is ``float32`` and may leave 0..255.
+        """
+        image = source.image(index)
+        parts = [self.seed, index, self.copy, epoch if self.fresh else 0, *self.video.encode()]
+        noisy = np.random.default_rng(parts).standard_normal(image.shape, dtype=np.float32)
+        noisy *= deviation(source, self.start, self.frames, self.per)
+        noisy += image
+        if not self.round:
+            return noisy, source.mask(index)
+        return np.rint(noisy).clip(0, 255).astype(np.uint8), source.mask(index)
+
+
+def variance(source: FrameSource, start: int, frames: int) -> npt.NDArray[np.float64]:
+    """Return the variance of each pixel over successive frames, ``float64 (H, W, 3)``.
+
+    It is the unbiased one, ``sum (x - mean)^2 / (frames - 1)``: noise of that variance makes a set
+    of ``frames`` copies vary, in expectation, exactly as the real frames do. Sums are exact.
+
+    Args:
+        source: the frames, read one at a time.
+        start: first frame.
+        frames: how many, at least 2.
+    """
+    first = source.image(start).astype(np.float64)
+    total, squares = first, first * first
+    for index in range(start + 1, start + frames):
+        image = source.image(index).astype(np.float64)
+        total += image
+        squares += image * image
+    spread: npt.NDArray[np.float64] = frames * squares - total * total
+    return spread / (frames * (frames - 1))
+
+
+def deviation(source: FrameSource, start: int, frames: int, per: Per) -> Deviation:
+    """Return the standard deviation of the noise, measured once in a process.
+
+    Returns:
+        ``float32``, of shape ``(1, 1, 1)`` per image, ``(1, 1, 3)`` per channel, ``(H, W, 3)`` per
+        pixel: the root of the pixels' mean variance.
+    """
+    kept = _kept_for(source)
+    key = (start, frames, per)
+    with _LOCK:
+        found = kept.get(key)
+    if found is None:
+        found = _pooled(variance(source, start, frames), per)
+        with _LOCK:
+            _keep(kept, key, found)
+    return found
+
+
+_Kept = dict[tuple[int, int, str], Deviation]
+_LOCK = threading.Lock()  # features are read ahead by a thread
+_KEPT: MutableMapping[FrameSource, _Kept] = WeakKeyDictionary()
+
+
+def _kept_for(source: FrameSource) -> _Kept:
+    try:
+        with _LOCK:
+            return _KEPT.setdefault(source, {})
+    except TypeError:  # neither hashable nor weakly referable: nothing to hang the memory on
+        return {}
+
+
+def _keep(kept: _Kept, key: tuple[int, int, str], found: Deviation) -> None:
+    kept[key] = found
+    held = sum(value.nbytes for value in kept.values())
+    while held > KEPT_BYTES and len(kept) > 1:
+        held -= kept.pop(next(iter(kept))).nbytes
+
+
+def _pooled(pixels: npt.NDArray[np.float64], per: Per) -> Deviation:
+    axes = {"image": (0, 1, 2), "channel": (0, 1), "pixel": ()}[per]
+    pooled: npt.NDArray[np.float64] = pixels.mean(axis=axes, keepdims=True)
+    return np.sqrt(pooled).astype(np.float32)
