@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import UsageError
-from vidseg.stats.signflip import Array, Interval, SignFlip, sign_flip, subset_sums
+from vidseg.stats.signflip import Array, Interval, sign_flips, subset_sums
 from vidseg.stats.table import complete_groups
 from vidseg.stats.verdict import Verdict, compare
 
@@ -102,8 +102,8 @@ def fit_gain_curve(
     mean = table.mean(axis=0)
     a, b, c = _fit(places, mean)
     p_value, p_floor = _flat_test(places, table)
-    ends = compare(*(dict(zip(groups, table[:, i].tolist(), strict=True)) for i in (0, -1)), delta,
-                   level)  # fmt: skip
+    first, last = (dict(zip(groups, table[:, i].tolist(), strict=True)) for i in (0, -1))
+    ends = compare(first, last, delta, level)
     shape: Shape = "cannot tell"
     if ends.verdict is Verdict.EQUIVALENT:
         shape = "flat"
@@ -121,7 +121,7 @@ def fit_gain_curve(
         gain=ends.difference,
         gain_interval=ends.interval,
         shape=shape,
-        remaining=tuple(_remaining(places, table, n).interval(level) for n in places),
+        remaining=tuple(_remaining(places, table, places, level)),
         flattens_at=_flattens_at(places, b, c, delta),
         flattens=_flattens(places, table, delta, level),
         groups=groups,
@@ -176,11 +176,11 @@ def _flat_test(places: Array, table: Array) -> tuple[float, float]:
     return (1 + reached) / patterns, min(1.0, 2 / patterns)
 
 
-def _remaining(places: Array, table: Array, n: float) -> SignFlip:
-    """Return the test of the gain from ``n`` frames to the largest count."""
+def _remaining(places: Array, table: Array, grid: Array, level: float) -> list[Interval]:
+    """Return the interval of the gain from each ``n`` of ``grid`` to the largest count."""
     where = np.log(places)
-    at = np.array([np.interp(np.log(n), where, row) for row in table])
-    return sign_flip(table[:, -1] - at)
+    at = np.array([np.interp(np.log(grid), where, row) for row in table])
+    return [test.interval(level) for test in sign_flips(table[:, -1:] - at)]
 
 
 def _flattens_at(places: Array, b: float, c: float, delta: float) -> int:
@@ -191,7 +191,7 @@ def _flattens_at(places: Array, b: float, c: float, delta: float) -> int:
 def _flattens(places: Array, table: Array, delta: float, level: float) -> Interval:
     """Return the interval of the number of frames from which less than delta remains."""
     grid = np.unique(np.concatenate([places, np.geomspace(places[0], places[-1], 48).round()]))
-    intervals = [_remaining(places, table, n).interval(level) for n in grid]
+    intervals = _remaining(places, table, grid, level)
     possible = next(i for i, entry in enumerate(intervals) if entry.low <= delta)
     unsure = [i for i, entry in enumerate(intervals) if entry.high >= delta]
     sure = unsure[-1] + 1 if unsure else 0

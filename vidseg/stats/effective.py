@@ -12,11 +12,12 @@ from vidseg.stats.signflip import TIE, Array
 def effective_frames(scores: npt.ArrayLike) -> float:
     """Return ``m / (1 + 2 sum_k (1 - k/m) rho_k)`` of one test video.
 
-    The mean of a video's per-frame scores has the variance of that many independent frames (Bartlett
-    1946). ``rho_k`` is the autocorrelation at lag ``k`` about the video's own mean. The sum stops
-    before the first pair ``rho_2j + rho_2j+1`` that is not positive (initial positive sequence, Geyer
-    1992): beyond it there is noise only. It says how exactly the video's score is measured. It says
-    nothing about the training value of frames, nor about other videos: groups stay the unit.
+    The mean of a video's per-frame scores has the variance of that many independent frames
+    (Bartlett 1946). ``rho_k`` is the autocorrelation at lag ``k`` about the video's own mean, in
+    the usual estimate that is shrunk by ``1 - k/m``. The sum stops before the first pair
+    ``rho_2j + rho_2j+1`` that is not positive (initial positive sequence, Geyer 1992): beyond it
+    there is noise only. It says how exactly the video's score is measured, nothing about the
+    training value of frames, nor about other videos: groups stay the unit.
 
     Args:
         scores: ``(m,)`` per-frame score (IoU, ...) in the order of the frames, at equal spacing;

@@ -7,8 +7,8 @@ Local model around a named ``(videos, frames)``, frames counted per video:
 A new video brings ``F`` frames and gains ``ds/dv = b / V``: ``b / (V F)`` for each of its frames.
 One more frame in each of the ``V`` videos costs ``V`` frames and gains ``ds/df = c / F``:
 ``c / (V F)`` each. Their ratio, ``b / c``, is how many extra frames of existing videos are worth
-one frame of a new video. Where every frame is a new scene only ``videos x frames`` counts, ``b = c``
-and the rate is 1; where a video is a still picture ``c = 0`` and the rate is infinite.
+one frame of a new video. Where every frame is a new scene only ``videos x frames`` counts,
+``b = c`` and the rate is 1; where a video is a still picture ``c = 0`` and the rate is infinite.
 
 ``b`` and ``c`` are fitted in each group; the rate is the ratio of their means over groups. Its
 confidence set is Fieller's (1954) with the sign-flip test in place of the t test: every ``rho``
@@ -99,7 +99,7 @@ def exchange_rate(
         low=low,
         high=high,
         level=attained,
-        identified=bounded and math.isfinite(low) and math.isfinite(high),
+        identified=bounded,
         new_videos=b,
         extra_frames=c,
         at=at,
@@ -118,43 +118,53 @@ def fieller(effects: Array, level: float = 0.95) -> tuple[float, float, float, b
         level: confidence level.
 
     Returns:
-        low, high, the level attained, and whether that is the level asked. The hull of the set
-        where it is bounded; else what lies at 0 and above, with an infinite ``high``.
+        low, high, the level attained, and whether the set is bounded at the level asked. The hull
+        of the set where it is bounded; else what lies at 0 and above, ``high`` infinite.
     """
     sums, _ = subset_sums(effects)
     patterns = len(sums) + 1
     rank = tail_rank(level, patterns)
-    used = max(rank, 1)
-    numerator, denominator = sums[:, 0], sums[:, 1]
-    rising, falling = denominator > 0, denominator < 0
-    up = np.sort(numerator[rising] / denominator[rising])
-    down = np.sort(numerator[falling] / denominator[falling])
-    fixed = numerator[denominator == 0]
-
-    def kept(rho: Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        # A subset's sum, numerator - rho denominator, has its sign change at its own ratio.
-        slack = TIE * np.abs(rho)
-        at_most = (
-            np.searchsorted(up, rho + slack, side="right")
-            + len(down) - np.searchsorted(down, rho - slack, side="left")
-            + np.count_nonzero(fixed <= 0)
-        )  # fmt: skip
-        at_least = (
-            len(up) - np.searchsorted(up, rho - slack, side="left")
-            + np.searchsorted(down, rho + slack, side="right")
-            + np.count_nonzero(fixed >= 0)
-        )  # fmt: skip
-        return np.asarray(np.minimum(at_most, at_least) >= used)
-
-    attained, reached = 1 - 2 * used / patterns, rank > 0
-    ratios = np.concatenate([up, down])
-    zero_slope = patterns - 1 - len(ratios)
-    if min(len(up), len(down)) + zero_slope < used:
-        inside = ratios[kept(ratios)]
+    used, reached = max(rank, 1), rank > 0
+    attained = 1 - 2 * used / patterns
+    subsets = _Ratios(sums)
+    if subsets.slope_is_known(used):
+        inside = subsets.kept(subsets.all, used)
         return float(inside.min()), float(inside.max()), attained, reached
-    positive = np.concatenate([[0.0], ratios[ratios > 0]])
-    inside = positive[kept(positive)]
-    return float(inside.min()) if inside.size else math.inf, math.inf, attained, reached
+    inside = subsets.kept(np.append(subsets.all[subsets.all > 0], 0.0), used)
+    return float(inside.min(initial=math.inf)), math.inf, attained, False
+
+
+class _Ratios:
+    """Where each subset's sum ``numerator - rho denominator`` changes its sign.
+
+    Args:
+        sums: ``(subsets, 2)``, numerators and denominators.
+    """
+
+    def __init__(self, sums: Array) -> None:
+        numerator, denominator = sums[:, 0], sums[:, 1]
+        rising, falling, still = denominator > 0, denominator < 0, denominator == 0
+        self.up = np.sort(numerator[rising] / denominator[rising])
+        self.down = np.sort(numerator[falling] / denominator[falling])
+        self.all = np.concatenate([self.up, self.down])
+        self.still_low = int(np.count_nonzero(numerator[still] <= 0))
+        self.still_high = int(np.count_nonzero(numerator[still] >= 0))
+        self.still = int(np.count_nonzero(still))
+
+    def slope_is_known(self, used: int) -> bool:
+        """Return whether the test finds that the mean denominator is not 0."""
+        return min(len(self.up), len(self.down)) + self.still < used
+
+    def kept(self, rho: Array, used: int) -> Array:
+        """Return those of ``rho`` that the test keeps: ``used`` sums or more on either side."""
+        near, far = rho - TIE * np.abs(rho), rho + TIE * np.abs(rho)
+        up_passed = np.searchsorted(self.up, far, side="right")
+        up_ahead = len(self.up) - np.searchsorted(self.up, near, side="left")
+        down_passed = np.searchsorted(self.down, far, side="right")
+        down_ahead = len(self.down) - np.searchsorted(self.down, near, side="left")
+        at_most = up_passed + down_ahead + self.still_low
+        at_least = up_ahead + down_passed + self.still_high
+        return np.asarray(rho[np.minimum(at_most, at_least) >= used])
 
 
 def _around(levels: Sequence[int], at: float, reach: int, axis: str) -> list[int]:

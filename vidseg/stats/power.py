@@ -60,7 +60,7 @@ def _normal_size(effect: float, power: float, level: float) -> int:
 
     finds = ndtri((1 + level) / 2) + ndtri(power)
     equates = ndtri(level) + ndtri((1 + power) / 2)
-    return math.floor((max(finds, equates) / effect) ** 2)
+    return math.floor((float(max(finds, equates)) / effect) ** 2)
 
 
 def _power(groups: int, effect: float, level: float) -> float:
