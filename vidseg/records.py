@@ -109,3 +109,95 @@ class RunRecord:
     pr_curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     model: ModelRecord | None = None
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class SettingRecord:
+    """One setting of a suite, over all folds and seeds.
+
+    Attributes:
+        name: ``"20 liblinear"``: arm and pipeline, as the paper names settings.
+        arm, pipeline: names in the suite's file.
+        run: what MLflow shows of it: scores averaged over seeds, folds of all seeds (the index of
+            seed s's fold f is ``s * folds + f``).
+        group_scores: for each group its scores by the names of ``metrics.SCORES``, averaged over
+            the group's videos and then over seeds; a score that is undefined for it is absent.
+        by_seed: the same for each seed.
+        video_scores: for each video its scores, averaged over seeds.
+        facts: means over cells of what the fits recorded: train_frames, train_videos,
+            train_positive_share, fit_seconds, and epochs, updates, pixels_seen where there are.
+        frames: frames of each training video that were used: ``{video: [indices]}``, of the first
+            seed, over all folds.
+        failures: one row a failed cell: cell, error.
+        complete: every cell of the setting was scored.
+    """
+
+    name: str
+    arm: str
+    pipeline: str
+    run: RunRecord
+    group_scores: dict[str, dict[str, float]]
+    by_seed: dict[int, dict[str, dict[str, float]]]
+    video_scores: dict[str, dict[str, float]]
+    facts: dict[str, float]
+    frames: dict[str, list[int]]
+    failures: list[Row] = field(default_factory=list)
+    complete: bool = True
+
+
+@dataclass
+class ComparisonRecord:
+    """Two arms that a suite compares, within one pipeline.
+
+    Attributes:
+        a, b: names of the settings; the question is whether b is better than a.
+        arm_a, arm_b, pipeline: their parts.
+        question: what the comparison asks, in a few words.
+        same_frames: videos for which both arms took the same frames, so that they say nothing.
+    """
+
+    a: str
+    b: str
+    arm_a: str
+    arm_b: str
+    pipeline: str
+    question: str = ""
+    same_frames: list[str] = field(default_factory=list)
+
+
+@dataclass
+class SuiteRecord:
+    """A finished suite: what its report is made of.
+
+    Attributes:
+        name: of the suite.
+        question: what it asks, in one sentence.
+        config: the resolved suite file; ``vidseg suite run FILE`` accepts it again.
+        key: hash of ``config`` and the data set's content.
+        primary: score that verdicts are about, one of ``metrics.SCORES``.
+        delta: smallest effect of interest, on that score.
+        level: asked level of intervals.
+        dataset: the data set.
+        settings: in the order of the suite's file.
+        comparisons: in the order of the suite's file, pipeline by pipeline.
+        axes: for suites over a grid: the values of each arm, such as
+            ``{"5 frames": {"frames": 5, "every": 1}}``.
+        margin: half-width of biased accuracy's band, in mask pixels.
+        plan: cells, forwards announced and done, seconds, bytes.
+        notes: facts that the reader should know.
+    """
+
+    name: str
+    question: str
+    config: Row
+    key: str
+    primary: str
+    delta: float
+    level: float
+    dataset: DatasetRecord
+    settings: list[SettingRecord]
+    comparisons: list[ComparisonRecord]
+    axes: dict[str, Row] = field(default_factory=dict)
+    margin: float = 0.0
+    plan: Row = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
