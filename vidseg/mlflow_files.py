@@ -39,10 +39,16 @@ def write_files(record: RunRecord, folder: Path) -> None:
 def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Return rows in the layout of ``mlflow.log_table``: column names, and the values by row.
 
-    Columns stand in the order of their first appearance; what a row lacks is null.
+    Columns stand in the order of their first appearance; what a row lacks is null. Numbers are
+    rounded to four places, as narrow columns show them; ``cells/`` has the counts they come from.
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    return {"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]}
+    data = [[_rounded(plain(row.get(column))) for column in columns] for row in rows]
+    return {"columns": columns, "data": data}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -76,8 +82,7 @@ def _write_overlays(record: RunRecord, folder: Path) -> None:
 def plot_precision_recall(record: RunRecord, path: Path) -> None:
     """Draw ``record.pr_curve`` as a PNG, with AP and the headline's working point where known.
 
-    The curve is pooled over the test videos, the AP and the point are means over groups: the point
-    need not lie on the curve, and the legend says so.
+    AP and point are means over groups, so the point need not lie on the curve; the legend says so.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -86,7 +91,7 @@ def plot_precision_recall(record: RunRecord, path: Path) -> None:
     recall, precision = record.pr_curve
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(recall, precision, color="#1f77b4", label="pooled over test videos")
+    axes.plot(recall, precision, color="#1f77b4", label="mean over test videos")
     at = record.headline.get("recall", math.nan), record.headline.get("precision", math.nan)
     if all(map(math.isfinite, at)):
         label = f"threshold used, mean over groups: P {at[1]:.2f}, R {at[0]:.2f}"

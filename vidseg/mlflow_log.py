@@ -10,29 +10,24 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import Any
 
 from vidseg.errors import Stopped, TrackingError
+from vidseg.mlflow_links import PRIMARY_METRIC, ROLE, Role, run_url, served_by_http, ui_command
 from vidseg.mlflow_store import load_mlflow, one_line, open_sqlite, process_tags, reap, shown
-from vidseg.records import FoldRecord, RunRecord
+from vidseg.records import DatasetRecord, FoldRecord, RunRecord
 
-Role = Literal["run", "suite", "setting"]
-
-ROLE, ERROR, KEY = "vidseg.role", "vidseg.error", "vidseg.key"
-PRIMARY_METRIC = "test/iou"
+ERROR, KEY = "vidseg.error", "vidseg.key"
 
 _BATCH = 1000  # metrics a call; MLflow refuses more
 _PARAMS = 100  # parameters or tags a call
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
 _LONGEST_NAME = 250
-_TRAINING_UI = "workflowType=machine_learning"  # else a new browser shows the pages for LLM work
 
 Point = tuple[str, float, int]
 """Name, value, step of a metric."""
@@ -285,7 +280,8 @@ def log_run(record: RunRecord, run: OpenRun | None = None, *, register: str | No
         load_mlflow().MlflowClient(run.uri).log_artifacts(run.run_id, folder)
     _log_tags(record, run, TABLES)
     model_id = log_model(record, run, register) if record.model else None
-    log_metrics(headline_points(record), run, model_id=model_id, dataset=record)
+    log_metrics(test_points(record), run, model_id=model_id, dataset=record.dataset)
+    log_metrics(baseline_points(record), run)
     log_metrics([point for fold in record.folds for point in fold_points(fold)], run)
     log_metrics(curve_points(record.folds), run)
 
@@ -305,13 +301,17 @@ def _log_tags(record: RunRecord, run: OpenRun, tables: Sequence[str]) -> None:
         )
 
 
-def headline_points(record: RunRecord) -> list[Point]:
-    """Return single values: ``test/<score>``, and ``baseline/<name>``, which is an IoU; step 0.
+def test_points(record: RunRecord) -> list[Point]:
+    """Return the headline as single values: ``test/<score>``, step 0."""
+    return [(f"test/{name}", value, 0) for name, value in record.headline.items()]
 
-    One slash: the UI makes a section of its charts of what stands before the last one.
+
+def baseline_points(record: RunRecord) -> list[Point]:
+    """Return each baseline's IoU as ``baseline/<name>``, step 0.
+
+    With one slash: the UI makes a section of its charts of what stands before the last one.
     """
-    scores = [(f"test/{name}", value, 0) for name, value in record.headline.items()]
-    return scores + [(f"baseline/{row['baseline']}", row["iou"], 0) for row in record.baselines]
+    return [(f"baseline/{row['baseline']}", row["iou"], 0) for row in record.baselines]
 
 
 def fold_points(fold: FoldRecord) -> list[Point]:
@@ -339,11 +339,17 @@ def log_metrics(
     run: OpenRun | None = None,
     *,
     model_id: str | None = None,
-    dataset: RunRecord | None = None,
+    dataset: DatasetRecord | None = None,
 ) -> None:
     """Log metrics in batches; values that are not finite numbers are left out.
 
     Their time is the run's start, so that logging them again stores nothing new.
+
+    Args:
+        points: name, value and step of each.
+        run: None: the open one.
+        model_id: the logged model that was measured.
+        dataset: the data set that it was measured on, as logged to this run.
 
     Raises:
         TrackingError: the store refuses.
@@ -353,7 +359,7 @@ def log_metrics(
     client = mlflow.MlflowClient(run.uri)
     origin: dict[str, str] = {}
     if dataset is not None:
-        origin = {"dataset_name": dataset.dataset.name, "dataset_digest": dataset.dataset.digest}
+        origin = {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
     with one_line(run.uri):
         time = client.get_run(run.run_id).info.start_time
         metrics = [
@@ -374,38 +380,3 @@ def _defined(value: Any) -> bool:
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def served_by_http(uri: str) -> bool:
-    """Return whether a browser can open the tracking URI."""
-    return urlsplit(uri).scheme in ("http", "https")
-
-
-def _page(uri: str) -> str:
-    return shown(uri).rstrip("/") if served_by_http(uri) else "http://127.0.0.1:5000"
-
-
-def run_url(uri: str, experiment_id: str, run_id: str) -> str:
-    """Return the address of a run's page; on port 5000 of this machine where no server is named."""
-    return f"{_page(uri)}/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING_UI}"
-
-
-def compare_url(uri: str, experiment_id: str, role: Role = "setting") -> str:
-    """Return the address of the chart that compares runs of one role, flat, best first.
-
-    Nested runs are not shown in the UI's charts unless the list is sorted by a metric.
-    """
-    query = {
-        "searchFilter": f"tags.`{ROLE}`='{role}'",
-        "orderByKey": f"metrics.`{PRIMARY_METRIC}`",
-        "orderByAsc": "false",
-        "startTime": "ALL",
-        "compareRunsMode": "CHART",
-    }
-    text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-    return f"{_page(uri)}/#/experiments/{experiment_id}/runs?{text}&{_TRAINING_UI}"
-
-
-def ui_command(uri: str) -> str:
-    """Return the command that shows a store without a server; it serves this machine only."""
-    return f"mlflow ui --backend-store-uri {shlex.quote(shown(uri))} --host 127.0.0.1 --port 5000"

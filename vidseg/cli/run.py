@@ -176,7 +176,7 @@ def _tracked(
 
 def _where_to_look(opened: OpenRun) -> str:
     """Return lines that say how to see the run, and all runs side by side."""
-    from vidseg.mlflow_log import compare_url, run_url, served_by_http, ui_command
+    from vidseg.mlflow_links import compare_url, run_url, served_by_http, ui_command
 
     page = run_url(opened.uri, opened.experiment_id, opened.run_id)
     compare = compare_url(opened.uri, opened.experiment_id, "run")
