@@ -287,7 +287,7 @@ def _source(module: str) -> Path | None:
         specs = (find_spec(name, path) for find_spec in finders if find_spec)
         try:
             spec = next((found for found in specs if found is not None), None)
-        except (ImportError, KeyError):
+        except Exception:  # finders are anybody's
             return None
         if spec is None:
             return None

@@ -77,7 +77,8 @@ def fault(kind: str, loaded: Any) -> str:
         return "has no readable signature"
     starred = [p for p in found if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     if starred:
-        return f"takes {starred[0]}; parameters must be typed and named"
+        stars = "**" if starred[0].kind is starred[0].VAR_KEYWORD else "*"
+        return f"takes {stars}{starred[0].name}; parameters must be typed and named"
     untyped = [parameter.name for parameter in found if parameter.annotation is parameter.empty]
     return f"does not type {', '.join(untyped)}" if untyped else ""
 
