@@ -42,8 +42,8 @@ def paint(rng: np.random.Generator, size: Size) -> Backdrop:
     canvas = np.empty((height, width, 3), np.float32)
     _wall(canvas[:level], rng)
     _ground(canvas[level:], rng)
-    for _ in range(int(rng.integers(3, 8))):
-        _thing(canvas, rng, level)
+    for away in np.sort(rng.uniform(0.0, 0.5, int(rng.integers(3, 8)))):
+        _thing(canvas, rng, level, float(away))
     grain = fractal(rng, Size(height, width), cells=9, octaves=4)
     canvas *= (1.0 + float(rng.uniform(0.06, 0.14)) * grain)[..., None]
     return Backdrop(canvas, horizon, rng.standard_normal((6, 10)).astype(np.float32))
@@ -83,44 +83,52 @@ def _wall(canvas: Floats, rng: np.random.Generator) -> None:
 
 def _pattern(block: Floats, kind: str, pitch: float, dark: float, rng: np.random.Generator) -> None:
     height, width = block.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    y = np.arange(height, dtype=np.float32)[:, None] / np.float32(pitch)
+    x = np.arange(width, dtype=np.float32)[None, :] / np.float32(pitch)
     if kind == "windows":
-        pane = ((x / pitch) % 1 < 0.55) & ((y / (pitch * 1.3)) % 1 < 0.6)
-        block[pane] *= dark
+        pane = (_part(x) < 0.55) & (_part(y / 1.3) < 0.6)
+        block *= np.where(pane, np.float32(dark), np.float32(1.0))[..., None]
     elif kind == "bricks":
-        row = np.floor(y / (pitch * 0.25))
-        joint = ((y / (pitch * 0.25)) % 1 < 0.2) | ((x / (pitch * 0.5) + row / 2) % 1 < 0.1)
-        block[joint] *= 0.5 + 0.5 * dark
+        shift = np.asarray(np.floor(y * 4) / 2, np.float32)
+        joint = (_part(y * 4) < 0.2) | (_part(x * 2 + shift) < 0.1)
+        block *= np.where(joint, np.float32(0.5 + 0.5 * dark), np.float32(1.0))[..., None]
     elif kind == "panels":
-        block *= np.where((x / pitch) % 1 < 0.5, 1.0, 0.4 + 0.6 * dark)[..., None]
-    leaves = fractal(rng, Size(max(height, 1), max(width, 1)), cells=14, octaves=3)
-    if kind == "leaves":
+        stripe = np.where(_part(x) < 0.5, 1.0, 0.4 + 0.6 * dark)
+        block *= stripe.astype(np.float32)[..., None]
+    elif kind == "leaves":
         green = hsv(rng.uniform(0.2, 0.38), 0.45, 0.45).astype(np.float32)
+        leaves = fractal(rng, Size(height, width), cells=14, octaves=3)
         block[:] = green * (1.0 + 0.35 * leaves)[..., None]
+
+
+def _part(values: Floats) -> Floats:
+    """Return what is left of each value above the next lower whole number."""
+    return np.asarray(values - np.floor(values), np.float32)
 
 
 def _ground(canvas: Floats, rng: np.random.Generator) -> None:
     """A floor whose texture and joints shrink with distance."""
     height, width = canvas.shape[:2]
-    y = np.linspace(0.04, 1.0, height, dtype=np.float32)[:, None]
+    y = np.linspace(0.19, 1.15, height, dtype=np.float32)[:, None]
     x = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
-    canvas[:] = _muted(rng) * (0.9 + 0.2 * y)[..., None]
     tile = fractal(rng, Size(128, 128), cells=16, octaves=3)
-    across = (np.abs(x / (y + 0.15)) * 32 % 128).astype(np.float32)
-    along = np.broadcast_to(20.0 / (y + 0.15) % 128, across.shape).astype(np.float32)
+    across = np.asarray(x * (32.0 / y) + rng.uniform(0, 128), np.float32)
+    away = np.asarray(20.0 / y, np.float32)
+    along = np.broadcast_to(away, across.shape)
     spots = cv2.remap(tile, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    canvas *= (1.0 + float(rng.uniform(0.03, 0.12)) * spots)[..., None]
+    shade = (0.87 + 0.2 * y) * (1.0 + float(rng.uniform(0.03, 0.12)) * spots)
     if rng.random() < 0.6:
-        joint = ((across / 16) % 1 < 0.06) | ((along / 12) % 1 < 0.07)
-        canvas[joint] *= float(rng.uniform(0.7, 0.9))
+        joint = (_part(across / np.float32(16)) < 0.06) | (_part(away / np.float32(12)) < 0.07)
+        shade *= np.where(joint, np.float32(rng.uniform(0.7, 0.9)), np.float32(1.0))
+    canvas[:] = _muted(rng) * shade[..., None]
 
 
-def _thing(canvas: Floats, rng: np.random.Generator, level: int) -> None:
+def _thing(canvas: Floats, rng: np.random.Generator, level: int, away: float) -> None:
     """Clutter that is no figure: posts, trunks, bins, cars, bushes; upright and coloured too."""
     height, width = canvas.shape[:2]
-    foot = level + float(rng.uniform(0.0, 0.5)) * (height - level)
+    foot = level + away * (height - level)
     x = float(rng.uniform(0, width))
-    near = 0.35 + 0.65 * (foot - level) / max(height - level, 1)
+    near = 0.35 + 0.65 * away
     colour = hsv(rng.random(), rng.uniform(0.1, 0.75), rng.uniform(0.2, 0.9)).tolist()
     kind = rng.choice(["post", "trunk", "box", "car", "bush"])
     tall = {"post": 0.9, "trunk": 0.8, "box": 0.2, "car": 0.24, "bush": 0.3}[str(kind)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -43,71 +42,84 @@ class Sprite(NamedTuple):
     cover: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one person looks like.
+
+    Attributes:
+        wide: girth, 1 is slim.
+        palette: ``float32 (6, 3)`` RGB by material; row 0 is unused.
+        fabric: pattern of top (channel 0) and trousers (channel 1): ``float32 (tile, tile, 2)``,
+            about +-1.
+    """
+
+    wide: float
+    palette: Floats
+    fabric: Floats
+
+
 @dataclass(frozen=True)
-class Figure:
-    """What one person looks like and how they walk; see :func:`draw_figure`.
+class Walk:
+    """How somebody moves through the scene.
 
     Attributes:
         tall: height relative to the scene's standard person.
-        wide: girth, 1 is slim.
         speed: body heights per second along the heading; 0 stands.
         heading: angle between the walking direction and the image plane; 0 walks to the right.
-        start, depth, drift: where in the scene: across in 0..1, near in 0..1, change of near.
+        start, depth, drift: across in 0..1, near in 0..1, change of near per second.
         phase: of the gait.
-        palette: ``float32 (6, 3)`` RGB by material; row 0 is unused.
-        seed: of the fabric.
     """
 
     tall: float
-    wide: float
     speed: float
     heading: float
     start: float
     depth: float
     drift: float
     phase: float
-    palette: Floats
-    seed: int
-
-    @cached_property
-    def fabric(self) -> Floats:
-        """Pattern of top (channel 0) and trousers (channel 1): ``(tile, tile, 2)``, about +-1."""
-        rng = np.random.default_rng(self.seed)
-        return np.dstack([_cloth(rng, bold=True), _cloth(rng, bold=False)])
 
 
-def make_figure(rng: np.random.Generator) -> Figure:
-    """Draw a figure at random: build, gait, place, clothes."""
+def make_walk(rng: np.random.Generator) -> Walk:
+    """Draw a way of walking, or of standing, at random."""
     walks = rng.random() < 0.85
-    side = rng.choice([-1.0, 1.0])
     turn = rng.normal(0.0, 0.5)
-    return Figure(
+    return Walk(
         tall=float(rng.uniform(0.88, 1.1)),
-        wide=float(rng.uniform(0.95, 1.3)),
         speed=float(rng.uniform(0.5, 0.95)) if walks else 0.0,
-        heading=float(turn if side > 0 else np.pi - turn),
+        heading=float(turn if rng.random() < 0.5 else np.pi - turn),
         start=float(rng.random()),
         depth=float(rng.random()),
         drift=float(rng.uniform(-0.12, 0.12)) if walks else 0.0,
         phase=float(rng.uniform(0, 2 * np.pi)),
-        palette=_clothes(rng),
-        seed=int(rng.integers(2**31)),
     )
 
 
+def make_look(rng: np.random.Generator) -> Look:
+    """Draw build and clothes at random."""
+    fabric = np.dstack([_cloth(rng, bold=True), _cloth(rng, bold=False)])
+    return Look(float(rng.uniform(0.95, 1.3)), _clothes(rng), fabric)
+
+
 def draw_figure(
-    figure: Figure, time: float, foot: tuple[float, float], height: float, *, identity: int = 0
+    look: Look,
+    walk: Walk,
+    time: float,
+    foot: tuple[float, float],
+    height: float,
+    *,
+    identity: int = 0,
 ) -> Sprite:
-    """Draw ``figure`` as it is at ``time``.
+    """Draw a person in the pose of ``time``.
 
     Args:
-        figure: who.
+        look: who.
+        walk: how they move.
         time: seconds; sets the phase of the gait.
         foot: x, y in frame pixels of the point on the ground between the feet.
         height: of the standing body in frame pixels.
         identity: kept in the sprite.
     """
-    bones, radii, materials = _pose(figure, time)
+    bones, radii, materials = _pose(walk, look.wide, time)
     scale = height * _SUPERSAMPLE
     reach = (bones + radii[..., None]).max((0, 1)), (bones - radii[..., None]).min((0, 1))
     left, top = (int(np.floor(foot[i] + reach[1][i] * height)) - 1 for i in (0, 1))
@@ -116,7 +128,7 @@ def draw_figure(
     origin = (np.array(foot) - (left, top)) * _SUPERSAMPLE
     canvas = _Canvas.blank(Size(size.height * _SUPERSAMPLE, size.width * _SUPERSAMPLE))
     canvas.draw(bones * scale + origin, radii * scale, materials)
-    colour, cover = _develop(canvas, figure, origin, scale)
+    colour, cover = _develop(canvas, look, origin, scale)
     return Sprite(identity, left, top, colour, cover)
 
 
@@ -164,7 +176,7 @@ def _capsules(
 
 def _develop(
     canvas: _Canvas,
-    figure: Figure,
+    look: Look,
     origin: npt.NDArray[np.float64],
     scale: float,
 ) -> tuple[Floats, Floats]:
@@ -174,10 +186,10 @@ def _develop(
     light = cv2.blur(canvas.light, (blur, blur)).astype(np.float32) / 255.0
     zoom = scale / _TILE
     warp = np.array([[zoom, 0.0, origin[0]], [0.0, zoom, origin[1]]])
-    pattern = cv2.warpAffine(figure.fabric, warp, shape[::-1], borderMode=cv2.BORDER_WRAP)
+    pattern = cv2.warpAffine(look.fabric, warp, shape[::-1], borderMode=cv2.BORDER_WRAP)
     strength = _STRENGTH[material]
     worn = np.where(material == TOP, pattern[..., 0], pattern[..., 1]) * strength
-    colour = figure.palette[material] * ((0.35 + 0.75 * light) * (1.0 + worn))[..., None]
+    colour = look.palette[material] * ((0.35 + 0.75 * light) * (1.0 + worn))[..., None]
     cover = (material > 0).astype(np.float32)
     small = (shape[1] // _SUPERSAMPLE, shape[0] // _SUPERSAMPLE)
     weighted = cv2.resize(colour * cover[..., None], small, interpolation=cv2.INTER_AREA)
@@ -185,22 +197,22 @@ def _develop(
     return weighted / np.maximum(cover, 1e-6)[..., None], cover
 
 
-_STRENGTH = np.array([0.0, 0.05, 0.25, 0.42, 0.22, 0.1], np.float32)
+_STRENGTH = np.array([0.0, 0.05, 0.25, 0.5, 0.3, 0.1], np.float32)
 
 
 def _pose(
-    figure: Figure, time: float
+    walk: Walk, wide: float, time: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[int]]:
     """Return bones ``(n, 2, 2)`` x right, y down from the ground, radii ``(n, 2)``, materials.
 
     The far limbs come first, so that drawing in order hides what is hidden.
     """
-    gait = figure.phase + 2 * np.pi * 0.95 * time * (0.6 + 0.5 * figure.speed)
-    swing = 0.55 * min(1.0, figure.speed / 0.7) if figure.speed else 0.04
+    gait = walk.phase + 2 * np.pi * 0.95 * time * (0.6 + 0.5 * walk.speed)
+    swing = 0.55 * min(1.0, walk.speed / 0.7) if walk.speed else 0.04
     legs = [_leg(gait, swing, side) for side in (-1, 1)]
     arms = [_arm(gait, swing, side) for side in (-1, 1)]
-    w = figure.wide
-    near = 1 if np.sin(figure.heading) <= 0 else 0
+    w = wide
+    near = 1 if np.sin(walk.heading) <= 0 else 0
     bones: list[tuple[_Point, _Point, float, float, int]] = []
     for side in (1 - near, near):
         if side == near:
@@ -227,7 +239,7 @@ def _pose(
         ]
     points = np.array([bone[:2] for bone in bones])
     return (
-        _project(points, figure.heading),
+        _project(points, walk.heading),
         np.array([bone[2:4] for bone in bones]),
         [bone[4] for bone in bones],
     )
@@ -291,7 +303,7 @@ def _cloth(rng: np.random.Generator, *, bold: bool) -> Floats:
     weave = rng.standard_normal((_TILE, _TILE)) * 0.8
     cloth = cv2.GaussianBlur(weave, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT)
     kind = rng.choice(["plain", "rings", "stripes", "checks"]) if bold else "plain"
-    period = float(_TILE / rng.integers(12, 22))
+    period = float(_TILE / rng.integers(9, 18))
     if kind in ("rings", "checks"):
         cloth = cloth + np.sign(np.sin(2 * np.pi * v / period)) * 0.8
     if kind in ("stripes", "checks"):

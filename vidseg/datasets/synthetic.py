@@ -18,12 +18,12 @@ from vidseg.types import Image, Mask, Size, VideoInfo
 
 if TYPE_CHECKING:
     from vidseg.datasets.backdrop import Backdrop
-    from vidseg.datasets.figures import Figure, Sprite
+    from vidseg.datasets.figures import Look, Sprite, Walk
 
 GENERATOR = 1
 """Raised with every change that alters a pixel: it is part of the content keys."""
 
-FPS = 25.0
+FPS = 12.5
 _NOISE, _CUTS, _SCENE = 1, 2, 3
 
 
@@ -39,7 +39,7 @@ class Synthetic:
         frames: frames of each video.
         size: WIDTHxHEIGHT of the frames.
         motion: how much neighbouring frames differ. 0: one still picture, only the noise is fresh.
-            Up to 1, the pace of time: 0.5 is slow motion, 1 is normal video at 25 frames/s.
+            Up to 1, the pace of time: 0.5 is slow motion, 1 is normal video at 12.5 frames/s.
             Above 1 every frame is, with probability ``motion - 1``, the first of an independent
             scene (other place, other people): at 2 all frames are. Cuts of a lower value are among
             those of a higher one.
@@ -56,7 +56,7 @@ class Synthetic:
         frames: Annotated[int, Field(ge=1, le=1_000_000)] = 60,
         size: str = "320x180",
         motion: Annotated[float, Field(ge=0, le=2)] = 1.0,
-        figures: Annotated[int, Field(ge=0, le=100)] = 4,
+        figures: Annotated[int, Field(ge=0, le=100)] = 5,
         noise: Annotated[float, Field(ge=0, le=100)] = 3.0,
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
@@ -86,10 +86,6 @@ class Recipe:
     motion: float
     figures: int
     noise: float
-
-    def rng(self, *path: int) -> np.random.Generator:
-        """Return the generator of one purpose, independent of every other."""
-        return np.random.Generator(np.random.SFC64([self.seed, *path]))
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,7 @@ class SyntheticVideo:
     def _first(self) -> npt.NDArray[np.int64]:
         """For each frame, the first frame of its scene."""
         recipe = self.recipe
-        draws = recipe.rng(self.number, _CUTS).random(recipe.frames)
+        draws = _rng(recipe.seed, self.number, _CUTS).random(recipe.frames)
         cuts = draws < recipe.motion - 1.0
         cuts[0] = True
         return np.maximum.accumulate(np.where(cuts, np.arange(recipe.frames), 0))
@@ -170,7 +166,7 @@ class SyntheticVideo:
     def _image(self, index: int) -> Image:
         scene, time = self._scene(index)
         picture = scene.picture(time)
-        rng = self.recipe.rng(self.number, _NOISE, index)
+        rng = _rng(self.recipe.seed, self.number, _NOISE, index)
         noise = rng.standard_normal(picture.shape, np.float32)
         noise *= self.recipe.noise
         noise += picture
@@ -181,22 +177,25 @@ class SyntheticVideo:
 class _Scene:
     """One place and its people; everything but the noise."""
 
+    seed: tuple[int, ...]
     size: Size
     backdrop: Backdrop
-    people: tuple[Figure, ...]
+    walks: tuple[Walk, ...]
     sway: npt.NDArray[np.float64]
 
     def sprites(self, time: float) -> list[Sprite]:
         """Return the figures that touch the frame, the farthest first."""
         from vidseg.datasets.figures import draw_figure
 
-        placed = [(self._place(who, time), who) for who in self.people]
-        order = sorted(range(len(placed)), key=lambda i: placed[i][0].y)
+        spots = sorted(self._spot(lane, time) for lane in range(len(self.walks)))
         sprites = []
-        for i in order:
-            spot, who = placed[i]
+        for spot in spots:
             if -spot.tall / 2 < spot.x < self.size.width + spot.tall / 2:
-                sprites.append(draw_figure(who, time, (spot.x, spot.y), spot.tall, identity=i))
+                look = _look((*self.seed, spot.lane, spot.lap))
+                identity = spot.lane + len(self.walks) * spot.lap
+                foot = (spot.x, spot.y)
+                walk = self.walks[spot.lane]
+                sprites.append(draw_figure(look, walk, time, foot, spot.tall, identity=identity))
         return sprites
 
     def picture(self, time: float) -> npt.NDArray[np.float32]:
@@ -233,39 +232,58 @@ class _Scene:
             cv2.resize(field.astype(np.float32), self.size[::-1], interpolation=cv2.INTER_CUBIC)
         )
 
-    def _place(self, who: Figure, time: float) -> _Spot:
+    def _spot(self, lane: int, time: float) -> _Spot:
+        """Return who walks in a lane, and where: one leaves on one side, the next one enters."""
         height, width = self.size
-        near = abs((who.depth + who.drift * time + 1.0) % 2.0 - 1.0)
-        tall = who.tall * height * (0.3 + 0.4 * near)
-        span = 1.2 * width + tall
-        across = who.start * span + who.speed * np.cos(who.heading) * tall * time
+        walk = self.walks[lane]
+        near = abs((walk.depth + walk.drift * time + 1.0) % 2.0 - 1.0)
+        tall = walk.tall * height * (0.3 + 0.4 * near)
+        span = 1.1 * width + walk.tall * height * 0.7
+        stride = walk.tall * height * (0.3 + 0.4 * walk.depth)
+        passed = walk.start * span + walk.speed * np.cos(walk.heading) * stride * time
+        lap = int(passed // span)
         far = self.backdrop.horizon + 0.14
         camera = self._camera(time)
-        x = across % span - (span - width) / 2 - camera[0]
+        x = passed % span - (span - width) / 2 - camera[0]
         y = (far + (0.97 - far) * near) * height - camera[1]
-        return _Spot(float(x), float(y), float(tall))
+        return _Spot(float(y), float(x), float(tall), lane, 2 * abs(lap) - (lap < 0))
 
 
 class _Spot(NamedTuple):
-    """Where a figure stands in the frame and how tall it is there, in pixels."""
+    """Where somebody stands and how tall they are, in pixels; sorts from far to near.
 
-    x: float
+    ``lap`` counts those who have walked in the lane: 0 is the first.
+    """
+
     y: float
+    x: float
     tall: float
+    lane: int
+    lap: int
 
 
 @lru_cache(maxsize=64)
 def _scene(seed: int, video: int, first: int, size: Size, figures: int) -> _Scene:
     from vidseg.datasets.backdrop import paint
-    from vidseg.datasets.figures import make_figure
+    from vidseg.datasets.figures import make_walk
 
-    def rng(part: int) -> np.random.Generator:
-        return np.random.Generator(np.random.SFC64([seed, video, _SCENE, first, part]))
-
-    people = tuple(make_figure(rng(2 + i)) for i in range(figures))
-    draw = rng(1)
+    path = (seed, video, _SCENE, first)
+    draw = _rng(*path, 0)
     sway = np.concatenate([draw.uniform(0.5, 1.4, 2), draw.uniform(0, 2 * np.pi, 2)])
-    return _Scene(size, paint(rng(0), size), people, sway)
+    walks = tuple(make_walk(_rng(*path, 2, lane)) for lane in range(figures))
+    return _Scene(path, size, paint(_rng(*path, 1), size), walks, sway)
+
+
+@lru_cache(maxsize=512)
+def _look(path: tuple[int, ...]) -> Look:
+    from vidseg.datasets.figures import make_look
+
+    return make_look(_rng(*path, 3))
+
+
+def _rng(*path: int) -> np.random.Generator:
+    """Return the generator of one purpose, independent of every other."""
+    return np.random.Generator(np.random.SFC64(path))
 
 
 def _window(sprite: Sprite, shape: tuple[int, ...]) -> tuple[slice, slice, slice, slice] | None:
