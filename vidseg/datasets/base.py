@@ -20,7 +20,8 @@ class Dataset(Protocol):
     without its name). Constructing it may list files; it reads no pixel.
 
     A data set may also have ``notes() -> Sequence[str]``: facts that the user should see once,
-    such as a ``seqLength`` that lies.
+    such as a ``seqLength`` that lies. Its videos may have ``frame_hashes``, one content hash for
+    each frame's file: the content check finds shared frames by them without decoding.
     """
 
     contract: ClassVar[int]

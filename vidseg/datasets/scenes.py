@@ -177,7 +177,7 @@ def _has_content(video: Video, files: Sequence[str], common: set[str], read: Dec
 
 def _alike(names: Sequence[str], looks: Sequence[_Look], sets: _Sets) -> list[str]:
     """Return one note for the nearest two frames of every two groups that look alike."""
-    bits = np.concatenate([look.bits for look in looks])
+    bits = np.array([each for look in looks for each in look.bits], np.uint64)
     video = np.repeat(np.arange(len(looks)), [len(look.bits) for look in looks])
     group = np.array([sets.find(i) for i in range(len(looks))])[video]
     index = [i for look in looks for i in look.indices]
