@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vidseg import plugins
 from vidseg.classifiers.base import Progress
 from vidseg.config import RunConfig
-from vidseg.datasets.scenes import check_scenes
-from vidseg.errors import DataError
 from vidseg.evaluate import frame_scores
 from vidseg.experiment import MODEL, Experiment, Fitted, Scored
-from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.ledger import Ledger, digest, plain
 from vidseg.metrics import (
     SCORES,
@@ -21,12 +17,12 @@ from vidseg.metrics import (
     mean_precision_recall,
     summarise,
 )
+from vidseg.opening import open_dataset, open_experiment
 from vidseg.overlays import choose_frames, draw_overlay
 from vidseg.records import DatasetRecord, FoldRecord, ModelRecord, Row, RunRecord
 from vidseg.splits import Fold, folds
 from vidseg.store import Store
-from vidseg.training import Material
-from vidseg.types import Image, Video
+from vidseg.types import Image
 
 Counts = dict[str, list[VideoCounts]]
 
@@ -54,8 +50,9 @@ def run(
     Raises:
         VidsegError: what the data, a plugin or the disk refuses.
     """
+    dataset = open_dataset(config.dataset, progress)
     experiment = open_experiment(
-        config, store=store, ledger=ledger, progress=progress, stop=stop, fresh=fresh
+        config, dataset, store=store, ledger=ledger, progress=progress, stop=stop, fresh=fresh
     )
     plan = folds(config.split, experiment.groups, config.seed)
     _check_lengths(experiment, plan)
@@ -77,73 +74,6 @@ def run(
         record.model = _model(experiment)
     record.notes += [note for note in store.notes if note not in record.notes]
     return record
-
-
-def open_experiment(
-    config: RunConfig,
-    *,
-    store: Store,
-    ledger: Ledger,
-    progress: Progress,
-    stop: Callable[[], None] = lambda: None,
-    fresh: bool = False,
-) -> Experiment:
-    """Open the data set, check its scenes and build the pipeline.
-
-    Raises:
-        VidsegError: what the data set or a plugin refuses.
-    """
-    dataset = plugins.create("dataset", config.dataset, where="dataset")
-    videos: list[Video] = list(dataset.videos())
-    _check_names(videos, str(config.dataset))
-    handle = plugins.create("extractor", config.extractor, where="extractor")
-    classifier = plugins.create("classifier", config.classifier, where="classifier")
-    extractor = FrozenExtractor(
-        handle, device=config.device, threads=config.threads, levels=classifier.levels(handle)
-    )
-    with progress.task("opening the videos", None):
-        scenes = check_scenes(videos)
-    materials = {
-        video.name: Material(
-            video,
-            scenes.groups[video.name],
-            store,
-            config.image_size,
-            config.mask_size,
-            extractor,
-        )
-        for video in videos
-    }
-    _check_sizes(materials, config)
-    notes = [*getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes]
-    for note in notes:
-        progress.say(note)
-    return Experiment(config, materials, handle, ledger, progress, stop, fresh, notes)
-
-
-def _check_names(videos: Sequence[Video], where: str) -> None:
-    names = [video.name for video in videos]
-    if not names:
-        raise DataError("holds no video", where=f"dataset {where}", hint="name another folder")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"two videos are named {twice[0]!r}", where=f"dataset {where}", hint="rename one"
-        )
-
-
-def _check_sizes(materials: dict[str, Material], config: RunConfig) -> None:
-    """Masks of one experiment have one size, so that margins and priors mean one thing."""
-    if config.image_size or config.mask_size:
-        return
-    sizes = {str(material.image_size): name for name, material in materials.items()}
-    if len(sizes) > 1:
-        found = ", ".join(f"{name} {size}" for size, name in sizes.items())
-        raise DataError(
-            f"image_size=native with videos of different sizes ({found})",
-            where="mask_size",
-            hint="give one mask size for all, such as --mask-size 320x240",
-        )
 
 
 def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:

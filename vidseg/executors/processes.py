@@ -1,0 +1,111 @@
+"""In several processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from vidseg.executors.base import ATTEMPTS, Outcome, Task
+
+POLL_SECONDS = 0.5
+
+
+class Processes:
+    """Run the cells in ``n`` processes, the machine's threads divided among them.
+
+    Args:
+        n: number of processes.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def __init__(self, n: Annotated[int, Field(ge=1)] = 2) -> None:
+        self.workers = n
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        done: Callable[[Task, Outcome], None],
+        stop: Callable[[], None],
+    ) -> None:
+        """Run the tasks; a worker that dies has the tasks run again that were under way."""
+        attempts: Counter[int] = Counter()
+        left = list(range(len(tasks)))
+        while left:
+            # a process that dies breaks its pool, and nobody can say which of the tasks under way
+            # it was: those are run again one by one, so that only the guilty one is blamed
+            suspects = [index for index in left if attempts[index]]
+            batch = suspects[:1] or left
+            finished, under_way = self._batch(tasks, batch, done, stop)
+            left = [index for index in left if index not in finished]
+            for index in under_way - finished:
+                attempts[index] += 1
+                if attempts[index] >= ATTEMPTS:
+                    done(tasks[index], {"died": f"its process died {ATTEMPTS} times"})
+                    left.remove(index)
+
+    def _batch(
+        self,
+        tasks: Sequence[Task],
+        indices: Sequence[int],
+        done: Callable[[Task, Outcome], None],
+        stop: Callable[[], None],
+    ) -> tuple[set[int], set[int]]:
+        """Run some tasks in one pool.
+
+        Returns:
+            Those that finished, and those that were under way when a process died (all that were
+            submitted and did not finish, where that is not known).
+        """
+        from vidseg.suites.worker import work
+
+        finished: set[int] = set()
+        under_way: set[int] = set()
+        with _pool(min(self.workers, len(indices))) as pool:
+            waiting: dict[Future[Outcome], int] = {}
+            for index in indices:
+                with contextlib.suppress(BrokenProcessPool):
+                    waiting[pool.submit(work, tasks[index])] = index
+            while waiting:
+                stop()
+                running = {index for future, index in waiting.items() if future.running()}
+                under_way = running or under_way
+                ready, _ = wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    index = waiting.pop(future)
+                    try:
+                        outcome = future.result()
+                    except BrokenProcessPool:
+                        continue
+                    done(tasks[index], outcome)
+                    finished.add(index)
+        return finished, (under_way - finished) or (set(indices[:1]) - finished)
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool whose processes end when this one is stopped in the middle."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf)
+    try:
+        yield pool
+    except BaseException:
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _deaf() -> None:
+    """Leave Ctrl-C to the parent, which then ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,91 @@
+"""From a suite to its cells: which settings are fitted on which fold with which seed."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vidseg.config import Setting
+from vidseg.errors import UsageError
+from vidseg.specs import Spec
+from vidseg.splits import Fold, folds
+from vidseg.suites.model import Arm, Suite
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting on one fold with one seed.
+
+    Attributes:
+        id: ``"20 liblinear/fold 0/seed 0"``; unique within the suite.
+        name: of its setting, ``"20 liblinear"``.
+        arm: of the suite.
+        pipeline: name of the pipeline.
+        setting: what is trained.
+        fold: training and test side.
+        seed: of the suite's seeds.
+    """
+
+    id: str
+    name: str
+    arm: Arm
+    pipeline: str
+    setting: Setting
+    fold: Fold
+    seed: int
+
+
+def setting_name(arm: Arm, pipeline: str) -> str:
+    """Return ``"20 liblinear"``, as the paper names settings."""
+    return f"{arm.name} {pipeline}"
+
+
+def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
+    """Return the cells of a suite: settings in the file's order, then folds, then seeds.
+
+    Args:
+        suite: the suite.
+        groups: group by video name, after the content check.
+
+    Raises:
+        DataError: the split needs more groups than there are.
+    """
+    plans: dict[Spec | str, list[Fold]] = {}
+    cells = []
+    for arm, pipeline in suite.settings:
+        plan = plans.setdefault(str(arm.split), folds(arm.split, groups, min(suite.file.seeds)))
+        name = setting_name(arm, pipeline)
+        cells += [
+            Cell(
+                f"{name}/fold {fold.index}/seed {seed}",
+                name,
+                arm,
+                pipeline,
+                suite.setting(arm, pipeline, seed),
+                fold,
+                seed,
+            )
+            for seed in suite.file.seeds
+            for fold in plan
+        ]
+    return cells
+
+
+def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:
+    """Return the cells whose id matches a shell pattern, or holds it.
+
+    Raises:
+        UsageError: none does.
+    """
+    if not pattern:
+        return list(cells)
+    found = [cell for cell in cells if fnmatch.fnmatchcase(cell.id, pattern) or pattern in cell.id]
+    if not found:
+        names = list(dict.fromkeys(cell.name for cell in cells))
+        raise UsageError(
+            f"no cell matches {pattern!r}",
+            where="--only",
+            hint=f"settings are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}",
+        )
+    return found
