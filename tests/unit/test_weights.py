@@ -79,7 +79,7 @@ def test_pickled_code_is_refused_and_not_run(
     monkeypatch.chdir(tmp_path)
     for name in ("raw.pth", "zip.pth"):
         if name == "raw.pth":
-            Path(name).write_bytes(pickle.dumps({"a": Evil()}))
+            Path(name).write_bytes(pickle.dumps({"a": Evil()}, protocol=2))
         else:
             torch.save({"a": Evil()}, name)
         with pytest.raises(DataError, match="not a readable weights file"):
