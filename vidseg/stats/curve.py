@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import UsageError
+from vidseg.stats.flatten import flattening_interval, flattening_point
 from vidseg.stats.signflip import Array, Interval, sign_flips, subset_sums
 from vidseg.stats.table import complete_groups
 from vidseg.stats.verdict import Verdict, compare
@@ -81,11 +82,9 @@ def fit_gain_curve(
 ) -> GainCurve:
     """Fit a gain curve and say where it flattens.
 
-    Where it flattens: the remaining gain of a group from ``n`` frames to the largest count is read
-    from its own scores, linear in ``log n`` between counts; its sign-flip interval over groups is
-    taken at every ``n``. The interval runs from the first ``n`` whose remaining gain may be as
-    small as delta to the first from which on it is surely smaller. No curve is assumed for it; a
-    concave one makes it err to larger ``n`` between counts.
+    Where it flattens, and the interval of that, lean on the power law (see
+    :mod:`vidseg.stats.flatten`); ``remaining`` and ``gain_interval`` do not, and ``rms`` says how
+    far the means are from it.
 
     Args:
         counts: frames per video, at least :data:`MIN_COUNTS`, ascending, above 0.
@@ -101,6 +100,7 @@ def fit_gain_curve(
     groups, left_out, table = complete_groups(scores, (len(places),))
     mean = table.mean(axis=0)
     a, b, c = _fit(places, mean)
+    point = flattening_point(places, b, c, delta)
     p_value, p_floor = _flat_test(places, table)
     first, last = (dict(zip(groups, table[:, i].tolist(), strict=True)) for i in (0, -1))
     ends = compare(first, last, delta, level)
@@ -121,9 +121,9 @@ def fit_gain_curve(
         gain=ends.difference,
         gain_interval=ends.interval,
         shape=shape,
-        remaining=tuple(_remaining(places, table, places, level)),
-        flattens_at=_flattens_at(places, b, c, delta),
-        flattens=_flattens(places, table, delta, level),
+        remaining=_remaining(table, level),
+        flattens_at=point,
+        flattens=flattening_interval(places, table, EXPONENTS, delta, level, point),
         groups=groups,
         left_out=left_out,
         delta=delta,
@@ -176,25 +176,6 @@ def _flat_test(places: Array, table: Array) -> tuple[float, float]:
     return (1 + reached) / patterns, min(1.0, 2 / patterns)
 
 
-def _remaining(places: Array, table: Array, grid: Array, level: float) -> list[Interval]:
-    """Return the interval of the gain from each ``n`` of ``grid`` to the largest count."""
-    where = np.log(places)
-    at = np.array([np.interp(np.log(grid), where, row) for row in table])
-    return [test.interval(level) for test in sign_flips(table[:, -1:] - at)]
-
-
-def _flattens_at(places: Array, b: float, c: float, delta: float) -> int:
-    whole = np.arange(int(places[0]), int(places[-1]) + 1, dtype=np.float64)
-    return int(whole[np.argmax(b * (whole**-c - places[-1] ** -c) < delta)])
-
-
-def _flattens(places: Array, table: Array, delta: float, level: float) -> Interval:
-    """Return the interval of the number of frames from which less than delta remains."""
-    grid = np.unique(np.concatenate([places, np.geomspace(places[0], places[-1], 48).round()]))
-    intervals = _remaining(places, table, grid, level)
-    possible = next(i for i, entry in enumerate(intervals) if entry.low <= delta)
-    unsure = [i for i, entry in enumerate(intervals) if entry.high >= delta]
-    sure = unsure[-1] + 1 if unsure else 0
-    return Interval(
-        float(grid[possible]), float(grid[sure]), intervals[0].level, intervals[0].bounded
-    )
+def _remaining(table: Array, level: float) -> tuple[Interval, ...]:
+    """Return the interval of the gain from each count to the largest."""
+    return tuple(test.interval(level) for test in sign_flips(table[:, -1:] - table))

@@ -13,11 +13,13 @@ def effective_frames(scores: npt.ArrayLike) -> float:
     """Return ``m / (1 + 2 sum_k (1 - k/m) rho_k)`` of one test video.
 
     The mean of a video's per-frame scores has the variance of that many independent frames
-    (Bartlett 1946). ``rho_k`` is the autocorrelation at lag ``k`` about the video's own mean, in
-    the usual estimate that is shrunk by ``1 - k/m``. The sum stops before the first pair
-    ``rho_2j + rho_2j+1`` that is not positive (initial positive sequence, Geyer 1992): beyond it
-    there is noise only. It says how exactly the video's score is measured, nothing about the
-    training value of frames, nor about other videos: groups stay the unit.
+    (Bartlett 1946). ``rho_k`` is the autocorrelation at lag ``k``; since the video's own mean
+    stands in for the true one, every autocovariance lacks the variance of that mean, which is
+    added back. The sum stops before the first pair ``rho_2j + rho_2j+1`` that is not positive
+    (initial positive sequence, Geyer 1992): beyond it there is noise only. It says how exactly the
+    video's score is measured, nothing about the training value of frames, nor about other videos:
+    groups stay the unit. Where scores hang together over a good part of the video, it is a rough
+    number, and too large (docs/statistics.md).
 
     Args:
         scores: ``(m,)`` per-frame score (IoU, ...) in the order of the frames, at equal spacing;
@@ -38,26 +40,29 @@ def effective_frames(scores: npt.ArrayLike) -> float:
     variance = float(centred @ centred) / count
     if variance <= (TIE * np.abs(values[defined]).max()) ** 2:
         return 1.0
-    rho = _autocovariance(centred, defined) / variance
-    lags = np.arange(1, _cutoff(rho))
-    inflation = 1 + 2 * float(((1 - lags / len(values)) * rho[lags]).sum())
+    covariance = _autocovariance(centred, defined)
+    lags = np.arange(_cutoff(covariance))
+    weights = np.where(lags, 2.0, 1.0) * (1 - lags / len(values))
+    # Deviations from the sample mean lack the variance of that mean, at every lag alike.
+    lack = float(weights @ covariance[lags]) / max(len(values) - float(weights.sum()), 1.0)
+    corrected = covariance[lags] + max(lack, 0.0)
+    inflation = float(weights @ corrected) / corrected[0]
     return float(np.clip(count / max(inflation, 1 / count), 1.0, count))
 
 
 def _autocovariance(centred: Array, defined: npt.NDArray[np.bool_]) -> Array:
-    """Return the autocovariance at lags 0..m-1: mean over pairs, shrunk by (1 - k/m)."""
+    """Return the autocovariance at lags 0..m-1: the mean over the pairs of defined frames."""
     from scipy.signal import correlate
 
     present = defined.astype(np.float64)
     last = len(centred) - 1
     products = correlate(centred, centred)[last:]
     pairs = correlate(present, present)[last:]
-    shrink = 1 - np.arange(last + 1) / (last + 1)
-    return np.asarray(np.where(pairs > 0.5, products / np.maximum(pairs, 0.5), 0.0) * shrink)
+    return np.asarray(np.where(pairs > 0.5, products / np.maximum(pairs, 0.5), 0.0))
 
 
-def _cutoff(rho: Array) -> int:
+def _cutoff(covariance: Array) -> int:
     """Return the first lag that is left out."""
-    pairs = rho[: len(rho) // 2 * 2].reshape(-1, 2).sum(axis=1)
+    pairs = covariance[: len(covariance) // 2 * 2].reshape(-1, 2).sum(axis=1)
     stops = np.flatnonzero(pairs <= 0)
-    return int(2 * stops[0]) if stops.size else len(rho)
+    return int(2 * stops[0]) if stops.size else len(covariance)

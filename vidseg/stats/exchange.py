@@ -12,7 +12,8 @@ one frame of a new video. Where every frame is a new scene only ``videos x frame
 
 ``b`` and ``c`` are fitted in each group; the rate is the ratio of their means over groups. Its
 confidence set is Fieller's (1954) with the sign-flip test in place of the t test: every ``rho``
-for which "the mean of ``b - rho c`` is 0" is kept. It is unbounded where ``c`` may be 0.
+for which "the mean of ``b - rho c`` is 0" is kept. It is unbounded unless ``c`` is seen to be
+above 0.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class ExchangeRate:
     """Extra frames of existing videos that are worth one frame of a new video.
 
     Attributes:
-        rate: ``b / c``; infinite where extra frames gain nothing, nan where nothing gains.
-        low, high: confidence interval. Where unbounded: what is left of it at 0 and above (neither
-            kind of frame harms), so ``low`` is "at least", and ``high`` is infinite.
+        rate: ``b / c``; infinite where only new videos gain, nan where neither does.
+        low, high: confidence interval. Where unbounded, ``high`` is infinite and ``low`` is "at
+            least" (of the set at 0 and above; infinite where extra frames are seen to harm).
         level: level attained; see :class:`vidseg.stats.Interval`.
         identified: the set is bounded at the level asked. If not, say "not identified".
         new_videos, extra_frames: ``b`` and ``c``, score per unit of natural logarithm.
@@ -95,7 +96,7 @@ def exchange_rate(
     low, high, attained, bounded = fieller(effects, level)
     b, c = (float(value) for value in effects.mean(axis=0))
     return ExchangeRate(
-        rate=b / c if c else (math.copysign(math.inf, b) if b else math.nan),
+        rate=b / c if c > 0 else (math.inf if b > 0 else math.nan),
         low=low,
         high=high,
         level=attained,
@@ -152,8 +153,8 @@ class _Ratios:
         self.still = int(np.count_nonzero(still))
 
     def slope_is_known(self, used: int) -> bool:
-        """Return whether the test finds that the mean denominator is not 0."""
-        return min(len(self.up), len(self.down)) + self.still < used
+        """Return whether the test finds that the mean denominator is above 0."""
+        return len(self.down) + self.still < used
 
     def kept(self, rho: Array, used: int) -> Array:
         """Return those of ``rho`` that the test keeps: ``used`` sums or more on either side."""

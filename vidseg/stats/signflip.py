@@ -135,14 +135,11 @@ def sign_flip(differences: npt.ArrayLike) -> SignFlip:
 def sign_flips(table: Array) -> list[SignFlip]:
     """Return the test of each column of ``table (groups, k)``, finite: one pass for all."""
     sums, sizes = subset_sums(table)
-    means = sums / sizes[:, None]
+    means = np.ascontiguousarray((sums / sizes[:, None]).T)
     ties = TIE * np.abs(table).max(axis=0)
-    means[np.abs(means) <= ties] = 0.0
-    means.sort(axis=0)
-    return [
-        SignFlip(np.ascontiguousarray(column), len(table), float(tie))
-        for column, tie in zip(means.T, ties, strict=True)
-    ]
+    means[np.abs(means) <= ties[:, None]] = 0.0
+    means.sort(axis=1)
+    return [SignFlip(row, len(table), float(tie)) for row, tie in zip(means, ties, strict=True)]
 
 
 def tail_rank(level: float, patterns: int) -> int:
