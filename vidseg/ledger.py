@@ -116,6 +116,7 @@ class Ledger:
                 body["model"] = f"{stage}.safetensors"
                 body["sha256"] = hashlib.sha256(payload).hexdigest()
                 _replace(folder / body["model"], payload)
+            body = json.loads(json.dumps(body))  # as it will be read: keys are text
             whole = {"format": FORMAT, "digest": digest(body, 64), "body": body}
             _replace(folder / f"{stage}.json", json.dumps(whole).encode())
         except OSError as error:
