@@ -117,6 +117,8 @@ class TinyTraining:
         handle: computes the features; ``levels`` of them are given out.
         refs: frames; by default 2 frames of each of 2 videos, ``a`` and ``b``.
         spoil: changes the features of a frame, to test what bad ones do.
+        visits: every call of ``features``, in order; shared with what ``fresh`` returns.
+        made: features by frame and epoch, computed once.
     """
 
     handle: TinyHandle = TinyHandle()
@@ -128,6 +130,7 @@ class TinyTraining:
     ignored: float = 0.1
     spoil: Callable[[FrameRef, Features], Features] | None = None
     visits: list[FrameRef] = field(default_factory=list, compare=False)
+    made: dict[object, Features] = field(default_factory=dict, compare=False)
 
     @property
     def groups(self) -> Sequence[str]:
@@ -155,10 +158,13 @@ class TinyTraining:
 
     def features(self, ref: FrameRef) -> Features:
         self.visits.append(ref)
-        image = torch.from_numpy(self.frame(ref)).permute(2, 0, 1)[None].float() / 255
-        with torch.no_grad():
-            maps = [level[0].half().numpy() for level in self.module(image)]
-        chosen = tuple(maps) if self.levels is None else tuple(maps[i] for i in self.levels)
+        key = (ref, self.epoch if ref.variant is not None else 0)
+        if key not in self.made:
+            image = torch.from_numpy(self.frame(ref)).permute(2, 0, 1)[None].float() / 255
+            with torch.no_grad():
+                self.made[key] = tuple(level[0].half().numpy() for level in self.module(image))
+        maps = self.made[key]
+        chosen = maps if self.levels is None else tuple(maps[i] for i in self.levels)
         return self.spoil(ref, chosen) if self.spoil else chosen
 
     def subset(self, groups: Sequence[str]) -> TinyTraining:

@@ -37,7 +37,7 @@ def objective(
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 def test_comes_near_the_optimum(loss: str, weight: float) -> None:
     train = TinyTraining()
-    classifier = Sgd(loss=loss, C=20.0, epochs=60, positive_weight=weight)
+    classifier = Sgd(loss=loss, C=20.0, epochs=40, positive_weight=weight)
     head = classifier.fit(train, HANDLE, FitContext(budget=Budget("equal-epochs")))
     x, y = points_of(train)
     square = loss == "squared_hinge"
@@ -47,7 +47,7 @@ def test_comes_near_the_optimum(loss: str, weight: float) -> None:
 
     best = scipy.optimize.minimize(value, np.zeros(16), options={"maxiter": 300}).fun
     found = objective(x, y, head.warm["weight"], float(head.warm["bias"][0]), 20.0, square, weight)
-    assert best * (1 - 1e-3) < found < best * 1.03
+    assert best * (1 - 1e-3) < found < best * 1.06
     assert found < 0.7 * value(np.zeros(16))
 
 

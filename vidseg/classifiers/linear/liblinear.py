@@ -261,17 +261,14 @@ def run_child(folder: Path, ctx: FitContext) -> None:
 
 
 def _failure(code: int, log: str) -> ResourceError:
-    lines = log.strip().splitlines() or ["no message"]
-    killed = code < 0
-    return ResourceError(
-        f"the solver's process was killed by signal {-code}"
-        if killed
-        else f"the solver's process failed: {lines[-1]}",
-        where="liblinear",
-        hint="most likely the system ran out of memory: choose a smaller pixels_per_frame, or sgd"
-        if killed or "MemoryError" in log
-        else "",
-    )
+    last = (log.strip().splitlines() or ["no message"])[-1]
+    if code == -9 or "MemoryError" in log:
+        return ResourceError(
+            f"the system ended the solver's process ({last}), most likely for its memory",
+            where="liblinear",
+            hint="choose a smaller pixels_per_frame, or sgd",
+        )
+    return ResourceError(f"the solver's process ended with {code}: {last}", where="liblinear")
 
 
 def iterations(log: str) -> dict[str, float]:

@@ -25,7 +25,8 @@ def leave_with_parent() -> None:
     """End this process when the parent's end of the pipe closes, however the parent died."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # not sys.stdin: its lock, held here, would abort the interpreter's own end
+        os.read(0, 1)
         os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()
