@@ -190,16 +190,16 @@ class Experiment:
         fit = None if self.fresh else self.ledger.read(key, "fit", state=False)
         if fit is None:
             return None
-        inputs = self._score_inputs(key, fold)
-        score = self.ledger.read(key, _score_stage(inputs))
-        if score is None:
+        scored = self.kept_scores(key, fold)
+        if scored is None:
             return None
-        return Finished(
-            key,
-            dict(fit.result["facts"]),
-            _curves(fit.result),
-            Scored(inputs, _counts(score.result), reused=True),
-        )
+        return Finished(key, dict(fit.result["facts"]), _curves(fit.result), scored)
+
+    def kept_scores(self, key: str, fold: Fold) -> Scored | None:
+        """Return the scores of a fitted cell that are in the ledger, else None."""
+        inputs = self._score_inputs(key, fold)
+        stage = self.ledger.read(key, _score_stage(inputs))
+        return None if stage is None else Scored(inputs, _counts(stage.result), reused=True)
 
     def fit(self, setting: Setting, fold: Fold, label: str) -> Fitted:
         """Fit a setting on the training side of a fold, or read the finished fit.

@@ -173,6 +173,20 @@ class VideoCounts:
         """Return one score for each frame, ``float64 (len(frames),)``, nan where undefined."""
         return np.array([scores_of(counts)[name] for counts in self.counts])
 
+    def merged(self, other: VideoCounts) -> VideoCounts:
+        """Return the counts of both, of different frames of one video, in the order of time."""
+        rows = sorted(
+            zip([*self.frames, *other.frames], [*self.counts, *other.counts], strict=True),
+            key=lambda row: row[0],
+        )
+        return VideoCounts(
+            self.video,
+            self.group,
+            [frame for frame, _ in rows],
+            [counts for _, counts in rows],
+            self.histogram + other.histogram,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data: counts as rows, the histogram as (bin, background, foreground)."""
         bins = np.flatnonzero(self.histogram.sum(0))

@@ -114,7 +114,7 @@ def _record(experiment: Experiment, counts: Counts, records: list[FoldRecord]) -
         name=config.name,
         config=config.mapping(),
         params={**config.params(), "run.margin": experiment.margin},
-        dataset=_dataset(experiment, counts[MODEL]),
+        dataset=dataset_record(experiment, counts[MODEL]),
         folds=records,
         headline=summarise(counts[MODEL]),
         per_video=[_video_row(counts, i) for i in range(len(counts[MODEL]))],
@@ -148,7 +148,8 @@ def _video_row(counts: Counts, place: int) -> Row:
     return row
 
 
-def _dataset(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
+def dataset_record(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
+    """Return the data set's videos, with the positive share of those that were scored."""
     shares = {v.video: v.positives / max(1, int(v.total[:4].sum())) for v in scored}
     rows: list[Row] = []
     keys: list[Any] = []

@@ -1,0 +1,299 @@
+"""From finished cells to the record of a suite: averaged over seeds, paired by group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vidseg.experiment import MODEL, Finished
+from vidseg.ledger import digest, plain
+from vidseg.metrics import (
+    SCORES,
+    VideoCounts,
+    mean_over_groups,
+    mean_precision_recall,
+    summarise,
+)
+from vidseg.records import (
+    ComparisonRecord,
+    FoldRecord,
+    Row,
+    RunRecord,
+    SettingRecord,
+    SuiteRecord,
+)
+from vidseg.runs import dataset_record
+from vidseg.suites.bench import Bench
+from vidseg.suites.cells import Cell
+from vidseg.suites.engine import Results
+
+Scores = dict[str, float]
+BySeed = dict[int, list[VideoCounts]]
+
+
+def suite_key(bench: Bench) -> str:
+    """Return the hash of the suite's configuration and the data set's content."""
+    videos = [[v.name, v.image_key, v.label_key] for v in bench.dataset.videos]
+    return digest([bench.suite.mapping(), videos])
+
+
+def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Row) -> SuiteRecord:
+    """Return everything that MLflow and the report show of a suite.
+
+    Args:
+        bench: the opened suite.
+        cells: the cells that were to be done.
+        results: what they gave.
+        plan: what was announced, see :mod:`vidseg.suites.plan`.
+    """
+    suite = bench.suite
+    names = list(dict.fromkeys(cell.name for cell in cells))
+    by_name = {name: [cell for cell in cells if cell.name == name] for name in names}
+    settings = [_setting(bench, own, results) for own in by_name.values()]
+    first = next(iter(bench.experiments.values()))
+    scored = next((_merged(own, results, MODEL) for own in by_name.values()), {})
+    done = {"cells": len(cells), "cells_reused": results.reused, "seconds": results.seconds}
+    record = SuiteRecord(
+        name=suite.name,
+        question=suite.file.question,
+        config=suite.mapping(),
+        key=suite_key(bench),
+        primary=suite.file.primary,
+        delta=suite.file.delta,
+        level=suite.file.level,
+        dataset=dataset_record(first, next(iter(scored.values()), [])),
+        settings=settings,
+        comparisons=_comparisons(bench, settings),
+        axes={arm.name: dict(arm.axes) for arm in suite.arms if arm.axes},
+        margin=first.margin,
+        plan={**plan, **done, "forwards": results.forwards, "failed": len(results.failures)},
+        notes=[*bench.dataset.notes, *bench.store.notes],
+    )
+    record.notes += _empty_videos(scored)
+    return record
+
+
+def _setting(bench: Bench, cells: Sequence[Cell], results: Results) -> SettingRecord:
+    cell = cells[0]
+    merged = {kind: _merged(cells, results, kind) for kind in _kinds(cells, results)}
+    own: BySeed = merged.get(MODEL, {})
+    by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
+    failures = [
+        {"cell": one.id, "error": results.failures[one.id]}
+        for one in cells
+        if one.id in results.failures
+    ]
+    return SettingRecord(
+        name=cell.name,
+        arm=cell.arm.name,
+        pipeline=cell.pipeline,
+        run=_run_record(bench, cells, results, merged),
+        group_scores=_averaged(by_seed),
+        by_seed=by_seed,
+        video_scores=_averaged({s: {v.video: _defined(v) for v in vs} for s, vs in own.items()}),
+        facts=_mean_facts([results.finished[c.id] for c in cells if c.id in results.finished]),
+        frames=_frames(bench, cells),
+        failures=failures,
+        complete=all(one.id in results.finished for one in cells),
+    )
+
+
+def _run_record(
+    bench: Bench, cells: Sequence[Cell], results: Results, merged: Mapping[str, BySeed]
+) -> RunRecord:
+    cell = cells[0]
+    config = bench.suite.pipelines[cell.pipeline]
+    own = merged.get(MODEL, {})
+    histograms = [video.histogram for videos in own.values() for video in videos]
+    mapping = config.mapping() | {"sampler": cell.setting.sampler.mapping()}
+    mapping["split"] = cell.arm.split.mapping()
+    params = {k: v for k, v in config.params().items() if not k.startswith("sampler.")}
+    params |= {"setting": cell.name, "arm": cell.arm.name, "pipeline": cell.pipeline}
+    params |= {"sampler": str(cell.setting.sampler), "suite": bench.suite.name}
+    params["videos"] = cell.arm.videos or "all"
+    params["run.seed"] = ",".join(str(seed) for seed in bench.suite.file.seeds)
+    return RunRecord(
+        name=cell.name,
+        config=mapping,
+        params=params,
+        dataset=dataset_record(bench.experiments[cell.pipeline], next(iter(own.values()), [])),
+        folds=_folds(bench, cells, results),
+        headline=_mean([summarise(videos) for videos in own.values()]),
+        per_video=_per_video(merged),
+        baselines=[
+            {"baseline": kind, **_mean([_headline(videos) for videos in seeds.values()])}
+            for kind, seeds in merged.items()
+            if kind != MODEL
+        ],
+        pr_curve=mean_precision_recall(histograms) if histograms else None,
+    )
+
+
+def _headline(videos: Sequence[VideoCounts]) -> Scores:
+    return mean_over_groups((video.group, video.scores()) for video in videos)
+
+
+def _folds(bench: Bench, cells: Sequence[Cell], results: Results) -> list[FoldRecord]:
+    seeds = bench.suite.file.seeds
+    count = 1 + max(cell.fold.index for cell in cells)
+    return [
+        _fold_record(bench, cell, results.finished[cell.id], seeds.index(cell.seed) * count)
+        for cell in cells
+        if cell.id in results.finished
+    ]
+
+
+def _fold_record(bench: Bench, cell: Cell, found: Finished, offset: int) -> FoldRecord:
+    experiment, fold = bench.experiments[cell.pipeline], cell.fold
+    counts = found.scored.counts
+    content = {
+        "key": found.key,
+        "id": cell.id,
+        "name": cell.name,
+        "fold": fold.index,
+        "seed": cell.seed,
+        "train_groups": list(fold.train),
+        "test_groups": list(fold.test),
+        "facts": found.facts,
+        "curves": [list(row) for row in found.curves],
+        "score_inputs": found.scored.inputs,
+        "counts": {kind: [row.to_json() for row in rows] for kind, rows in counts.items()},
+    }
+    train = experiment.training_videos(cell.setting, fold.train)
+    return FoldRecord(
+        index=offset + fold.index,
+        test_groups=list(fold.test),
+        train_videos=[material.video.name for material in train],
+        test_videos=[material.video.name for material in experiment.members(fold.test)],
+        metrics=summarise(counts[MODEL]),
+        facts=found.facts,
+        curves=found.curves,
+        key=found.key,
+        cell=plain(content),
+    )
+
+
+def _kinds(cells: Sequence[Cell], results: Results) -> list[str]:
+    kinds: dict[str, None] = {}
+    for cell in cells:
+        if cell.id in results.finished:
+            kinds |= dict.fromkeys(results.finished[cell.id].scored.counts)
+    return list(kinds)
+
+
+def _merged(cells: Sequence[Cell], results: Results, kind: str) -> BySeed:
+    """Return for each seed one count a video, over all folds; incomplete seeds are left out."""
+    by_seed: BySeed = {}
+    for seed in dict.fromkeys(cell.seed for cell in cells):
+        own = [cell for cell in cells if cell.seed == seed]
+        if any(cell.id not in results.finished for cell in own):
+            continue
+        videos: dict[str, VideoCounts] = {}
+        for cell in own:
+            for row in results.finished[cell.id].scored.counts[kind]:
+                videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
+        by_seed[seed] = list(videos.values())
+    return by_seed
+
+
+def _defined(video: VideoCounts) -> Scores:
+    return {name: value for name, value in video.scores().items() if not math.isnan(value)}
+
+
+def _by_group(videos: Sequence[VideoCounts]) -> dict[str, Scores]:
+    groups = dict.fromkeys(video.group for video in videos)
+    return {
+        group: mean_over_groups((v.group, v.scores()) for v in videos if v.group == group)
+        for group in groups
+    }
+
+
+def _averaged(by_seed: Mapping[int, Mapping[str, Scores]]) -> dict[str, Scores]:
+    """Return for each group (or video) the mean over seeds of the scores all seeds define."""
+    names = dict.fromkeys(name for scores in by_seed.values() for name in scores)
+    return {name: _mean([scores[name] for scores in by_seed.values()]) for name in names}
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> Scores:
+    """Return the mean of each key that every row has."""
+    if not rows:
+        return {}
+    common = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: float(np.mean([row[key] for row in rows])) for key in common}
+
+
+def _mean_facts(cells: Sequence[Finished]) -> Scores:
+    return _mean([cell.facts for cell in cells])
+
+
+def _per_video(merged: Mapping[str, BySeed]) -> list[Row]:
+    own = merged.get(MODEL, {})
+    if not own:
+        return []
+    rows = []
+    for place, video in enumerate(next(iter(own.values()))):
+        means = _mean([_defined(videos[place]) for videos in own.values()])
+        row: Row = {"video": video.video, "iou": means.get("iou")}
+        row |= {name: means.get(name) for name in SCORES if name != "iou"}
+        for kind, seeds in merged.items():
+            if kind != MODEL:
+                ious = [_defined(videos[place]) for videos in seeds.values()]
+                row[f"iou_{kind}"] = _mean(ious).get("iou")
+        total = video.total
+        share = int(total[0] + total[2]) / max(1, int(total[:4].sum()))
+        row |= {"group": video.group, "frames": len(video.frames), "positive_share": share}
+        rows.append(row)
+    return rows
+
+
+def _frames(bench: Bench, cells: Sequence[Cell]) -> dict[str, list[int]]:
+    """Return the frames of each training video in the first seed, over all folds."""
+    found: dict[str, set[int]] = {}
+    for cell in cells:
+        if cell.seed != cells[0].seed:
+            continue
+        try:
+            refs = bench.experiments[cell.pipeline].training(cell.setting, cell.fold).refs
+        except Exception:
+            continue
+        for ref in refs:
+            found.setdefault(ref.video, set()).add(ref.index)
+    return {video: sorted(frames) for video, frames in found.items()}
+
+
+def _comparisons(bench: Bench, settings: Sequence[SettingRecord]) -> list[ComparisonRecord]:
+    by_parts = {(setting.arm, setting.pipeline): setting for setting in settings}
+    records = []
+    for pipeline in bench.suite.pipelines:
+        for a, b, question in bench.suite.comparisons:
+            left, right = by_parts.get((a, pipeline)), by_parts.get((b, pipeline))
+            if left is None or right is None:
+                continue
+            same = [
+                video
+                for video, frames in left.frames.items()
+                if right.frames.get(video) == frames and _plain_arms(bench, a, b)
+            ]
+            records.append(ComparisonRecord(left.name, right.name, a, b, pipeline, question, same))
+    return records
+
+
+def _plain_arms(bench: Bench, a: str, b: str) -> bool:
+    """Return whether two arms can only differ in their frames."""
+    arms = {arm.name: arm for arm in bench.suite.arms}
+    copies = ("noised", "augmented", "1x20", "20x20")
+    return (
+        arms[a].split == arms[b].split
+        and arms[a].videos == arms[b].videos
+        and not any(arms[name].sampler.name in copies for name in (a, b))
+    )
+
+
+def _empty_videos(scored: Mapping[int, Sequence[VideoCounts]]) -> list[str]:
+    videos = next(iter(scored.values()), [])
+    empty = [video.video for video in videos if not video.positives]
+    if not empty:
+        return []
+    return [f"no foreground pixel in {', '.join(empty)}: left out of both arms of comparisons"]
