@@ -6,7 +6,8 @@ blocks of time) of the same videos, so that the suite ``leakage`` can show how m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,16 +72,26 @@ def resolve_split(text: str | Mapping[str, Any] | Spec) -> Spec:
     spec = parse(text, where="split")
     if spec.name not in SPLITS:
         raise UsageError(
-            f"there is no split {spec.name!r}", where="split", hint=f"choose {', '.join(SPLITS)}"
+            f"there is no split {spec.name!r}",
+            where="split",
+            hint=f"{_nearest(spec.name, SPLITS)}choose {', '.join(SPLITS)}",
         )
     params = dict(spec.params)
     allowed = SPLITS[spec.name]
-    if spec.positional is not None and allowed:
+    if spec.positional is not None and not allowed:
+        raise UsageError(f"{spec.name} takes no parameter", where="split")
+    if spec.positional is not None:
+        if allowed[0] in params:
+            raise UsageError(f"{allowed[0]!r} is given twice", where=f"split {spec.name}")
         params = {allowed[0]: spec.positional, **params}
-    wrong = [name for name in params if name not in allowed]
-    if wrong or (spec.positional is not None and not allowed):
-        takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
-        raise UsageError(f"{spec.name} has no parameter {wrong or ''}", where="split", hint=takes)
+    for name in params:
+        if name not in allowed:
+            takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+            raise UsageError(
+                f"{spec.name} has no parameter {name!r}",
+                where="split",
+                hint=_nearest(name, allowed) + takes,
+            )
     if "k" in allowed:
         k = params.setdefault("k", 5)
         if not isinstance(k, int) or isinstance(k, bool) or k < 2:
@@ -161,7 +172,7 @@ def _fixed(params: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> Fo
 
 def _groups_of(names: Sequence[str], groups: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
-    for name in names:
+    for name in (_spelled(name, groups) for name in names):
         if name in groups:
             found.add(groups[name])
         elif name in groups.values():
@@ -170,10 +181,24 @@ def _groups_of(names: Sequence[str], groups: Mapping[str, str]) -> set[str]:
             raise DataError(
                 f"there is no video or group {name!r}",
                 where="split fixed",
-                hint=f"the videos are {', '.join(groups)}",
+                hint=f"{_nearest(name, groups)}the videos are {', '.join(groups)}",
             )
     return found
 
 
 def _names(value: Any) -> list[str]:
     return [str(one) for one in (value if isinstance(value, list) else [value])]
+
+
+def _spelled(name: str, groups: Mapping[str, str]) -> str:
+    """Return the name as the data set spells it: an unquoted 01 was read as the number 1."""
+    known = {*groups, *groups.values()}
+    if name in known or not name.isdigit():
+        return name
+    same = [other for other in known if other.isdigit() and int(other) == int(name)]
+    return same[0] if len(same) == 1 else name
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}? " if close else ""
