@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.datasets.figures import hsv
-from vidseg.types import Size
+from vidseg.types import Image, Size
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,12 +23,12 @@ class Backdrop:
     """One place.
 
     Attributes:
-        picture: ``float32 (H, W, 3)`` RGB 0..255, with a margin all round for the camera to move.
+        picture: ``uint8 (H, W, 3)`` RGB, with a margin all round for the camera to move.
         horizon: height of the horizon in the frame, 0 top, 1 bottom.
         light: ``float32 (6, 10)``, slow changes of brightness across the frame.
     """
 
-    picture: Floats
+    picture: Image
     horizon: float
     light: Floats
 
@@ -46,7 +46,8 @@ def paint(rng: np.random.Generator, size: Size) -> Backdrop:
         _thing(canvas, rng, level, float(away))
     grain = fractal(rng, Size(height, width), cells=9, octaves=4)
     canvas *= (1.0 + float(rng.uniform(0.06, 0.14)) * grain)[..., None]
-    return Backdrop(canvas, horizon, rng.standard_normal((6, 10)).astype(np.float32))
+    picture = np.clip(canvas, 0, 255).astype(np.uint8)
+    return Backdrop(picture, horizon, rng.standard_normal((6, 10)).astype(np.float32))
 
 
 def margin_of(size: Size) -> int:

@@ -40,9 +40,9 @@ class Synthetic:
         size: WIDTHxHEIGHT of the frames.
         motion: how much neighbouring frames differ. 0: one still picture, only the noise is fresh.
             Up to 1, the pace of time: 0.5 is slow motion, 1 is normal video at 12.5 frames/s.
-            Above 1 every frame is, with probability ``motion - 1``, the first of an independent
-            scene (other place, other people): at 2 all frames are. Cuts of a lower value are among
-            those of a higher one.
+            Above 1 time runs faster still, and every frame is, with probability ``motion - 1``, the
+            first of an independent scene (other place, other people): at 2 all frames are. Cuts of
+            a lower value are among those of a higher one.
         figures: number of figures in a scene.
         noise: standard deviation of the sensor noise, in levels of 0..255.
         seed: another seed gives other videos.
@@ -207,7 +207,8 @@ class _Scene:
         x, y = margin + self._camera(time)
         shift = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        frame = cv2.warpAffine(self.backdrop.picture, shift, (width, height), flags=flags)
+        view = cv2.warpAffine(self.backdrop.picture, shift, (width, height), flags=flags)
+        frame = np.asarray(view, np.float32)
         for sprite in self.sprites(time):
             _shadow(frame, sprite)
             _blend(frame, sprite)
@@ -262,7 +263,7 @@ class _Spot(NamedTuple):
     lap: int
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _scene(seed: int, video: int, first: int, size: Size, figures: int) -> _Scene:
     from vidseg.datasets.backdrop import paint
     from vidseg.datasets.figures import make_walk
