@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,12 +69,13 @@ class Augment:
         """
         parts = [self.seed, index, self.copy, epoch if self.fresh else 0, *self.video.encode()]
         rng = np.random.default_rng(parts)
-        view = self._geometry(rng)
+        view, labels = self._geometry(rng), _planes(source.mask(index)[..., None])
         pixels = _planes(source.image(index)).float() / 255
-        moved = _moved(pixels, view, pixels.mean((1, 2)).tolist(), smooth=True)
-        changed = self._blurred(self._coloured(moved, rng), rng)
-        image = (changed * 255).round().clamp(0, 255).byte().permute(1, 2, 0)
-        mask = _moved(_planes(source.mask(index)[..., None]), view, [0.0], smooth=False)[0]
+        with _one_thread():
+            moved = _moved(pixels, view, pixels.mean((1, 2)).tolist(), smooth=True)
+            changed = self._blurred(self._coloured(moved, rng), rng)
+            image = (changed * 255).round().clamp(0, 255).byte().permute(1, 2, 0)
+            mask = _moved(labels, view, [0.0], smooth=False)[0]
         return image.contiguous().numpy(), mask.contiguous().numpy()
 
     def _geometry(self, rng: np.random.Generator) -> Geometry:
@@ -104,6 +107,19 @@ class Augment:
             return pixels
         blurred: torch.Tensor = transforms.gaussian_blur(pixels, [2 * reach + 1] * 2, [sigma] * 2)
         return blurred
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: frames are small, and where cores are busy more are far slower."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _planes(array: npt.NDArray[np.uint8] | npt.NDArray[np.int8]) -> torch.Tensor:

@@ -66,7 +66,8 @@ class Noise:
         noisy += image
         if not self.round:
             return noisy, source.mask(index)
-        return np.rint(noisy).clip(0, 255).astype(np.uint8), source.mask(index)
+        np.clip(np.rint(noisy, out=noisy), 0, 255, out=noisy)
+        return noisy.astype(np.uint8), source.mask(index)
 
 
 def variance(source: FrameSource, start: int, frames: int) -> npt.NDArray[np.float64]:
