@@ -1,0 +1,1 @@
+"""An example of a plugin package for vidseg, without an import of vidseg."""
