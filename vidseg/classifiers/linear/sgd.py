@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.classifiers.base import FitContext, Task, TrainingSet
+from vidseg.classifiers.base import Budget, FitContext, Task, TrainingSet
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import Labels, PointSet
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
@@ -83,6 +83,10 @@ class Sgd:
     def levels(self, handle: ExtractorHandle) -> Sequence[int]:
         """Return the levels that were asked for, or the default ones."""
         return choose_levels(handle, self.chosen)
+
+    def reads(self, images_per_video: float, budget: Budget) -> int:
+        """Return how often a fit reads each frame's features: to standardise, then every epoch."""
+        return 1 + budget.epochs(images_per_video, self.epochs)
 
     def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> LinearHead:
         """Learn from a stream of pixels.
