@@ -195,6 +195,22 @@ class Experiment:
             return None
         return Finished(key, dict(fit.result["facts"]), _curves(fit.result), scored)
 
+    def restore(self, cell: Mapping[str, Any]) -> None:
+        """Write a finished cell of another machine into the ledger, without its model.
+
+        Args:
+            cell: ``key``, ``facts``, ``curves``, ``score_inputs`` and ``counts`` as plain data.
+
+        Raises:
+            StoreError: the ledger cannot be written.
+        """
+        if self.ledger.read(cell["key"], "fit", state=False) is None:
+            result = {"facts": cell["facts"], "curves": cell["curves"]}
+            self.ledger.write(cell["key"], "fit", Stage({}, result))
+        stage = _score_stage(cell["score_inputs"])
+        if self.ledger.read(cell["key"], stage) is None:
+            self.ledger.write(cell["key"], stage, Stage(cell["score_inputs"], cell["counts"]))
+
     def kept_scores(self, key: str, fold: Fold) -> Scored | None:
         """Return the scores of a fitted cell that are in the ledger, else None."""
         inputs = self._score_inputs(key, fold)

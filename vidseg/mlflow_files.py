@@ -28,12 +28,25 @@ def write_files(record: RunRecord, folder: Path) -> None:
     _write_json(folder / "per_video.json", table(record.per_video))
     _write_json(folder / "baselines.json", table(record.baselines))
     for fold in record.folds:
-        _write_json(folder / "cells" / f"{_file_name(fold.key)}.json", fold.cell)
+        if fold.cell:
+            write_cell(fold.key, fold.cell, folder)
     if record.notes:
         (folder / "notes.txt").write_text("\n".join(record.notes) + "\n", encoding="utf-8")
     _write_overlays(record, folder / "overlays")
     if record.pr_curve is not None:
         plot_precision_recall(record, folder / "precision_recall.png")
+
+
+def write_cell(key: str, cell: Row, folder: Path) -> Path:
+    """Write a cell as ``cells/<key>.json``, in one line: histograms are long.
+
+    Raises:
+        OSError: the disk is full or the folder unwritable.
+    """
+    path = folder / "cells" / f"{_file_name(key)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_finite(plain(cell)), allow_nan=False) + "\n", encoding="utf-8")
+    return path
 
 
 def table(rows: Sequence[Row]) -> dict[str, list[Any]]:

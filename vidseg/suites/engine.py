@@ -43,6 +43,7 @@ def run_cells(
     context: Mapping[str, Any],
     progress: Progress,
     stop: Callable[[], None] = lambda: None,
+    on_finished: Callable[[Cell, Finished], None] = lambda cell, found: None,
 ) -> Results:
     """Do every cell that is not in the ledger yet, and return all of them.
 
@@ -53,6 +54,7 @@ def run_cells(
         context: of :func:`vidseg.suites.worker.context`, for workers in other processes.
         progress: where to tell how far it is.
         stop: raises when the user asked to stop.
+        on_finished: called with every finished cell, those in the ledger first.
 
     Raises:
         Stopped: finished stages are kept.
@@ -69,7 +71,11 @@ def run_cells(
         _read(bench, waiting, results)
         waiting = [cell for cell in waiting if cell.id not in results.failures]
         waiting = [cell for cell in waiting if cell.id not in results.finished]
-    _here(bench, waiting, results, progress, stop)
+    told = set(results.finished)
+    for cell in cells:
+        if cell.id in told:
+            on_finished(cell, results.finished[cell.id])
+    _here(bench, waiting, results, progress, stop, on_finished)
     results.forwards += bench.forwards - before
     results.seconds = time.perf_counter() - began
     return results
@@ -97,6 +103,7 @@ def _here(
     results: Results,
     progress: Progress,
     stop: Callable[[], None],
+    on_finished: Callable[[Cell, Finished], None],
 ) -> None:
     """Fit and score in this process, fold by fold."""
     with progress.task(f"suite {bench.suite.name}: cells", len(cells)) as task:
@@ -109,6 +116,9 @@ def _here(
                 label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
                 results.failures |= score_cells(bench, ready, fitted, label)
             _collect(bench, ready, fitted, results)
+            for cell in ready:
+                if cell.id in results.finished:
+                    on_finished(cell, results.finished[cell.id])
             task.advance(len(group))
 
 

@@ -147,32 +147,36 @@ def _folds(bench: Bench, cells: Sequence[Cell], results: Results) -> list[FoldRe
 
 def _fold_record(bench: Bench, cell: Cell, found: Finished, offset: int) -> FoldRecord:
     experiment, fold = bench.experiments[cell.pipeline], cell.fold
-    counts = found.scored.counts
-    content = {
-        "key": found.key,
-        "id": cell.id,
-        "name": cell.name,
-        "fold": fold.index,
-        "seed": cell.seed,
-        "train_groups": list(fold.train),
-        "test_groups": list(fold.test),
-        "facts": found.facts,
-        "curves": [list(row) for row in found.curves],
-        "score_inputs": found.scored.inputs,
-        "counts": {kind: [row.to_json() for row in rows] for kind, rows in counts.items()},
-    }
     train = experiment.training_videos(cell.setting, fold.train)
     return FoldRecord(
         index=offset + fold.index,
         test_groups=list(fold.test),
         train_videos=[material.video.name for material in train],
         test_videos=[material.video.name for material in experiment.members(fold.test)],
-        metrics=summarise(counts[MODEL]),
+        metrics=summarise(found.scored.counts[MODEL]),
         facts=found.facts,
         curves=found.curves,
         key=found.key,
-        cell=plain(content),
+        cell={},
     )
+
+
+def cell_content(cell: Cell, found: Finished) -> Row:
+    """Return a finished cell as plain data, from which a ledger elsewhere can be filled again."""
+    counts = found.scored.counts
+    return {
+        "key": found.key,
+        "id": cell.id,
+        "name": cell.name,
+        "fold": cell.fold.index,
+        "seed": cell.seed,
+        "train_groups": list(cell.fold.train),
+        "test_groups": list(cell.fold.test),
+        "facts": plain(found.facts),
+        "curves": [list(row) for row in found.curves],
+        "score_inputs": plain(found.scored.inputs),
+        "counts": {kind: [row.to_json() for row in rows] for kind, rows in counts.items()},
+    }
 
 
 def _kinds(cells: Sequence[Cell], results: Results) -> list[str]:
