@@ -12,9 +12,8 @@ from typing import Any
 
 from vidseg.errors import DataError, TrackingError
 from vidseg.mlflow_files import write_cell
+from vidseg.mlflow_links import ROLE
 from vidseg.mlflow_log import (
-    KEY,
-    ROLE,
     OpenRun,
     log_metrics,
     log_params,
@@ -202,6 +201,3 @@ def _suite_json(client: Any, uri: str, run: Any) -> Row:
     if not isinstance(loaded, dict):
         raise DataError(f"{SUITE_FILE} of run {run.info.run_id} is damaged")
     return loaded
-
-
-__all__ = ["KEY", "CellLog", "find_suites", "kept_cells", "log_suite"]

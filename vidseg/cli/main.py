@@ -18,6 +18,8 @@ from vidseg.errors import Stopped, VidsegError
 
 COMMANDS = {
     "run": ("vidseg.cli.run:run", "Train and test one pipeline on one frame setting."),
+    "suite": ("vidseg.cli.suite:suite", "Run a whole protocol and report what it means."),
+    "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
     "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),
     "runs": ("vidseg.cli.runs:runs", "Tend the runs of the tracking store."),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from vidseg.mlflow_links import Role
+    from vidseg.mlflow_log import OpenRun
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +43,50 @@ ledger = click.option(
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
 
 
+conditions = (
+    click.option(
+        "--image-size",
+        metavar="WxH",
+        help="What the extractor sees, or native.  [default: 320x240]",
+    ),
+    click.option("--mask-size", metavar="WxH", help="Size of masks.  [default: as the image size]"),
+    click.option(
+        "--split",
+        metavar="SPEC",
+        help="leave-one-group-out, k-fold:k=, or fixed:test=a,test=b.  "
+        "[default: leave-one-group-out]",
+    ),
+    click.option(
+        "--test-stride",
+        type=click.IntRange(min=1),
+        help="Score every n-th test frame.  [default: 1, all]",
+    ),
+    click.option(
+        "--budget",
+        type=click.Choice(["paper", "equal-steps", "equal-epochs"]),
+        help="How epochs depend on the number of frames.  [default: paper]",
+    ),
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help="Epochs at one frame per video.  [default: the classifier's]",
+    ),
+    click.option(
+        "--max-time", type=click.FloatRange(min=0, min_open=True), help="Seconds for one fit."
+    ),
+    click.option(
+        "--memory-budget", metavar="SIZE", help="Memory that a fit may take.  [default: 8GB]"
+    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads of the extractor.  [default: physical cores]",
+    ),
+)
+"""Options of a run that a suite states once for all of its settings."""
+
+
 def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Apply options in the order in which ``--help`` shall list them."""
 
@@ -58,3 +107,18 @@ def open_store(root: Path | None, limit: str | None) -> Any:
     from vidseg.store import Store, parse_bytes
 
     return Store(root, limit=parse_bytes(limit, where="--store-limit") if limit else None)
+
+
+def experiment_name(given: str | None) -> str:
+    """Return the MLflow experiment: the option, the environment's, or ``vidseg``."""
+    return given or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vidseg"
+
+
+def where_to_look(run: OpenRun, what: str, role: Role) -> str:
+    """Return lines that say how to see a run, and all runs of its role side by side."""
+    from vidseg.mlflow_links import compare_url, run_url, served_by_http, ui_command
+
+    page = run_url(run.uri, run.experiment_id, run.run_id)
+    compare = compare_url(run.uri, run.experiment_id, role)
+    start = [] if served_by_http(run.uri) else [f"start MLflow  {ui_command(run.uri)}"]
+    return "\n".join([*start, f"{what:<13} {page}", f"compare       {compare}"])

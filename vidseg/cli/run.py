@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,66 +12,20 @@ from vidseg.cli.project import ProjectCommand
 
 if TYPE_CHECKING:
     from vidseg.config import RunConfig
-    from vidseg.mlflow_log import OpenRun
     from vidseg.records import RunRecord
-
-EXPERIMENT = "vidseg"
 
 PIPELINE = options.several(
     click.option("--dataset", metavar="SPEC", help="Annotated videos.  [default: synthetic]"),
     click.option("--sampler", metavar="SPEC", help="Which training frames.  [default: 20]"),
     click.option("--extractor", metavar="SPEC", help="Image features.  [default: filters]"),
     click.option("--classifier", metavar="SPEC", help="What learns.  [default: sgd]"),
-    click.option(
-        "--split",
-        metavar="SPEC",
-        help="leave-one-group-out, k-fold:k=, or fixed:test=a,test=b.  "
-        "[default: leave-one-group-out]",
-    ),
-    click.option(
-        "--image-size",
-        metavar="WxH",
-        help="What the extractor sees, or native.  [default: 320x240]",
-    ),
-    click.option("--mask-size", metavar="WxH", help="Size of masks.  [default: as the image size]"),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of all draws.  [default: 0]"),
-)
-TRAINING = options.several(
-    click.option(
-        "--budget",
-        type=click.Choice(["paper", "equal-steps", "equal-epochs"]),
-        help="How epochs depend on the number of frames.  [default: paper]",
-    ),
-    click.option(
-        "--epochs",
-        type=click.IntRange(min=1),
-        help="Epochs at one frame per video.  [default: the classifier's]",
-    ),
-    click.option(
-        "--max-time", type=click.FloatRange(min=0, min_open=True), help="Seconds for one fit."
-    ),
-    click.option(
-        "--memory-budget", metavar="SIZE", help="Memory that a fit may take.  [default: 8GB]"
-    ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Threads of the extractor.  [default: physical cores]",
-    ),
+    click.option("--threshold", type=float, help="Scores above it are foreground.  [default: 0]"),
     click.option(
         "--refit/--no-refit",
         default=None,
         help="Fit the served model on all groups.  [default: refit]",
     ),
-)
-TESTING = options.several(
-    click.option(
-        "--test-stride",
-        type=click.IntRange(min=1),
-        help="Score every n-th test frame.  [default: 1, all]",
-    ),
-    click.option("--threshold", type=float, help="Scores above it are foreground.  [default: 0]"),
 )
 PLACES = options.several(
     click.option(
@@ -95,8 +48,7 @@ PLACES = options.several(
 
 @click.command(cls=ProjectCommand)
 @PIPELINE
-@TRAINING
-@TESTING
+@options.several(*options.conditions)
 @PLACES
 def run(
     config_file: Path | None,
@@ -157,7 +109,7 @@ def _tracked(
 
     with screen.task("opening the tracking store", None):
         mlflow_store.connect(tracking_uri)
-    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    name = options.experiment_name(experiment)
     with mlflow_log.open_run(
         name, run_name or config.name, params=config.params(), notice=screen.say
     ) as opened:
@@ -171,17 +123,7 @@ def _tracked(
         )
         with screen.task("logging to MLflow", None):
             mlflow_log.log_run(record, opened)
-        return _where_to_look(opened), record
-
-
-def _where_to_look(opened: OpenRun) -> str:
-    """Return lines that say how to see the run, and all runs side by side."""
-    from vidseg.mlflow_links import compare_url, run_url, served_by_http, ui_command
-
-    page = run_url(opened.uri, opened.experiment_id, opened.run_id)
-    compare = compare_url(opened.uri, opened.experiment_id, "run")
-    start = [] if served_by_http(opened.uri) else [f"start MLflow  {ui_command(opened.uri)}"]
-    return "\n".join([*start, f"this run      {page}", f"compare runs  {compare}"])
+        return options.where_to_look(opened, "this run", "run"), record
 
 
 def show_record(record: RunRecord) -> None:
