@@ -132,7 +132,7 @@ def compare(a: Scores, b: Scores, delta: float = 0.01, level: float = 0.95) -> C
         interval=interval,
         equivalence=inner,
         verdict=_verdict(interval, inner, delta),
-        beyond_delta=interval.bounded and (interval.low > delta or interval.high < -delta),
+        beyond_delta=_beyond(interval, delta),
         groups_needed=groups_needed(values, delta, level=level) if delta else None,
         delta=delta,
         level=level,
@@ -202,6 +202,11 @@ def _verdict(interval: Interval, inner: Interval, delta: float) -> Verdict:
     if interval.bounded and (interval.low > 0 or interval.high < 0):
         return Verdict.BETTER if interval.low > 0 else Verdict.WORSE
     return Verdict.CANNOT_TELL
+
+
+def _beyond(interval: Interval, delta: float) -> bool:
+    margin = delta * (1 + TIE)
+    return interval.bounded and (interval.low > margin or interval.high < -margin)
 
 
 def _after_holm(entry: Comparison, p: float) -> Verdict:
