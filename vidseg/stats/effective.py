@@ -65,4 +65,4 @@ def _cutoff(covariance: Array) -> int:
     """Return the first lag that is left out."""
     pairs = covariance[: len(covariance) // 2 * 2].reshape(-1, 2).sum(axis=1)
     stops = np.flatnonzero(pairs <= 0)
-    return int(2 * stops[0]) if stops.size else len(covariance)
+    return max(int(2 * stops[0]), 1) if stops.size else len(covariance)
