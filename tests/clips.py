@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import numpy as np
 
+from vidseg import plugins
 from vidseg.types import Features, FrameRef, Image, Mask, Size, Variant
 
 
@@ -94,3 +97,9 @@ def grey_clip(levels: Sequence[int], name: str = "g", size: tuple[int, int] = (8
     """Return a clip of plain grey frames."""
     frames = [np.full((*size, 3), level, np.uint8) for level in levels]
     return Clip(name, np.stack(frames))
+
+
+@cache
+def sampler(spec: str) -> Any:
+    """Return the sampler of a spec; they hold no state, so one of each is enough."""
+    return plugins.create("sampler", spec)

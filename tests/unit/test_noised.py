@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clips import Clip, ClipContext, random_clip
+from tests.clips import Clip, ClipContext, random_clip, sampler
 from tests.training import TinyHandle
 from vidseg import plugins
 from vidseg.baselines import fit_baselines
@@ -18,11 +18,12 @@ from vidseg.errors import DataError, PluginError, UsageError
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.samplers import noise
 from vidseg.samplers.noise import Noise, deviation, variance
+from vidseg.samplers.noised import Noised
 from vidseg.types import FrameRef, Variant
 
 
 def make(spec: str, *clips: Clip, seed: int = 0) -> list[FrameRef]:
-    return plugins.create("sampler", spec).sample(clips, ClipContext(seed))
+    return sampler(spec).sample(clips, ClipContext(seed))
 
 
 def plain(**changed: object) -> Noise:
@@ -229,8 +230,7 @@ def test_a_frame_that_the_base_takes_twice_gets_different_copies() -> None:
         def sample(self, videos: list[Clip], ctx: ClipContext) -> list[FrameRef]:
             return [ctx.ref(video, 0) for video in videos for _ in range(2)]
 
-    sampler = plugins.load(plugins.find("sampler", "noised"))(base=Twice(), copies=2)
-    refs = sampler.sample([random_clip()], ClipContext())
+    refs = Noised(base=Twice(), copies=2).sample([random_clip()], ClipContext())
     assert [ref.variant.copy for ref in refs] == [0, 1, 2, 3]
 
 
