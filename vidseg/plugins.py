@@ -20,7 +20,7 @@ import inspect
 import re
 import sys
 import tomllib
-import typing
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -28,7 +28,7 @@ from typing import Any
 
 from vidseg import signatures
 from vidseg.errors import PluginError, VidsegError
-from vidseg.specs import Spec, parse, scalar, write
+from vidseg.specs import Spec, parse, write
 
 KINDS = ("dataset", "sampler", "extractor", "classifier", "executor", "tracker")
 PACKAGE = Path(__file__).parent
@@ -155,7 +155,9 @@ def bind(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "")
                 where=where,
                 hint=_nearest(name, names) + allowed,
             )
-    return Spec(given.name, None, {key: _fit(value, cls, key) for key, value in params.items()})
+    return Spec(
+        given.name, None, {key: signatures.fit(cls, key, value) for key, value in params.items()}
+    )
 
 
 def resolve(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "") -> Spec:
@@ -226,6 +228,22 @@ def check(plugin: Plugin) -> str:
     return ""
 
 
+def blamed(error: BaseException) -> PluginError | None:
+    """Return what to tell of an error that was raised in another package's plugin, else None.
+
+    Plugins need not import vidseg, so their errors are not of its family.
+    """
+    if isinstance(error, VidsegError) or not isinstance(error, Exception):
+        return None
+    frames = traceback.walk_tb(error.__traceback__)
+    tops = {str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in frames}
+    for plugin in _all():
+        if plugin.package != "vidseg" and re.split("[.:]", plugin.target)[0] in tops:
+            what = f"{plugin.package} {plugin.version} fails: {type(error).__name__}: {error}"
+            return PluginError(what, hint="if that is not about your data, tell its authors")
+    return None
+
+
 def _all() -> Iterator[Plugin]:
     own = _checkout_table()
     yield from own or ()
@@ -293,17 +311,6 @@ def _source(module: str) -> Path | None:
             return None
         path = list(spec.submodule_search_locations or [])
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-def _fit(value: Any, cls: type[Any], name: str) -> Any:
-    """Make a list of one value where the signature wants a list, and only a list."""
-    hint = signatures.hint(cls, name)
-    hint = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
-    members = typing.get_args(hint) if signatures.is_union(hint) else (hint,)
-    origins = {typing.get_origin(member) or member for member in members} - {type(None)}
-    if origins and origins <= {list, tuple, Sequence} and not isinstance(value, list | None):
-        return [scalar(value.name) if isinstance(value, Spec) else value]
-    return value
 
 
 def _created(kind: str, value: Any, where: str) -> Any:

@@ -7,10 +7,11 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from vidseg.specs import Spec, scalar
 from vidseg.types import CONTRACT
 
 METHODS = {
@@ -56,8 +57,18 @@ def hint(cls: type[Any], name: str) -> Any:
         return None
 
 
-def is_union(annotation: Any) -> bool:
-    """Tell ``X | Y`` from other annotations."""
+def fit(cls: type[Any], name: str, value: Any) -> Any:
+    """Make a list of one value where the parameter is a list, and only a list."""
+    wanted = hint(cls, name)
+    wanted = typing.get_args(wanted)[0] if typing.get_origin(wanted) is Annotated else wanted
+    members = typing.get_args(wanted) if _is_union(wanted) else (wanted,)
+    origins = {typing.get_origin(member) or member for member in members} - {type(None)}
+    if origins and origins <= {list, tuple, Sequence} and not isinstance(value, list | None):
+        return [scalar(value.name) if isinstance(value, Spec) else value]
+    return value
+
+
+def _is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 

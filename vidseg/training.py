@@ -170,11 +170,11 @@ class TrainingFrames:
 
     def frame(self, ref: FrameRef) -> Image | FloatImage:
         """Return the image of ``ref``."""
-        return self._rendered(ref)[0] if ref.variant else self._of(ref).image(ref.index)
+        return self._rendered(ref)[0] if ref.variant is not None else self._of(ref).image(ref.index)
 
     def mask(self, ref: FrameRef) -> Mask:
         """Return the mask of ``ref``."""
-        return self._rendered(ref)[1] if ref.variant else self._of(ref).mask(ref.index)
+        return self._rendered(ref)[1] if ref.variant is not None else self._of(ref).mask(ref.index)
 
     def features(self, ref: FrameRef) -> Features:
         """Return the features of ``ref``; those of a variant are computed on the fly."""

@@ -233,6 +233,26 @@ def test_a_name_of_a_builtin_is_nobodys(broken):
     assert plugins.create("sampler", "1") is not None
 
 
+def test_errors_of_other_packages_are_blamed_on_them(tmp_path, monkeypatch):
+    source = "import json\nclass Loud:\n    contract = 1\n    def sample(self, videos, ctx):\n"
+    site = broken_plugins.install(
+        tmp_path / "site",
+        samplers={"loud": "broken_loud:Loud"},
+        modules={"broken_loud": source + "        return json.loads('{')\n"},
+    )
+    visible(site, monkeypatch)
+    sampler = plugins.create("sampler", "loud")
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        sampler.sample([], None)
+    told = plugins.blamed(caught.value)
+    assert str(told).startswith("vidseg-broken 6.6.6 fails: JSONDecodeError: Expecting")
+    with pytest.raises(ZeroDivisionError) as ours:
+        plugins.create("sampler", {"use": "random", "n": 1 // 0})
+    assert plugins.blamed(ours.value) is None
+    assert plugins.blamed(DataError("x")) is None
+    assert plugins.blamed(KeyboardInterrupt()) is None
+
+
 # --- where plugins are looked for ----------------------------------------------------------------
 
 
