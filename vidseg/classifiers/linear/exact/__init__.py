@@ -1,1 +1,1 @@
-"""The rooms of the exact pixel SVM: frames, losses, objective, Hessian, solver, checkpoint, path."""
+"""The rooms of the exact pixel SVM: frames, losses, objective, sample, Newton, solver, path."""

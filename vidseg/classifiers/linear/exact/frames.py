@@ -56,8 +56,8 @@ class Frames(Protocol):
     repeats: torch.Tensor
     nbytes: int
 
-    def chunks(self, share: float = 1.0) -> Iterator[Chunk]:
-        """Yield the frames in order; with a share below 1, an even selection of the chunks."""
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the frames in order."""
         ...
 
 
@@ -167,12 +167,6 @@ def _tensor(level: np.ndarray[tuple[int, ...], np.dtype[np.float16]]) -> torch.T
     return torch.from_numpy(level if level.flags.writeable else level.copy())
 
 
-def _picked(count: int, share: float) -> list[int]:
-    """Return an even selection of ``range(count)``, at least one of them."""
-    wanted = min(count, max(1, round(count * share)))
-    return [int(i) for i in np.unique(np.linspace(0, count - 1, wanted).round())] if count else []
-
-
 @dataclass
 class HeldFrames:
     """Frames whose features stay in memory, pixels first: ``(frames, h_l * w_l, C_l)``.
@@ -230,11 +224,10 @@ class HeldFrames:
             tick()
         return cls(source, labels[:count], held)
 
-    def chunks(self, share: float = 1.0) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[Chunk]:
         """Yield slices of what is held, as float32."""
         size = max(1, CHUNK_BYTES // max(1, self.source.frame_bytes(4)))
-        starts = range(0, len(self.labels), size)
-        for start in (starts[i] for i in _picked(len(starts), share)):
+        for start in range(0, len(self.labels), size):
             part = slice(start, min(start + size, len(self.labels)))
             yield Chunk(part, [level[part].flatten(0, 1).float() for level in self.held])
 
@@ -259,10 +252,9 @@ class StreamedFrames:
         self.repeats = self.source.repeats[: len(self.labels)]
         self.nbytes = len(self.labels) * self.source.read_bytes
 
-    def chunks(self, share: float = 1.0) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[Chunk]:
         """Yield one frame at a time."""
-        places = _picked(len(self.labels), share)
-        for place, features in zip(places, _ahead(self.source, places), strict=True):
+        for place, features in enumerate(_ahead(self.source, range(len(self.labels)))):
             part = slice(place, place + 1)
             levels = [m.to(self.source.device).float().T for m in self.source.maps(features)]
             yield Chunk(part, levels)

@@ -1,15 +1,14 @@
-"""Objective, gradient and exact Hessian of a linear SVM over all pixels of all frames.
+"""Objective and gradient of a linear SVM over all pixels of all frames, in one reading.
 
 ``f(w, b) = 1/2 (||w||^2 + b^2) + sum_i C_i loss(1 - y_i s_i)`` with ``s_i = w . z_i + b B`` on
-standardised hypercolumns z, B the bias feature (liblinear's ``-B``). One reading of the frames
-gives all three: scores by one product per level at native size, the gradient by the adjoint, the
-Hessian by banded products (:mod:`vidseg.classifiers.linear.exact.gram`). float32 within a chunk of
-frames, float64 across chunks and processes.
+standardised hypercolumns z, B the bias feature (liblinear's ``-B``). Scores take one product per
+level at native size, the gradient its adjoint; the standardisation is folded in. float32 within a
+chunk of frames, float64 across chunks and processes. The same reading may draw a sample of pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,8 +17,8 @@ import torch
 
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import Chunk, Frames
-from vidseg.classifiers.linear.exact.gram import weighted_gram
 from vidseg.classifiers.linear.exact.losses import Loss
+from vidseg.classifiers.linear.exact.sample import Pick, Sample, gathered, points
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.pyramid import Floats
 
@@ -29,18 +28,25 @@ class Reading(NamedTuple):
 
     Attributes:
         point: ``float64 (P,)``: the weights, then b where there is a bias.
-        value: the objective.
-        gradient: ``float64 (P,)``.
-        hessian: ``float64 (P, P)`` of all frames, or scaled up from a share of them; None when it
-            was not asked for.
-        excess: how far the smoothed hinge lies below the hinge, times the costs; 0 otherwise.
+        value: the objective; that of the smoothed loss, where it is smoothed.
+        gradient: ``float64 (P,)`` of ``value``.
+        hinge: the objective that is meant, with the loss unsmoothed; else ``value``.
+        excess: what smoothing adds to the duality gap; else 0.
     """
 
     point: Floats
     value: float
     gradient: Floats
-    hessian: Floats | None
+    hinge: float
     excess: float
+
+    @property
+    def certificate(self) -> float:
+        """An upper bound of ``f - f*``: ``||grad||^2 / 2`` (strong convexity 1), plus smoothing.
+
+        It is the duality gap at the dual point that the residuals make.
+        """
+        return 0.5 * float(self.gradient @ self.gradient) + self.excess
 
 
 @dataclass
@@ -48,21 +54,12 @@ class Meter:
     """What was read so far.
 
     Attributes:
-        passes: readings of all frames; a part of them counts as that part.
+        passes: readings of all frames.
         nbytes: bytes of features read in this process.
     """
 
-    passes: float = 0.0
-    nbytes: float = 0.0
-
-
-class _Sums:
-    """Sums over chunks, on raw features, in float64: what a reading adds up."""
-
-    def __init__(self, width: int, hessian: bool) -> None:
-        self.scalars = np.zeros(3)  # loss, excess, frames in the Hessian
-        self.gradient = np.zeros(width + 1)  # the last is the sum of the residuals
-        self.moments = np.zeros((width + 1, width + 1)) if hessian else None
+    passes: int = 0
+    nbytes: int = 0
 
 
 @dataclass
@@ -71,12 +68,13 @@ class Objective:
 
     Attributes:
         frames: this process's frames.
-        standard: the standardisation, which is folded in and never applied.
+        standard: the standardisation, which is folded in and never applied to a frame.
         costs: C_i of a background and of a foreground pixel that is seen once.
         bias: the bias feature B, or None for no bias.
         loss: of a pixel.
-        ctx: for ``reduce`` and ``stop``.
-        scores: ``float32 (n, h, w)``: holds the scores of the latest reading.
+        ctx: for ``seed``, ``reduce``, ``rank``, ``world`` and ``stop``.
+        pixels: number of pixels with a label, over all processes.
+        scores: ``float32 (n, h, w)``: receives the scores of the latest reading.
         meter: counts readings.
     """
 
@@ -86,6 +84,7 @@ class Objective:
     bias: float | None
     loss: Loss
     ctx: FitContext
+    pixels: float
     scores: torch.Tensor
     meter: Meter = field(default_factory=Meter)
 
@@ -94,24 +93,36 @@ class Objective:
         """Number of parameters P."""
         return len(self.standard.mean) + (self.bias is not None)
 
-    def read(self, point: Floats, share: float = 0.0) -> Reading:
+    def read(self, point: Floats, pick: Pick | None, aim: int) -> tuple[Reading, Sample | None]:
         """Read all frames once.
 
         Args:
             point: ``float64 (P,)``.
-            share: of the frames that the Hessian is computed from; 0 computes none.
+            pick: how a sample of pixels is drawn on the way; None draws none.
+            aim: how many pixels it should have, in all processes together.
         """
-        sums = _Sums(len(self.standard.mean), share > 0)
-        due = 0.0
-        for chunk in self.frames.chunks():
-            self.ctx.stop()
-            count = chunk.frames.stop - chunk.frames.start
-            due += share * count
-            self._add(sums, chunk, point, with_hessian=due >= 0.5)
-            due -= count * (due >= 0.5)
-        self.meter.passes += 1
-        self.meter.nbytes += self.frames.nbytes
-        return self._finish(point, sums)
+        scalars, gradient = np.zeros(3), np.zeros(len(self.standard.mean) + 1)
+        drawn: list[Sample] = []
+        for chunk in self._chunks():
+            scores = self._forward(chunk, point)
+            self.scores[chunk.frames] = scores
+            labels, costs = self._labels(chunk.frames)
+            terms = self.loss.terms(scores, labels, costs)
+            scalars += terms.value, terms.hinge, terms.excess
+            gradient += self._adjoint(chunk, terms.residual)
+            if pick is not None:
+                distances = self.loss.distance(scores, labels)
+                drawn += self._draw(chunk, pick, distances, labels, costs)
+        reading = self._finish(point, self.ctx.reduce(np.concatenate([scalars, gradient])))
+        return reading, None if pick is None else self._joined(drawn, aim)
+
+    def sample(self, aim: int) -> Sample:
+        """Read all frames once to draw ``aim`` pixels evenly."""
+        pick, drawn = Pick.uniform(aim, self.pixels), list[Sample]()
+        for chunk in self._chunks():
+            labels, costs = self._labels(chunk.frames)
+            drawn += self._draw(chunk, pick, torch.zeros_like(labels), labels, costs)
+        return self._joined(drawn, aim)
 
     def along(self, start: torch.Tensor, end: torch.Tensor) -> Callable[[float], float]:
         """Return the summed loss on the line between two readings, from their scores alone.
@@ -125,10 +136,18 @@ class Objective:
             for frame in range(len(start)):
                 labels, costs = self._labels(slice(frame, frame + 1))
                 scores = torch.lerp(start[frame], end[frame], step)[None]
-                total += self.loss.value(scores, labels, costs)
+                total += self.loss.terms(scores, labels, costs).value
             return float(self.ctx.reduce(np.array([total]))[0])
 
         return value
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """Yield all frames, counting the reading."""
+        for chunk in self.frames.chunks():
+            self.ctx.stop()
+            yield chunk
+        self.meter.passes += 1
+        self.meter.nbytes += self.frames.nbytes
 
     def _forward(self, chunk: Chunk, point: Floats) -> torch.Tensor:
         bias = point[-1] * self.bias if self.bias is not None else 0.0
@@ -144,25 +163,8 @@ class Objective:
         """Return labels and costs of some frames, ``float32 (n, h, w)``."""
         labels = self.frames.labels[frames].float()
         below, above = self.costs
-        costs = labels.abs() * (above + below) / 2 + labels * ((above - below) / 2)
+        costs = labels.abs() * ((above + below) / 2) + labels * ((above - below) / 2)
         return labels, costs * self.frames.repeats[frames, None, None]
-
-    def _add(self, sums: _Sums, chunk: Chunk, point: Floats, *, with_hessian: bool) -> None:
-        scores = self._forward(chunk, point)
-        self.scores[chunk.frames] = scores
-        terms = self.loss.terms(scores, *self._labels(chunk.frames))
-        sums.scalars[:2] += terms.value, terms.excess
-        sums.gradient += self._adjoint(chunk, terms.residual)
-        if sums.moments is None or not with_hessian:
-            return
-        sums.scalars[2] += float(self.frames.repeats[chunk.frames].sum())
-        first = self._adjoint(chunk, terms.curvature)
-        sums.moments[-1] += first
-        sums.moments[:-1, -1] += first[:-1]
-        for frame, weights in enumerate(terms.curvature):
-            levels = [level.view(len(scores), -1, level.shape[1])[frame] for level in chunk.levels]
-            gram = weighted_gram(self.frames.pyramid, levels, weights)
-            sums.moments[:-1, :-1] += gram.cpu().numpy()
 
     def _adjoint(self, chunk: Chunk, maps: torch.Tensor) -> Floats:
         """Return ``X^T r`` on raw hypercolumns X with a last column of ones, ``float64 (C+1,)``."""
@@ -171,31 +173,46 @@ class Objective:
         total = maps.sum(dtype=torch.float64)
         return torch.cat([*(p.double() for p in parts), total[None]]).cpu().numpy()
 
-    def _finish(self, point: Floats, sums: _Sums) -> Reading:
-        """Sum over processes, change to standardised features, add the regulariser."""
-        everything = self.ctx.reduce(
-            np.concatenate([sums.scalars, [float(self.frames.repeats.sum())], sums.gradient])
-        )
-        (loss, excess, sampled, frames), gradient = everything[:4], everything[4:]
-        hessian = None
-        if sums.moments is not None:
-            hessian = self._standardised(self.ctx.reduce(sums.moments) * (frames / sampled))
-            hessian[np.diag_indices_from(hessian)] += 1
+    def _draw(
+        self,
+        chunk: Chunk,
+        pick: Pick,
+        distances: torch.Tensor,
+        labels: torch.Tensor,
+        costs: torch.Tensor,
+    ) -> list[Sample]:
+        """Return the pixels that are drawn from each frame of a chunk."""
+        samples = []
+        for place in range(len(labels)):
+            frame = chunk.frames.start + place
+            seed = (self.ctx.seed, self.meter.passes, self.ctx.rank, frame)
+            chance = np.random.default_rng(seed).random(labels[place].numel(), np.float32)
+            pixels, rates = pick.draw(distances[place], costs[place], chance)
+            if not len(pixels):
+                continue
+            levels = [level.unflatten(0, (len(labels), -1))[place] for level in chunk.levels]
+            rows = points(self.frames.pyramid, levels, pixels, self.standard, self.bias)
+            cost = costs[place].ravel()[pixels] / rates
+            samples.append(Sample(rows, labels[place].ravel()[pixels], cost, rates))
+        return samples
+
+    def _joined(self, drawn: list[Sample], aim: int) -> Sample:
+        """Return one sample of all that was drawn, in all processes."""
+        none = torch.zeros(0, device=self.scores.device)
+        empty = Sample(none.new_zeros(0, self.size), none, none, none)
+        columns = zip(*((s.points, s.labels, s.costs, s.rates) for s in [*drawn, empty]), strict=True)
+        own = Sample(*(torch.cat(column) for column in columns))
+        seed = self.ctx.seed + self.meter.passes
+        own = own.thinned(-(-aim // self.ctx.world), seed)
+        return gathered(own, self.ctx.reduce, self.ctx.rank) if self.ctx.world > 1 else own
+
+    def _finish(self, point: Floats, sums: Floats) -> Reading:
+        """Change to standardised features, and add the regulariser."""
+        (loss, hinge, excess), gradient = sums[:3], sums[3:]
         slopes = (gradient[:-1] - self.standard.mean * gradient[-1]) * self.standard.scale
         if self.bias is not None:
             slopes = np.append(slopes, self.bias * gradient[-1])
-        value = loss + 0.5 * float(point @ point)
-        return Reading(point, value, slopes + point, hessian, float(excess))
-
-    def _standardised(self, moments: Floats) -> Floats:
-        """Return ``Z^T diag(d) Z`` from raw moments, with the bias feature as last column."""
-        mean, scale = self.standard.mean, self.standard.scale
-        first, total = moments[-1, :-1], moments[-1, -1]
-        cross = np.outer(first, mean)
-        body = moments[:-1, :-1] - cross - cross.T + total * np.outer(mean, mean)
-        body *= np.outer(scale, scale)
-        if self.bias is None:
-            return body
-        edge = self.bias * scale * (first - total * mean)
-        corner = np.array([[self.bias**2 * total]])
-        return np.block([[body, edge[:, None]], [edge[None], corner]])
+        norm = 0.5 * float(point @ point)
+        return Reading(
+            point, float(loss) + norm, slopes + point, float(hinge) + norm, float(excess)
+        )

@@ -1,218 +1,209 @@
-"""Newton's method with the exact Hessian, and quasi-Newton steps (L-BFGS) while it stays good.
+"""Few readings of all frames, much work on few pixels: the outer loop of the pixel SVM.
 
-Every iteration takes ONE reading of the frames: it computes objective and gradient at the trial
-point, and the Hessian when it is due. A trial that does not descend is answered from the scores
-that two readings left: they are linear in the step, so the best step is found without reading.
-Between refreshes, L-BFGS (Nocedal & Wright, algorithm 7.4) starts from the Cholesky factor of the
-last Hessian. Sources: Keerthi & DeCoste 2005 (finite Newton for squared hinge).
+Each iteration reads the frames once: objective and gradient at the trial point, and a sample of the
+pixels that shape the objective there. Newton's method then minimises the sample's objective, tilted
+so that its gradient is that of all pixels (DANE: Shamir, Srebro & Zhang 2014; here with samples
+drawn anew, by importance). What the sample promises to win is the estimate of the gap. A trial that
+does not descend is answered from the scores that two readings left: they are linear in the step, so
+the best step on the line is found without reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
+from vidseg.classifiers.linear.exact.newton import Newton
 from vidseg.classifiers.linear.exact.objective import Objective, Reading
+from vidseg.classifiers.linear.exact.sample import Pick, Sample
 from vidseg.errors import DataError
 from vidseg.pyramid import Floats
 
 Ending = Literal["certificate", "estimate", "passes", "precision"]
 
-MEMORY = 12
-"""Pairs of steps and gradient changes that L-BFGS keeps."""
-
-STALL = 0.1
-"""The Hessian is computed anew when a step left more than this share of the estimated gap."""
+WARM = 4
+"""The first sample, from which the starting point is made, has this share of a sample's pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """When to stop, and what a refresh takes.
+    """When to stop, and how large a sample is.
 
     Attributes:
         tolerance: relative gap ``(f - f*) / f`` to stop at.
         max_passes: readings after which the solver gives up.
-        share: of the frames that a Hessian is computed from.
+        aim: number of pixels in a sample.
     """
 
     tolerance: float
     max_passes: int
-    share: float = 1.0
+    aim: int
 
 
-@dataclass
-class State:
-    """Where the solver is: all that a resumed fit needs.
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the solver is between two readings: all that a resumed fit needs.
 
     Attributes:
-        best: the latest accepted reading.
-        factor: lower Cholesky factor of the latest Hessian, ``float64 (P, P)``.
-        steps, changes: L-BFGS pairs since then.
-        gap: estimate of ``f - f*``.
-        iteration: accepted or refused trials so far.
-        refresh: compute the Hessian at the next reading.
+        trial: the point to be read next.
+        pick: the sample to be drawn there.
+        best: the latest accepted reading; None before the first.
+        gap: estimate of ``f - f*`` at ``best``; infinite before the first.
+        iteration: number of accepted readings.
+        refused: the latest trial did not descend: ``trial`` lies on the line to it.
     """
 
-    best: Reading
-    factor: Floats
-    steps: list[Floats] = field(default_factory=list)
-    changes: list[Floats] = field(default_factory=list)
+    trial: Floats
+    pick: Pick
+    best: Reading | None = None
     gap: float = np.inf
     iteration: int = 0
-    refresh: bool = True
+    refused: bool = False
 
 
 class Solver:
-    """Minimises an objective, one reading an iteration.
+    """Minimises an objective.
 
     Args:
         objective: what to minimise.
         rules: when to stop.
-        watch: called before each reading with the state; for logs and checkpoints.
+        watch: called between readings with the stage; for logs and checkpoints.
     """
 
     def __init__(
-        self, objective: Objective, rules: Rules, watch: Callable[[State], None] = lambda _: None
+        self, objective: Objective, rules: Rules, watch: Callable[[Stage], None] = lambda _: None
     ) -> None:
         self.objective, self.rules, self.watch = objective, rules, watch
         self._kept: torch.Tensor | None = None
-        self._spare = torch.empty_like(objective.scores)
 
-    def start(self, point: Floats) -> State:
-        """Return the state at ``point``: takes one reading, with the Hessian."""
-        return self._accepted(None, self._read(point, refresh=True))
+    def start(self, point: Floats | None) -> Stage:
+        """Return the first stage: at ``point``, or at the solution of a small, even sample."""
+        sample = self.objective.sample(self.rules.aim // WARM)
+        if point is not None:
+            scores = sample.points @ torch.from_numpy(point).to(sample.points)
+            return Stage(point, self._following(sample, scores))
+        zero = torch.zeros(self.objective.size, dtype=torch.float64, device=sample.points.device)
+        count = len(sample.labels)
+        rows = np.random.default_rng(self.objective.ctx.seed).permutation(count)[: count // WARM]
+        few = sample.part(torch.from_numpy(np.sort(rows)).to(zero.device), max(1, len(rows)) / count)
+        first = Newton(few, self.objective.loss, zero).minimise(zero, 0.0)
+        solution = Newton(sample, self.objective.loss, zero).minimise(first.point, 0.0)
+        pick = self._following(sample, solution.scores)
+        return Stage(self._agreed(solution.point), pick)
 
-    def run(self, state: State) -> tuple[State, Ending]:
+    def run(self, stage: Stage) -> tuple[Stage, Ending]:
         """Iterate until the gap is small or the readings are used up.
 
         Raises:
             DataError: objective or gradient are not finite.
         """
         while True:
-            self.watch(state)
-            ending = self._ending(state)
+            self.watch(stage)
+            ending = self._ending(stage)
             if ending is not None:
-                return state, ending
-            following = self._step(state)
+                return stage, ending
+            following = self._step(stage)
             if following is None:
-                return state, "precision"
-            state = following
+                return stage, "precision"
+            stage = following
 
-    def _ending(self, state: State) -> Ending | None:
-        limit = self.rules.tolerance * state.best.value
-        if certificate(state.best) <= limit:
+    def _ending(self, stage: Stage) -> Ending | None:
+        if stage.best is None:
+            return None
+        limit = self.rules.tolerance * stage.best.value
+        if stage.best.certificate - stage.best.excess <= limit:
             return "certificate"
-        if state.gap <= limit:
+        if stage.gap <= limit:
             return "estimate"
         return "passes" if self.objective.meter.passes >= self.rules.max_passes else None
 
-    def _step(self, state: State) -> State | None:
-        best = state.best
-        direction = descent(state)
-        trial = self._read(best.point + direction, state.refresh)
-        if not _descends(best, trial, direction):
-            step = self._best_step(best, direction)
-            trial = self._read(best.point + step * direction, refresh=True)
-            if not _descends(best, trial, step * direction):
-                return None
-        return self._accepted(state, trial)
+    def _step(self, stage: Stage) -> Stage | None:
+        """Read the trial; return the stage after it, or None where rounding hides all descent."""
+        reading, sample = self._read(stage)
+        assert sample is not None
+        if stage.best is None or _descends(stage.best, reading):
+            self._keep()
+            return self._next(reading, sample, stage)
+        if stage.refused:
+            return None
+        step = self._best_step(stage.best, reading.point)
+        between = stage.best.point + step * (reading.point - stage.best.point)
+        scores = sample.points @ torch.from_numpy(between).to(sample.points)
+        pick = self._following(sample, scores)
+        return Stage(between, pick, stage.best, stage.gap, stage.iteration, refused=True)
 
-    def _best_step(self, best: Reading, direction: Floats) -> float:
-        """Return the step in (0, 1] that minimises the objective, from scores alone."""
+    def _read(self, stage: Stage) -> tuple[Reading, Sample | None]:
+        reading, sample = self.objective.read(stage.trial, stage.pick, self.rules.aim)
+        if not (np.isfinite(reading.value) and np.isfinite(reading.gradient).all()):
+            raise DataError(
+                "objective or gradient are not finite",
+                where="pixel_svm",
+                hint="standardise the features, or choose a smaller C",
+            )
+        return reading, sample
+
+    def _next(self, reading: Reading, sample: Sample, stage: Stage) -> Stage:
+        """Minimise on the sample; return the stage whose trial is its solution."""
+        device = sample.points.device
+        point = torch.from_numpy(reading.point).to(device)
+        loss = self.objective.loss
+        terms = loss.terms(sample.points @ point.float(), sample.labels, sample.costs)
+        own = (terms.residual @ sample.points).double() + point
+        tilt = torch.from_numpy(reading.gradient).to(device) - own
+        enough = 0.1 * self.rules.tolerance * reading.value
+        solution = Newton(sample, loss, tilt).minimise(point, enough)
+        pick = self._following(sample, solution.scores)
+        trial = self._agreed(solution.point)
+        gap = float(self._shared(np.array([solution.decrease]))[0])
+        return Stage(trial, pick, reading, gap, stage.iteration + 1)
+
+    def _following(self, sample: Sample, scores: torch.Tensor) -> Pick:
+        pick = sample.following(scores, self.objective.loss, self.rules.aim)
+        reach, near, far = self._shared(np.array([pick.reach, pick.near, pick.far]))
+        return Pick(float(reach), float(near), float(far))
+
+    def _agreed(self, point: torch.Tensor) -> Floats:
+        return self._shared(point.cpu().numpy())
+
+    def _shared(self, values: Floats) -> Floats:
+        """Return the first process's values in all: rounding must not part their ways."""
+        ctx = self.objective.ctx
+        return ctx.reduce(values if ctx.rank == 0 else np.zeros_like(values))
+
+    def _keep(self) -> None:
+        """Let the scores of the latest reading be those that a step starts from."""
+        spare = torch.empty_like(self.objective.scores) if self._kept is None else self._kept
+        self._kept, self.objective.scores = self.objective.scores, spare
+
+    def _best_step(self, best: Reading, trial: Floats) -> float:
+        """Return the step in (0, 1] to ``trial`` that minimises the objective, from scores."""
         end = self.objective.scores
-        if self._kept is None:  # a resumed fit
-            self._spare, self.objective.scores = end, torch.empty_like(end)
-            self.objective.read(best.point)
-            self._kept = self.objective.scores
+        if self._kept is None:  # a resumed fit has no scores yet
+            self.objective.scores = torch.empty_like(end)
+            self.objective.read(best.point, None, 0)
+            self._kept, self.objective.scores = self.objective.scores, end
         loss = self.objective.along(self._kept, end)
 
         def value(step: float) -> float:
-            point = best.point + step * direction
+            point = best.point + step * (trial - best.point)
             return loss(step) + 0.5 * float(point @ point)
 
         found = minimize_scalar(value, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-3})
         return float(found.x)
 
-    def _read(self, point: Floats, refresh: bool) -> Reading:
-        reading = self.objective.read(point, self.rules.share if refresh else 0.0)
-        if not (np.isfinite(reading.value) and np.isfinite(reading.gradient).all()):
-            raise DataError("objective or gradient are not finite", where="pixel_svm")
-        return reading
 
-    def _accepted(self, state: State | None, trial: Reading) -> State:
-        """Return the state at ``trial``; its scores become those that a step starts from."""
-        self._kept, self.objective.scores = self.objective.scores, self._kept_or_spare()
-        bare = replace_hessian(trial)
-        if trial.hessian is not None:
-            following = State(bare, factorise(trial.hessian))
-        else:
-            assert state is not None
-            following = State(
-                bare,
-                state.factor,
-                [*state.steps, trial.point - state.best.point][-MEMORY:],
-                [*state.changes, trial.gradient - state.best.gradient][-MEMORY:],
-            )
-        following.iteration = 0 if state is None else state.iteration + 1
-        following.gap = -0.5 * float(descent(following) @ trial.gradient)
-        following.refresh = state is None or following.gap > STALL * state.gap
-        return following
-
-    def _kept_or_spare(self) -> torch.Tensor:
-        return self._spare if self._kept is None else self._kept
-
-
-def replace_hessian(reading: Reading) -> Reading:
-    """Return the reading without its Hessian, which the factor replaces."""
-    return reading._replace(hessian=None)
-
-
-def certificate(reading: Reading) -> float:
-    """Return ``||grad||^2 / 2``, an upper bound of ``f - f*`` by strong convexity 1.
-
-    It equals the duality gap at the dual point that the residuals make.
-    """
-    return 0.5 * float(reading.gradient @ reading.gradient)
-
-
-def factorise(hessian: Floats) -> Floats:
-    """Return the lower Cholesky factor; the diagonal is raised where rounding asks for it."""
-    matrix, ridge = torch.from_numpy(hessian), 0.0
-    while True:
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        if not failed:
-            return np.asarray(factor.numpy())
-        ridge = max(10 * ridge, 1e-7 * float(hessian.diagonal().max()))
-        matrix = torch.from_numpy(hessian + ridge * np.eye(len(hessian)))
-
-
-def descent(state: State) -> Floats:
-    """Return the quasi-Newton step ``-H^-1 g`` (L-BFGS from the latest Hessian)."""
-    q = state.best.gradient.copy()
-    pairs = list(zip(state.steps, state.changes, strict=True))
-    shares = []
-    for step, change in reversed(pairs):
-        share = float(step @ q) / float(step @ change)
-        q -= share * change
-        shares.append(share)
-    q = torch.cholesky_solve(torch.from_numpy(q)[:, None], torch.from_numpy(state.factor))
-    q = q[:, 0].numpy()
-    for (step, change), share in zip(pairs, reversed(shares), strict=True):
-        q += (share - float(change @ q) / float(step @ change)) * step
-    return -q
-
-
-def _descends(best: Reading, trial: Reading, step: Floats) -> bool:
+def _descends(best: Reading, trial: Reading) -> bool:
     """Return whether ``trial`` is an acceptable step from ``best``.
 
     Armijo's condition; where the objective's rounding hides the descent, the slope at the trial
     decides (Hager & Zhang 2005, approximate Wolfe condition).
     """
+    step = trial.point - best.point
     slope = float(best.gradient @ step)
     if trial.value <= best.value + 1e-4 * slope:
         return True

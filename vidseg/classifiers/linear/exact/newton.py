@@ -1,0 +1,135 @@
+"""Newton's method on a sample: its Hessian is small enough to be factorised.
+
+Minimises ``1/2 ||p||^2 + sum_i c_i loss_i(z_i . p) + tilt . p``. The Gram matrix is updated by the
+pixels whose curvature changed, and steps are found exactly on the sample's scores (finite Newton
+with exact line search: Keerthi & DeCoste 2005, "A modified finite Newton method").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from vidseg.classifiers.linear.exact.losses import Loss
+from vidseg.classifiers.linear.exact.sample import Sample
+
+ENOUGH = 0.01
+"""Stop when the step in hand promises less than this share of what was won so far."""
+
+MAX_STEPS = 40
+
+
+class Solution(NamedTuple):
+    """Where Newton's method ended.
+
+    Attributes:
+        point: ``float64 (P,)``.
+        scores: ``float32 (m,)`` of the sample there.
+        decrease: by how much the sample's objective fell, what the last step promised included.
+    """
+
+    point: torch.Tensor
+    scores: torch.Tensor
+    decrease: float
+
+
+@dataclass
+class Newton:
+    """A sample, and what is minimised on it.
+
+    Attributes:
+        sample: the pixels.
+        loss: of a pixel.
+        tilt: ``float64 (P,)``: gradient of all pixels minus that of the sample; makes both agree
+            at the starting point (Shamir, Srebro & Zhang 2014, DANE).
+        exact: the Gram matrix in float64; set when float32 leaves it indefinite.
+    """
+
+    sample: Sample
+    loss: Loss
+    tilt: torch.Tensor
+    exact: bool = False
+
+    def minimise(self, point: torch.Tensor, enough: float) -> Solution:
+        """Iterate from ``point`` until a step promises less than ``enough``."""
+        labels, costs = self.sample.labels, self.sample.costs
+        scores = self.sample.points @ point.float()
+        start = self._value(point, scores)
+        curvature, gram = torch.zeros_like(costs), None
+        promised = 0.0
+        for _ in range(MAX_STEPS):
+            gradient = self._gradient(point, scores)
+            latest = self.loss.curvature(scores, labels, costs)
+            gram = self._updated(gram, latest - curvature)
+            curvature = latest
+            step, settled = self._step(gram, gradient)
+            if not settled:  # rounding left the Gram matrix indefinite: once more, in float64
+                self.exact, gram = True, None
+                gram = self._updated(gram, latest)
+                step, _ = self._step(gram, gradient)
+            promised = -0.5 * float(gradient @ step)
+            won = start - self._value(point, scores)
+            if promised <= max(enough, ENOUGH * won):
+                break
+            change = self.sample.points @ step.float()
+            length = self._length(point, step, scores, change)
+            point, scores = point + length * step, scores + length * change
+        decrease = start - self._value(point, scores) + promised
+        return Solution(point, scores, decrease)
+
+    def _value(self, point: torch.Tensor, scores: torch.Tensor) -> float:
+        loss = self.loss.terms(scores, self.sample.labels, self.sample.costs).value
+        return 0.5 * float(point @ point) + loss + float(self.tilt @ point)
+
+    def _gradient(self, point: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        terms = self.loss.terms(scores, self.sample.labels, self.sample.costs)
+        return (terms.residual @ self.sample.points).double() + point + self.tilt
+
+    def _updated(self, gram: torch.Tensor | None, change: torch.Tensor) -> torch.Tensor:
+        """Return the Gram matrix with the changed curvatures added, ``float64 (P, P)``."""
+        rows = change.nonzero()[:, 0]
+        points = self.sample.points[rows]
+        weights = change[rows, None]
+        if self.exact:
+            points, weights = points.double(), weights.double()
+        added = (points.T @ (points * weights)).double()
+        return added if gram is None else gram.add_(added)
+
+    def _step(self, gram: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Return ``-H^-1 g``, and whether H was positive definite without help."""
+        hessian, ridge = gram.clone(), 0.0
+        hessian.diagonal().add_(1)
+        while True:
+            factor, failed = torch.linalg.cholesky_ex(hessian)
+            if not failed:
+                step = torch.cholesky_solve(-gradient[:, None], factor)[:, 0]
+                return step, ridge == 0 or self.exact
+            if not self.exact:
+                return gradient, False
+            ridge = max(10 * ridge, 1e-12 * float(gram.diagonal().max()))
+            hessian.diagonal().add_(ridge)
+
+    def _length(
+        self, point: torch.Tensor, step: torch.Tensor, scores: torch.Tensor, change: torch.Tensor
+    ) -> float:
+        """Return the step length that minimises the sample's objective, to 1 % of the slope."""
+        labels, costs = self.sample.labels, self.sample.costs
+        straight, bend = float(step @ (point + self.tilt)), float(step @ step)
+
+        def slope(t: float) -> float:
+            residual = self.loss.terms(scores + t * change, labels, costs).residual
+            return float(residual @ change) + straight + t * bend
+
+        first, low, high, length = abs(slope(0.0)), 0.0, float("inf"), 1.0
+        for _ in range(25):
+            at = slope(length)
+            if abs(at) <= 1e-2 * first:
+                break
+            low, high = (low, length) if at > 0 else (length, high)
+            curved = self.loss.curvature(scores + length * change, labels, costs)
+            guess = length - at / (float(curved @ (change * change)) + bend)
+            middle = 2 * length if high == float("inf") else 0.5 * (low + high)
+            length = guess if low < guess < high else middle
+        return length

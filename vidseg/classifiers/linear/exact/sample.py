@@ -1,0 +1,190 @@
+"""A weighted sample of pixels: the few among millions that shape the objective near a point.
+
+Pixels with curved loss, and those nearest to becoming so, are drawn at a high rate; all others at a
+low one. Each drawn pixel counts by the inverse of its rate, so that sums over the sample estimate
+sums over all pixels (Horvitz & Thompson 1952). Only these pixels ever become hypercolumns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from vidseg.classifiers.linear.exact.losses import Loss
+from vidseg.classifiers.linear.standardise import Standardisation
+from vidseg.pyramid import Pyramid, axis_matrix
+
+FAR = 0.2
+"""Share of a sample that is drawn from the pixels far from the margin."""
+
+REACH = 0.1
+"""Pixels closer than this to curved loss count as near, whatever their number."""
+
+GROWTH = 2
+"""A sample may exceed its aim by this factor before it is thinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """How pixels are drawn.
+
+    Attributes:
+        reach: pixels whose distance to curved loss is at most this are near.
+        near, far: rates, above 0 and up to 1.
+    """
+
+    reach: float
+    near: float
+    far: float
+
+    @classmethod
+    def uniform(cls, aim: int, pixels: float) -> Pick:
+        """Return the pick that draws ``aim`` of all ``pixels`` with one rate."""
+        rate = min(1.0, aim / max(1.0, pixels))
+        return cls(np.inf, rate, rate)
+
+    def draw(
+        self, distances: torch.Tensor, costs: torch.Tensor, random: npt.NDArray[np.float32]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return flat indices and rates of the drawn pixels.
+
+        Args:
+            distances: of one frame's pixels to curved loss.
+            costs: C_i; pixels without cost are never drawn.
+            random: uniform in 0..1, one for each pixel.
+        """
+        rates = torch.where(distances <= self.reach, self.near, self.far).ravel()
+        chance = torch.from_numpy(random).to(rates.device)
+        drawn = ((chance < rates) & (costs.ravel() > 0)).nonzero()[:, 0]
+        return drawn, rates[drawn]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Pixels as standardised hypercolumns.
+
+    Attributes:
+        points: ``float32 (m, P)``; the last column is the bias feature where there is one.
+        labels: ``float32 (m,)``, -1 or +1.
+        costs: ``float32 (m,)``: C_i over rate.
+        rates: ``float32 (m,)``.
+    """
+
+    points: torch.Tensor
+    labels: torch.Tensor
+    costs: torch.Tensor
+    rates: torch.Tensor
+
+    def part(self, rows: torch.Tensor, scale: float) -> Sample:
+        """Return some rows, whose rates are multiplied by ``scale``, 0..1."""
+        return Sample(
+            self.points[rows], self.labels[rows], self.costs[rows] / scale, self.rates[rows] * scale
+        )
+
+    def thinned(self, aim: int, seed: int) -> Sample:
+        """Return at most ``GROWTH * aim`` rows, drawn evenly."""
+        limit, count = GROWTH * aim, len(self.labels)
+        if count <= limit:
+            return self
+        rows = np.random.default_rng(seed).choice(count, limit, replace=False)
+        rows.sort()
+        return self.part(torch.from_numpy(rows).to(self.labels.device), limit / count)
+
+    def following(self, scores: torch.Tensor, loss: Loss, aim: int) -> Pick:
+        """Return the pick for the point where the sample has ``scores``.
+
+        The near pixels are as many of the closest as fit; their number among ALL pixels is
+        estimated from the sample.
+        """
+        distances, order = loss.distance(scores, self.labels).sort()
+        counts = (1 / self.rates.double())[order].cumsum(0)
+        total, wanted = float(counts[-1]), aim * (1 - FAR)
+        place = int(torch.searchsorted(counts, wanted).clamp(max=len(counts) - 1))
+        reach = max(REACH, float(distances[place]))
+        last = int(torch.searchsorted(distances, reach, right=True)) - 1
+        near = float(counts[last]) if last >= 0 else 0.0
+        return Pick(
+            reach,
+            min(1.0, wanted / max(1.0, near)),
+            min(1.0, aim * FAR / max(1.0, total - near)),
+        )
+
+
+def points(
+    pyramid: Pyramid,
+    levels: list[torch.Tensor],
+    pixels: torch.Tensor,
+    standard: Standardisation,
+    bias: float | None,
+) -> torch.Tensor:
+    """Return standardised hypercolumns of some pixels of one frame, ``float32 (n, P)``.
+
+    Args:
+        pyramid: sizes of levels and mask.
+        levels: ``float32 (h_l * w_l, C_l)`` each.
+        pixels: ``int64 (n,)`` flat indices into the mask.
+        standard: the standardisation.
+        bias: the bias feature, or None.
+    """
+    width = sum(level.shape[1] for level in levels)
+    out = levels[0].new_full((len(pixels), width + (bias is not None)), bias or 0.0)
+    y, x = pixels // pyramid.target.width, pixels % pyramid.target.width
+    start = 0
+    for level, size in zip(levels, pyramid.levels, strict=True):
+        rows, taps_y = _taps(size.height, pyramid.target.height, level.device)
+        columns, taps_x = _taps(size.width, pyramid.target.width, level.device)
+        sources = rows[y][:, :, None] * size.width + columns[x][:, None, :]
+        weights = taps_y[y][:, :, None] * taps_x[x][:, None, :]
+        out[:, start : start + level.shape[1]] = functional.embedding_bag(
+            sources.flatten(1),
+            level.contiguous(),
+            mode="sum",
+            per_sample_weights=weights.flatten(1),
+        )
+        start += level.shape[1]
+    mean, scale = (torch.from_numpy(v).to(out) for v in (standard.mean, standard.scale))
+    out[:, :width].sub_(mean).mul_(scale)
+    return out
+
+
+@lru_cache(maxsize=256)
+def _taps(source: int, target: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return source indices and weights of each target index, ``(target, k)`` each."""
+    matrix = axis_matrix(source, target)
+    width = int((matrix > 0).sum(axis=1).max())
+    first = np.minimum((matrix > 0).argmax(axis=1), source - width)
+    indices = first[:, None] + np.arange(width)
+    taps = np.take_along_axis(matrix, indices, axis=1).astype(np.float32)
+    return torch.from_numpy(indices).to(device), torch.from_numpy(taps).to(device)
+
+
+def gathered(
+    own: Sample, reduce: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], rank: int
+) -> Sample:
+    """Return the rows of all processes, the same in each of them.
+
+    Args:
+        own: this process's rows.
+        reduce: sums an array over all processes.
+        rank: of this process.
+    """
+    sizes = np.zeros(4096)
+    sizes[rank] = len(own.labels)
+    sizes = reduce(sizes)
+    ends = np.cumsum(sizes).astype(int)
+    start, total = int(ends[rank] - sizes[rank]), int(ends[-1])
+    rows = torch.cat([t.reshape(len(own.labels), -1) for t in _parts(own)], dim=1).cpu()
+    everything = np.zeros((total, rows.shape[1]), np.float32)
+    everything[start : start + len(rows)] = rows.numpy()
+    table = torch.from_numpy(np.asarray(reduce(everything), np.float32)).to(own.labels.device)
+    return Sample(table[:, :-3].contiguous(), *(table[:, i].contiguous() for i in (-3, -2, -1)))
+
+
+def _parts(sample: Sample) -> tuple[torch.Tensor, ...]:
+    return sample.points, sample.labels, sample.costs, sample.rates
