@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidseg.records import DatasetRecord, FoldRecord, RunRecord
+from vidseg.records import DatasetRecord, FoldRecord, ModelRecord, RunRecord
+from vidseg.types import Size
 
 
 @pytest.fixture(scope="session")
@@ -98,4 +99,27 @@ def make_fold(index: int, videos: list[str], rng: np.random.Generator) -> FoldRe
         curves=[("loss", 1 / (step + 1), step) for step in range(30)],
         key=f"{index:032x}",
         cell={"key": f"{index:032x}", "counts": [1, 2, 3], "nothing": float("nan")},
+    )
+
+
+def make_model(extractor: str = "filters", mask_size: Size = Size(24, 32)) -> ModelRecord:  # noqa: B008
+    """A linear head with drawn weights on an extractor, as `sgd` would have exported it."""
+    from vidseg import plugins
+    from vidseg.pyramid import LinearHead
+
+    rng = np.random.default_rng(3)
+    handle = plugins.create("extractor", extractor)
+    levels = tuple(plugins.create("classifier", "sgd").levels(handle))
+    weights = tuple(rng.normal(size=handle.channels[i]).astype(np.float32) for i in levels)
+    head = LinearHead(weights, 0.05, levels, handle.fingerprint, {})
+    return ModelRecord(
+        classifier="sgd:C=10.0",
+        extractor=extractor,
+        extractor_fingerprint=handle.fingerprint,
+        weights=getattr(handle, "weights_info", dict)(),
+        image_size=Size(48, 64),
+        mask_size=mask_size,
+        threshold=0.0,
+        state=head.export(),
+        example=rng.integers(0, 255, (400, 600, 3), dtype=np.uint8),
     )

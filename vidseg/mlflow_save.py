@@ -108,6 +108,7 @@ def log_model(record: RunRecord, run: OpenRun, register: str | None = None) -> s
         tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder,
         _same_path(),
         one_line(run.uri),
+        _activated(mlflow, run),
     ):
         info = mlflow.pyfunc.log_model(
             name=MODEL,
@@ -153,6 +154,21 @@ def _digest(model: ModelRecord) -> str:
         total.update(f"{name} {array.dtype} {array.shape}".encode())
         total.update(np.array(array, order="C").tobytes())
     return total.hexdigest()[:32]
+
+
+@contextmanager
+def _activated(mlflow: Any, run: OpenRun) -> Iterator[None]:
+    """Make ``run`` the active one: MLflow gives a model to no other, nor to its experiment."""
+    active = mlflow.active_run()
+    if active is not None and active.info.run_id == run.run_id:
+        yield
+        return
+    status = mlflow.MlflowClient(run.uri).get_run(run.run_id).info.status
+    mlflow.start_run(run_id=run.run_id, nested=active is not None)
+    try:
+        yield
+    finally:
+        mlflow.end_run(status)
 
 
 @contextmanager

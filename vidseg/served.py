@@ -70,12 +70,13 @@ def load(head: Path, description: Path) -> Predictor:
             computes other features than the model was trained on.
         PluginError: a plugin of the model is not installed here.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         content = json.loads(description.read_text(encoding="utf-8"))
         state = load_file(head)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise DataError(f"cannot be read: {error}", where=description.parent) from error
     if content.get("format") != FORMAT:
         raise DataError(
@@ -215,12 +216,17 @@ def _checked(array: npt.NDArray[Any], where: str) -> Image:
 
 
 def _bytes(cell: bytes | bytearray | memoryview | str, where: str) -> bytes:
-    if not isinstance(cell, str):
-        return bytes(cell)
+    """Return the encoded image; MLflow decodes base64 in some request formats and not in others.
+
+    No image file is made of base64's letters only.
+    """
+    data = cell.encode() if isinstance(cell, str) else bytes(cell)
     try:
-        return base64.b64decode(cell, validate=False)
-    except (binascii.Error, ValueError) as error:
-        raise DataError("is text but not base64", where=where, hint="encode the file") from error
+        return base64.b64decode(b"".join(data.split()), validate=True)
+    except binascii.Error:
+        if isinstance(cell, str):
+            raise DataError("is text but not base64", where=where, hint="encode the file") from None
+        return data
 
 
 def decode(data: bytes, where: str = "image") -> Image:
