@@ -73,10 +73,13 @@ def test_flat_curves_are_called_curved_at_most_as_often_as_said() -> None:
     assert np.mean([fit.p_value <= 0.5 for fit in fits]) > 0.35
 
 
-def test_the_flattening_point_is_covered() -> None:
+def test_the_flattening_point_is_covered_and_narrowed_down() -> None:
     truth = math.floor((0.01 / 0.1 + 100**-0.7) ** (-1 / 0.7)) + 1
-    held = [truth in curve(7, 0.1, 0.7, noise=0.01, seed=s).flattens for s in range(100)]
+    found = [curve(7, 0.1, 0.7, noise=0.01, seed=seed).flattens for seed in range(100)]
+    held = [truth in entry for entry in found]
     assert np.mean(held) >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 100)
+    assert np.median([entry.low for entry in found]) > truth / 3
+    assert np.median([entry.high for entry in found]) < 2 * truth
 
 
 def test_a_group_with_a_hole_is_left_out() -> None:

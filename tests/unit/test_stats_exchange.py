@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vidseg.errors import DataError, UsageError
-from vidseg.stats import ExchangeRate, best_allocation, exchange_rate
+from vidseg.stats import ExchangeRate, best_allocation, exchange_rate, sign_flip
 from vidseg.stats.exchange import fieller
 
 VIDEOS, FRAMES = (1, 2, 4, 8), (5, 10, 20, 40)
@@ -95,6 +95,19 @@ def test_interval_is_what_enumeration_keeps(level: float) -> None:
         elif not bounded:
             assert high == math.inf
             assert max(kept) == 12
+
+
+def test_bounded_exactly_where_extra_frames_are_seen_to_gain() -> None:
+    rng = np.random.default_rng(8)
+    said = []
+    for _ in range(300):
+        effects = rng.normal((0.06, 0.02), 0.02, (6, 2))
+        interval = sign_flip(effects[:, 1]).interval(0.8)
+        _, high, level, bounded = fieller(effects, 0.8)
+        assert bounded == math.isfinite(high) == (interval.low > 0)
+        assert level == interval.level
+        said.append(bounded)
+    assert 0.2 < np.mean(said) < 0.95
 
 
 @pytest.mark.parametrize("truth", [1.0, 3.0])
