@@ -272,6 +272,15 @@ def _text(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
+def _finite(value: Any) -> Any:
+    """Return ``value`` with infinite and undefined numbers as text, which JSON lacks."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
 def main() -> None:
     """Run the studies, print them, and write them as JSON where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -289,7 +298,7 @@ def main() -> None:
             results[name] = {"repetitions": reps, "seconds": seconds, "rows": rows}
             show(f"{name}: {reps} repetitions, {seconds:.0f} s", rows)
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps(_finite(results), indent=1, allow_nan=False))
 
 
 if __name__ == "__main__":
