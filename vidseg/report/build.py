@@ -1,0 +1,188 @@
+"""From a suite's record to the facts of its report: everything is computed here, once."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from vidseg.records import Row, SettingRecord, SuiteRecord
+from vidseg.report.effective import effective_table
+from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, SettingFacts
+from vidseg.report.grids import make_curves, make_grids
+from vidseg.report.pairs import make_pairs, score_by_group, winner
+from vidseg.report.sentence import sentence
+from vidseg.stats import Verdict
+
+BOX_FORMATS = ("mot", "virat")
+
+
+def build(record: SuiteRecord) -> Report:
+    """Return the facts of a finished suite: scores, verdicts, curves, the sentence.
+
+    Nothing is estimated that the record cannot carry: what is missing is None, with a reason
+    beside it where one is known.
+    """
+    settings = [_setting(record, setting) for setting in record.settings]
+    pairs = make_pairs(record, {setting.name: setting for setting in settings})
+    curves, grids = make_curves(record, settings), make_grids(record, settings)
+    kind = _kind(pairs, curves, grids)
+    lead = _lead(kind, settings, pairs, curves, grids)
+    draft = Report(
+        suite=record.name,
+        question=record.question,
+        key=record.key,
+        kind=kind,
+        sentence="",
+        lead=lead,
+        primary=record.primary,
+        delta=record.delta,
+        level=record.level,
+        dataset={
+            "name": record.dataset.name,
+            "source": record.dataset.source,
+            "digest": record.dataset.digest,
+            "videos": record.dataset.videos,
+        },
+        labels=_labels(record),
+        groups=sorted({str(row.get("group")) for row in record.dataset.videos}),
+        settings=settings,
+        pairs=pairs,
+        curves=curves,
+        grids=grids,
+        effective=effective_table(record.settings),
+        frame_lists=_frame_lists(record, _advice(kind, lead, settings, pairs, curves)),
+        config=record.config,
+        axes=record.axes,
+        margin=record.margin,
+        plan=record.plan,
+        notes=_notes(record),
+    )
+    return Report(**{**draft.__dict__, "sentence": sentence(draft)})
+
+
+def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
+    frames = [len(set(indices)) for indices in setting.frames.values() if indices]
+    per_seed = [_mean_over_groups(record, groups) for groups in setting.by_seed.values()]
+    defined = [value for value in per_seed if value is not None]
+    return SettingFacts(
+        name=setting.name,
+        arm=setting.arm,
+        pipeline=setting.pipeline,
+        scores={k: v for k, v in setting.run.headline.items() if v is not None},
+        groups=score_by_group(setting, record.primary),
+        videos={
+            video: scores.get(record.primary) for video, scores in setting.video_scores.items()
+        },
+        seeds=len(setting.by_seed),
+        seed_spread=statistics.stdev(defined) if len(defined) > 1 else None,
+        budget={k: v for k, v in setting.facts.items() if v is not None},
+        labelled=sum(frames),
+        per_video=(min(frames), max(frames)) if frames else None,
+        baselines={str(r["baseline"]): r.get(record.primary) for r in setting.run.baselines},
+        failures=list(setting.failures),
+        complete=setting.complete,
+    )
+
+
+def _mean_over_groups(record: SuiteRecord, groups: dict[str, dict[str, float]]) -> float | None:
+    values = [scores.get(record.primary) for scores in groups.values()]
+    defined = [value for value in values if value is not None]
+    return statistics.fmean(defined) if defined else None
+
+
+def _kind(pairs: Sequence[Pair], curves: Sequence[Curve], grids: Sequence[Grid]) -> Kind:
+    if any(pair.leaky for pair in pairs):
+        return Kind.LEAKAGE
+    if grids:
+        return Kind.ISO_BUDGET
+    if any(len(curve.counts) > 2 for curve in curves):
+        return Kind.GAIN_CURVE
+    return Kind.COMPARISONS if pairs else Kind.SETTINGS
+
+
+def _lead(
+    kind: Kind,
+    settings: Sequence[SettingFacts],
+    pairs: Sequence[Pair],
+    curves: Sequence[Curve],
+    grids: Sequence[Grid],
+) -> int | None:
+    """Return what the sentence is about: a comparison that told, with the best winner, first."""
+    if kind is Kind.GAIN_CURVE:
+        return next((i for i, curve in enumerate(curves) if curve.fit), 0)
+    if kind is Kind.ISO_BUDGET:
+        return next((i for i, grid in enumerate(grids) if grid.rate), 0)
+    places = [i for i, p in enumerate(pairs) if kind is not Kind.LEAKAGE or p.leaky]
+    made = [i for i in places if pairs[i].result is not None]
+    told = [i for i in made if _told(pairs[i])]
+    means = {setting.name: _mean_group(setting) for setting in settings}
+    if told and kind is Kind.COMPARISONS:
+        return max(told, key=lambda i: means.get(winner(pairs[i]) or "", 0.0))
+    return next(iter(told or made or places), None)
+
+
+def _told(pair: Pair) -> bool:
+    return pair.result is not None and pair.result.verdict is not Verdict.CANNOT_TELL
+
+
+def _mean_group(setting: SettingFacts) -> float:
+    defined = [value for value in setting.groups.values() if value is not None]
+    return statistics.fmean(defined) if defined else 0.0
+
+
+def _advice(
+    kind: Kind,
+    lead: int | None,
+    settings: Sequence[SettingFacts],
+    pairs: Sequence[Pair],
+    curves: Sequence[Curve],
+) -> tuple[str | None, bool]:
+    """Return the setting whose frames to label, and whether the suite found that."""
+    if kind is Kind.COMPARISONS and lead is not None:
+        advised = winner(pairs[lead])
+        return advised or pairs[lead].b, advised is not None
+    if kind is Kind.GAIN_CURVE and lead is not None:
+        curve = curves[lead]
+        fit = curve.fit
+        if fit and fit.shape in ("flat", "falling"):
+            return curve.settings[0], True
+        if fit and fit.shape == "rising":
+            place = next(i for i, n in enumerate(curve.counts) if n >= fit.flattens_at)
+            return curve.settings[place], True
+        return curve.settings[-1], False
+    best = max(settings, key=_mean_group, default=None)
+    return (best.name if best else None), False
+
+
+def _frame_lists(record: SuiteRecord, advice: tuple[str | None, bool]) -> list[FrameList]:
+    """Return each distinct list once: pipelines of an arm usually take the same frames."""
+    first, advised = advice
+    ordered = sorted(record.settings, key=lambda setting: setting.name != first)
+    lists: list[FrameList] = []
+    for setting in ordered:
+        known = any(one.arm == setting.arm and one.frames == setting.frames for one in lists)
+        if setting.frames and not known:
+            sure = advised and setting.name == first
+            lists.append(FrameList(setting.name, setting.arm, sure, dict(setting.frames)))
+    return lists
+
+
+def _labels(record: SuiteRecord) -> str:
+    if record.dataset.source.partition(":")[0] not in BOX_FORMATS:
+        return ""
+    return (
+        "Masks are filled boxes: every pixel inside a person's box counts as person, as in the "
+        "paper. Scores are about boxes, not about outlines."
+    )
+
+
+def _notes(record: SuiteRecord) -> list[str]:
+    own = [note for setting in record.settings for note in setting.run.notes]
+    empty: list[Row] = [r for r in record.dataset.videos if r.get("positive_share") == 0]
+    notes = [*record.notes, *own]
+    for row in empty:
+        if not any("no foreground" in note and str(row["video"]) in note for note in notes):
+            notes.append(
+                f"no foreground pixel in {row['video']}: left out of both arms of comparisons"
+            )
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,157 @@
+"""The last sections of a report: what labels cost, which frames, failures, how to repeat it."""
+
+from __future__ import annotations
+
+import yaml
+
+from vidseg.report.document import Block, Bullets, Code, Section, Table, Text
+from vidseg.report.facts import Report
+from vidseg.report.frames import TAG
+from vidseg.report.wording import (
+    MISSING,
+    joined,
+    number,
+    points,
+    seconds,
+)
+
+BOX_SECONDS, POLYGON_SECONDS = 7.0, 79.0
+"""Seconds a box (extreme clicking, Papadopoulos et al. 2017) and a polygon (Lin et al. 2014)."""
+
+
+def cost(report: Report) -> Section | None:
+    """Return what labels cost for each point gained, from times in the literature."""
+    rows = []
+    for pair in report.pairs:
+        if pair.result is None or pair.leaky or pair.extra_frames <= 0:
+            continue
+        gain = 100 * pair.result.difference
+        per_point = pair.extra_frames / gain if gain > 0 else None
+        rows.append(
+            [
+                f"{pair.arm_a} → {pair.arm_b} · {pair.pipeline}",
+                number(pair.extra_frames),
+                points(pair.result.difference),
+                number(per_point),
+                seconds(None if per_point is None else per_point * BOX_SECONDS),
+                seconds(None if per_point is None else per_point * POLYGON_SECONDS),
+            ]
+        )
+    if not rows:
+        return None
+    head = ["comparison", "extra frames", "gain", "boxes a point", "as boxes", "as polygons"]
+    notes = [
+        "For one person on every frame: multiply by how many there are. Extra frames over all "
+        "training videos, copies not counted; every one drawn by hand, no tracker.",
+        "7 s a box (extreme clicking, Papadopoulos et al., ICCV 2017), 79 s a polygon (COCO, Lin "
+        "et al., ECCV 2014). Where nothing was gained there is no price.",
+    ]
+    return Section("What labels cost", "cost", [Table("Cost of a point", head, rows, notes=notes)])
+
+
+def frames(report: Report) -> Section | None:
+    """Return the exact frames of the advised arm, or of a candidate, and where the lists are."""
+    if not report.frame_lists:
+        return None
+    first = report.frame_lists[0]
+    said = (
+        f"The frames that {first.setting} trains on, which this suite advises."
+        if first.advised
+        else f"The frames that {first.setting} trains on. This suite does not advise them: it "
+        "cannot tell yet, or asks something else."
+    )
+    rows = [
+        [video, number(len(indices)), ranges(indices)] for video, indices in first.frames.items()
+    ]
+    notes = [
+        "Counted from 0; of the first seed. frames.csv holds the lists of all settings. The cvat "
+        f"folder holds one XML (CVAT 1.1) a video that marks these frames with the tag “{TAG}”.",
+    ]
+    table = Table("Frames to label", ["video", "number", "frames"], rows, notes=notes)
+    return Section("Frames to label", "frames", [Text(said), table])
+
+
+def ranges(indices: list[int], longest: int = 24) -> str:
+    """Return ``0-19, 40, 60-380 by 20``: runs of three or more of one step are joined."""
+    parts: list[str] = []
+    rest = sorted(set(indices))
+    while rest:
+        length, step = 1, rest[1] - rest[0] if len(rest) > 1 else 1
+        while length < len(rest) and rest[length] - rest[length - 1] == step:
+            length += 1
+        if length < 3:
+            parts.append(str(rest.pop(0)))
+            continue
+        parts.append(f"{rest[0]}-{rest[length - 1]}" + ("" if step == 1 else f" by {step}"))
+        rest = rest[length:]
+    more = f", … ({len(parts) - longest} more)" if len(parts) > longest else ""
+    return ", ".join(parts[:longest]) + more
+
+
+def failures(report: Report) -> Section | None:
+    """Return the cells that failed, and settings that lack some."""
+    if not report.failures:
+        return None
+    rows = [[str(r["setting"]), str(r["cell"]), str(r["error"])] for r in report.failures]
+    partial = [s.name for s in report.settings if not s.complete and s.groups]
+    notes = ["Start the suite again to try these cells again; finished ones are kept."]
+    if partial:
+        notes.append(f"Scores of {joined(partial)} are of the seeds that are whole.")
+    table = Table("Failed cells", ["setting", "cell", "error"], rows, notes=notes)
+    return Section("Failed cells", "failures", [table])
+
+
+def conditions(report: Report) -> Section | None:
+    """Return the data, what the reader should know, and how to repeat the suite."""
+    blocks: list[Block] = []
+    if report.labels:
+        blocks.append(Text(report.labels))
+    if report.notes:
+        blocks.append(Bullets([note[:1].upper() + note[1:] for note in report.notes]))
+    blocks.append(_videos_table(report))
+    facts = _plan(report)
+    if facts:
+        blocks.append(Bullets(facts))
+    text = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True, width=88)
+    blocks.append(Code("The resolved suite: save it and run `vidseg suite run FILE`", text))
+    return Section("Data, notes, and how to repeat this", "conditions", blocks)
+
+
+def _videos_table(report: Report) -> Table:
+    rows = [
+        [
+            str(r.get("video", "")),
+            str(r.get("group", "")),
+            number(r.get("frames")),
+            f"{r.get('width', MISSING)} x {r.get('height', MISSING)}",
+            MISSING
+            if r.get("positive_share") is None
+            else f"{number(100 * float(r['positive_share']), 2)} %",
+        ]
+        for r in report.dataset["videos"]
+    ]
+    head = ["video", "group", "frames", "size", "positive pixels"]
+    notes = [f"{report.dataset['source']}, content {report.dataset['digest']}."]
+    return Table("The videos", head, rows, notes=notes)
+
+
+def _plan(report: Report) -> list[str]:
+    plan = report.plan
+    items = [f"Suite key {report.key}."]
+    if plan.get("cells"):
+        reused = plan.get("cells_reused")
+        again = f", {reused} of them read from the ledger" if reused else ""
+        items.append(f"{plan['cells']} cells{again}.")
+    if plan.get("seconds") is not None:
+        items.append(f"Took {seconds(float(plan['seconds']))}.")
+    if plan.get("forwards") is not None:
+        announced = plan.get("forwards_announced")
+        told = f", {number(announced)} announced" if announced is not None else ""
+        items.append(f"Extractor forwards: {number(plan['forwards'])}{told}.")
+    versions = plan.get("versions")
+    if isinstance(versions, dict):
+        items.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".")
+    seeds = report.config.get("seeds")
+    if seeds:
+        items.append(f"Seeds {joined([str(seed) for seed in seeds], 12)}.")
+    return items

@@ -1,0 +1,128 @@
+"""The section of a report about comparisons: chart, table, and what limits them."""
+
+from __future__ import annotations
+
+from vidseg.report.charts import Bar, forest
+from vidseg.report.document import Block, Bullets, Figure, Section, Table
+from vidseg.report.facts import Kind, Pair, Report
+from vidseg.report.wording import (
+    MISSING,
+    NAMES,
+    count,
+    joined,
+    level,
+    number,
+    p_value,
+    points,
+    span,
+)
+from vidseg.stats import Comparison
+
+
+def comparisons(report: Report) -> Section | None:
+    """Return every comparison: chart, table, and what limits it."""
+    if not report.pairs:
+        return None
+    made = [pair for pair in report.pairs if pair.result]
+    blocks: list[Block] = []
+    if made:
+        blocks.append(_forest(report, made))
+        blocks.append(_comparison_table(report, made))
+    if items := _remarks(report):
+        blocks.append(Bullets(items))
+    leaky = report.kind is Kind.LEAKAGE
+    return Section("Leakage check" if leaky else "Comparisons", "comparisons", blocks)
+
+
+def _forest(report: Report, pairs: list[Pair]) -> Figure:
+    unit = NAMES.get(report.primary, report.primary)
+    bars = [_bar(report, pair, pair.result) for pair in pairs if pair.result]
+    title = f"{unit} differences of {count(len(bars), 'comparison')} with intervals"
+    caption = (
+        f"Difference b − a in {unit}, points. Large dot: mean over groups; small dots: single "
+        f"groups; shaded: closer than {number(100 * report.delta)} points, of no interest."
+    )
+    if any(not bar.solid for bar in bars):
+        caption += (
+            f" Dashed: too few groups for a bounded {level(report.level)} interval, the widest "
+            "that exists is drawn."
+        )
+    return Figure(forest(bars, 100 * report.delta, unit, title), caption)
+
+
+def _bar(report: Report, pair: Pair, result: Comparison) -> Bar:
+    several = len({s.pipeline for s in report.settings}) > 1
+    interval = result.interval
+    return Bar(
+        label=f"{pair.arm_a} → {pair.arm_b}" + (f" · {pair.pipeline}" if several else ""),
+        detail=f"{points(result.difference)}, {result.verdict}",
+        middle=100 * result.difference,
+        low=100 * interval.low,
+        high=100 * interval.high,
+        solid=interval.bounded,
+        dots=[100 * value for value in result.differences.values()],
+    )
+
+
+def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
+    head = [
+        "a → b",
+        "pipeline",
+        "difference",
+        "interval",
+        "its level",
+        "p",
+        "Holm's p",
+        "verdict",
+        "groups",
+        "would tell",
+        "biased accuracy",
+    ]
+    rows = [_comparison_row(pair, pair.result) for pair in pairs if pair.result]
+    floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
+    unit = NAMES.get(report.primary, report.primary)
+    notes = [
+        f"Points of {unit}, b − a, paired by group; p: two-sided sign-flip test, smallest possible "
+        f"{joined([p_value(p) for p in floors])}; Holm's p guards all {len(rows)} together and "
+        "verdicts use it.",
+        f"Equivalent: within ±{number(100 * report.delta)} points. Would tell: about how many "
+        "groups like these would reach a verdict with 80 % chance; the spread is known from few "
+        "groups only, so it is rough.",
+        "Biased accuracy: its difference, in points.",
+    ]
+    return Table("Comparisons", head, rows, notes=notes)
+
+
+def _comparison_row(pair: Pair, result: Comparison) -> list[str]:
+    return [
+        f"{pair.arm_a} → {pair.arm_b}",
+        pair.pipeline,
+        points(result.difference),
+        span(result.interval),
+        level(result.interval.level),
+        p_value(result.p_value),
+        p_value(result.p_adjusted),
+        str(result.verdict),
+        str(len(result.groups)),
+        str(pair.groups_needed) if pair.groups_needed else MISSING,
+        points(pair.biased),
+    ]
+
+
+def _remarks(report: Report) -> list[str]:
+    items = []
+    for pair in report.pairs:
+        name = f"{pair.a} against {pair.b}"
+        if pair.result is None:
+            items.append(f"{name}: not compared, {pair.reason}.")
+            continue
+        if pair.same_frames:
+            taken = joined(pair.same_frames)
+            items.append(f"{name}: both arms took the same frames of {taken}.")
+        for out in pair.result.left_out:
+            both = "both arms" if out.arm == "both" else str(getattr(pair, out.arm))
+            items.append(f"{name}: group {out.group} left out, {out.reason} in {both}.")
+    asked = dict.fromkeys(
+        f"{p.arm_a} → {p.arm_b}: {p.question}" for p in report.pairs if p.question
+    )
+    return [*asked, *items]

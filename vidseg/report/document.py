@@ -1,0 +1,115 @@
+"""What pages are made of: sections of paragraphs, lists, tables, figures, code. No layout."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from vidseg.report.wording import MISSING
+
+SIGNED = r"[+\N{MINUS SIGN}-]?[\d.\N{NARROW NO-BREAK SPACE}]+"
+NUMERIC = re.compile(SIGNED + "( ?(%|s|min|h))?[¹²³⁴⁵]*")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list."""
+
+    items: list[str]
+    kind: str = "bullets"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Preformatted text under a summary that unfolds."""
+
+    summary: str
+    text: str
+    kind: str = "code"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart.
+
+    Attributes:
+        svg: safe markup, escaped where it was made.
+        caption: what it shows.
+    """
+
+    svg: str
+    caption: str
+    kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first column names the rows.
+
+    Attributes:
+        caption: what it shows.
+        head: names of the columns.
+        rows: cells as text.
+        spans: titles over the columns and how many each covers; empty without.
+        notes: what stands below.
+        folded: hidden until asked for, where a page can do that.
+    """
+
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+    spans: list[tuple[str, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    folded: bool = False
+    kind: str = "table"
+
+    @cached_property
+    def numeric(self) -> list[bool]:
+        """Whether each column holds numbers only."""
+        return [
+            all(row[i] in (MISSING, "") or NUMERIC.fullmatch(row[i]) for row in self.rows)
+            and any(row[i] not in (MISSING, "") for row in self.rows)
+            for i in range(len(self.head))
+        ]
+
+
+Block = Text | Bullets | Code | Figure | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a page."""
+
+    title: str
+    anchor: str
+    blocks: list[Block]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One suite's part of a page.
+
+    Attributes:
+        title, question, sentence: of the suite.
+        marks: short facts beside the sentence, (name, value).
+        verdict: of the lead comparison, "" without one.
+        sections: in the order to read.
+        anchor: unique on the page.
+    """
+
+    title: str
+    question: str
+    sentence: str
+    marks: list[tuple[str, str]]
+    verdict: str
+    sections: list[Section]
+    anchor: str

@@ -1,0 +1,242 @@
+"""What a report knows of one suite: numbers computed once, plain data, no words and no layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from vidseg.records import Row
+from vidseg.stats import Allocation, Comparison, ExchangeRate, GainCurve
+
+
+class Kind(StrEnum):
+    """What a suite's sentence is about."""
+
+    COMPARISONS = "comparisons"
+    GAIN_CURVE = "gain curve"
+    ISO_BUDGET = "iso budget"
+    LEAKAGE = "leakage"
+    SETTINGS = "settings"
+
+
+@dataclass(frozen=True)
+class SettingFacts:
+    """One setting.
+
+    Attributes:
+        name, arm, pipeline: as in the record.
+        scores: means over groups of each score, and the pooled values, all 0..1.
+        groups: the primary score of each group, seeds averaged; None where undefined.
+        videos: the primary score of each test video, the same way.
+        seeds: seeds whose cells are all there.
+        seed_spread: standard deviation over seeds of the mean over groups; None with one seed.
+        budget: means over cells of what the fits recorded (train_frames, epochs, ...).
+        labelled: distinct frames of all videos that the arm needs labels for, copies not counted.
+        per_video: fewest and most such frames of one video; None if unknown.
+        baselines: primary score of each baseline that was fitted on the same frames.
+        failures: one row a failed cell: cell, error.
+        complete: every cell was scored.
+    """
+
+    name: str
+    arm: str
+    pipeline: str
+    scores: dict[str, float]
+    groups: dict[str, float | None]
+    videos: dict[str, float | None]
+    seeds: int
+    seed_spread: float | None
+    budget: dict[str, float]
+    labelled: int
+    per_video: tuple[int, int] | None
+    baselines: dict[str, float | None]
+    failures: list[Row]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison of the suite.
+
+    Attributes:
+        a, b, arm_a, arm_b, pipeline, question: as in the record.
+        result: the comparison on the primary score, guarded by Holm; None if it cannot be made.
+        reason: why it cannot.
+        groups_needed: groups that would tell among this many comparisons; None if unknown, or if
+            there are as many already.
+        biased: mean over groups of the difference in biased accuracy; None if undefined.
+        same_frames: videos for which both arms took the same frames.
+        extra_frames: labelled frames of b beyond a's; negative if b needs fewer.
+        leaky: the arms are split in different ways.
+    """
+
+    a: str
+    b: str
+    arm_a: str
+    arm_b: str
+    pipeline: str
+    question: str
+    result: Comparison | None
+    reason: str
+    groups_needed: int | None
+    biased: float | None
+    same_frames: list[str]
+    extra_frames: int
+    leaky: bool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Score against frames per video, for one pipeline and one value of the other axes.
+
+    Attributes:
+        pipeline: its name.
+        label: the other axes in words, such as ``"every 5"``.
+        settings: names, by ascending count.
+        counts: frames per video.
+        means: mean over the groups that have all counts; None where undefined.
+        groups: the score of each group at each count.
+        fit: the fitted curve; None with fewer than five counts.
+        reason: why there is no fit.
+    """
+
+    pipeline: str
+    label: str
+    settings: list[str]
+    counts: list[int]
+    means: list[float | None]
+    groups: dict[str, list[float | None]]
+    fit: GainCurve | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """What to label for one budget, where one more video costs as much as ``video_cost`` frames."""
+
+    video_cost: int
+    budget: int
+    best: Allocation
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Score over videos x frames per video, for one pipeline.
+
+    Attributes:
+        pipeline, label: as of a :class:`Curve`.
+        videos, frames: levels, ascending.
+        settings: names, ``[video level][frame level]``, "" where a place is empty.
+        means: mean primary score over groups at each place.
+        rate: the exchange rate at the middle of the grid; None if it cannot be computed.
+        reason: why not.
+        around: the exchange rate at every place of the grid, the middle included.
+        splits: the best split of a budget at three costs of a video.
+    """
+
+    pipeline: str
+    label: str
+    videos: list[int]
+    frames: list[int]
+    settings: list[list[str]]
+    means: list[list[float | None]]
+    rate: ExchangeRate | None
+    reason: str
+    around: list[ExchangeRate]
+    splits: list[Split]
+
+
+@dataclass(frozen=True)
+class FrameList:
+    """The frames to label for one setting.
+
+    Attributes:
+        setting, arm: names.
+        advised: the suite found that this is the arm to take. If not, it is a candidate only.
+        frames: 0-based frame indices by video.
+    """
+
+    setting: str
+    arm: str
+    advised: bool
+    frames: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report of one suite says.
+
+    Attributes:
+        suite, question, key: of the suite.
+        kind: what its sentence is about.
+        sentence: the answer, in one sentence.
+        lead: index of the pair, curve or grid that the sentence is about; None without one.
+        primary, delta, level: of the verdicts.
+        dataset: name, source, digest and one row a video.
+        labels: how masks were made, in words, where that is known.
+        groups: names of all groups, sorted.
+        settings, pairs, curves, grids: see there; in the order of the suite's file.
+        effective: per test video: frames, and the fewest and most effective frames over settings.
+        frame_lists: one for each distinct list; the advised or candidate one first.
+        config: the resolved suite file.
+        axes: values of each arm of a grid.
+        margin: half-width of biased accuracy's band, in mask pixels.
+        plan: what was announced and done.
+        notes: facts that the reader should know.
+    """
+
+    suite: str
+    question: str
+    key: str
+    kind: Kind
+    sentence: str
+    lead: int | None
+    primary: str
+    delta: float
+    level: float
+    dataset: Row
+    labels: str
+    groups: list[str]
+    settings: list[SettingFacts]
+    pairs: list[Pair]
+    curves: list[Curve]
+    grids: list[Grid]
+    effective: list[Row]
+    frame_lists: list[FrameList]
+    config: Row
+    axes: dict[str, Row]
+    margin: float
+    plan: Row
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Row]:
+        """One row a failed cell: setting, cell, error."""
+        return [{"setting": s.name, **row} for s in self.settings for row in s.failures]
+
+    def setting(self, name: str) -> SettingFacts:
+        """Return a setting by name."""
+        return next(s for s in self.settings if s.name == name)
+
+    def to_json(self) -> Row:
+        """Return plain data that strict JSON holds: not finite is None."""
+        data: Row = finite(dataclasses.asdict(self))
+        return data
+
+
+def finite(value: Any) -> Any:
+    """Return plain data with tuples as lists, keys as text, and None for nan and infinite."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -1,0 +1,51 @@
+"""Pages as one self-contained HTML file: no script, no font, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from vidseg.report.document import Page
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TONES = {
+    "better": "good",
+    "worse": "bad",
+    "equivalent": "same",
+    "cannot tell": "open",
+    "rising": "good",
+    "falling": "bad",
+    "flat": "same",
+}
+
+
+def to_html(pages: Sequence[Page], title: str) -> str:
+    """Return the pages as HTML. Everything but our own SVG is escaped."""
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    return _template().render(pages=list(pages), title=title, when=when)
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("vidseg.report", "templates")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tone"] = lambda cell: TONES.get(cell, "")
+    environment.filters["nowrap"] = _unbroken
+    return environment.get_template("report.html.j2")
+
+
+def _unbroken(text: str) -> str:
+    """Return the text with spaces that keep a number and its unit together."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("p = ", "p\u00a0=\u00a0")

@@ -1,0 +1,91 @@
+"""The tables of pages as LaTeX: plain ``tabular`` in ``table``, no package beyond the kernel's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vidseg.report.document import Page, Table
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{EN DASH}": "--",
+    "\N{NARROW NO-BREAK SPACE}": r"\,",
+    "→": r"$\rightarrow$",
+    "∞": r"$\infty$",
+    "±": r"$\pm$",
+    "…": r"\ldots{}",
+    "“": "``",
+    "”": "''",
+    "·": r"$\cdot$",
+    "¹": "$^{1}$",
+    "²": "$^{2}$",
+    "³": "$^{3}$",
+    "⁴": "$^{4}$",
+    "⁵": "$^{5}$",
+}
+LONG = 40
+NARROW = 7
+
+
+def to_latex(pages: Sequence[Page], title: str) -> str:
+    """Return every table as a LaTeX ``table``, for ``\\input``; each suite's sentence before."""
+    parts = [f"% {' '.join(title.split())}: tables for \\input"]
+    for page in pages:
+        parts.append(f"\\paragraph{{{escaped(page.title)}}} {escaped(page.sentence)}")
+        for section in page.sections:
+            parts += [_table(block) for block in section.blocks if isinstance(block, Table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return text on one line that LaTeX prints as it is."""
+    flat = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split(" "))
+    return "".join(SPECIAL.get(letter, letter) for letter in flat)
+
+
+def _table(table: Table) -> str:
+    size = r"\footnotesize" if len(table.head) > NARROW else r"\small"
+    lines = [
+        r"\begin{table}",
+        rf"  \caption{{{escaped(table.caption)}}}",
+        rf"  \centering{size}",
+        rf"  \begin{{tabular}}{{{_columns(table)}}}",
+        r"    \hline",
+    ]
+    if table.spans:
+        over = [rf"\multicolumn{{{width}}}{{c}}{{{escaped(name)}}}" for name, width in table.spans]
+        lines.append(_row(over))
+    lines += [_row([escaped(name) for name in table.head]), r"    \hline"]
+    lines += [_row([escaped(cell) for cell in row]) for row in table.rows]
+    lines += [r"    \hline", r"  \end{tabular}"]
+    lines += [rf"  \par\smallskip\footnotesize {escaped(note)}" for note in table.notes]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _columns(table: Table) -> str:
+    def kind(place: int) -> str:
+        if table.numeric[place]:
+            return "r"
+        longest = max((len(row[place]) for row in table.rows), default=0)
+        return r"p{0.4\linewidth}" if longest > LONG else "l"
+
+    return "".join(kind(place) for place in range(len(table.head)))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"

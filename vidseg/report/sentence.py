@@ -1,0 +1,250 @@
+"""The one sentence that a report opens with: what to do, how sure, and what would tell."""
+
+from __future__ import annotations
+
+import math
+
+from vidseg.report.facts import Curve, Grid, Kind, Pair, Report, SettingFacts
+from vidseg.report.wording import NAMES, count, joined, level, number, p_value, points, span
+from vidseg.stats import Comparison, ExchangeRate, GainCurve, Interval, Verdict, smallest_groups
+
+
+def sentence(report: Report) -> str:
+    """Return the answer of a suite: verdict, interval at its true level, groups, p floor, delta."""
+    said = _answer(report)
+    if report.failures and any(setting.groups for setting in report.settings):
+        cells = report.plan.get("cells")
+        whole = f" of {cells}" if cells else ""
+        said += f"; {len(report.failures)}{whole} cells failed"
+    return said + "."
+
+
+def _answer(report: Report) -> str:
+    if not any(setting.groups for setting in report.settings):
+        errors = [str(row.get("error")) for row in report.failures]
+        first = f"; the first error: {errors[0].rstrip('.')}" if errors else ""
+        return f"Nothing can be said: no setting has scores{first}"
+    if report.lead is None:
+        return _best(report)
+    if report.kind is Kind.GAIN_CURVE:
+        return _curve(report, report.curves[report.lead])
+    if report.kind is Kind.ISO_BUDGET:
+        return _grid(report, report.grids[report.lead])
+    pair = report.pairs[report.lead]
+    if pair.result is None:
+        return f"No comparison could be made: {pair.a} against {pair.b}: {pair.reason}"
+    return _leakage(report, pair, pair.result) if pair.leaky else _pair(report, pair, pair.result)
+
+
+def _pair(report: Report, pair: Pair, result: Comparison) -> str:
+    a, b = (arm(report, report.setting(name)) for name in (pair.a, pair.b))
+    where = _pipeline(report, pair.pipeline)
+    unit = _unit(report)
+    match result.verdict:
+        case Verdict.BETTER:
+            claim = f"Keep {b} rather than {a}{where}: {unit} rises by {_amount(result)}"
+        case Verdict.WORSE:
+            claim = f"Keep {a} rather than {b}{where}: {unit} falls by {_amount(result)}"
+        case Verdict.EQUIVALENT:
+            kept, spared = (a, b) if pair.extra_frames >= 0 else (b, a)
+            claim = (
+                f"Keep {kept}; {spared} do no better{where}: {unit} differs by "
+                f"{points(result.difference)} points, surely less than {_delta(report)}"
+            )
+        case _:
+            claim = (
+                f"We cannot tell yet whether {b} beat {a}{where}: the difference was "
+                f"{points(result.difference)} {unit} points"
+            )
+    return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
+
+
+def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
+    where, unit = _pipeline(report, pair.pipeline), _unit(report)
+    by = f"{points(result.difference)} {unit} points"
+    match result.verdict:
+        case Verdict.BETTER:
+            claim = f"Do not trust {pair.b}: it scores {by} above {pair.a}{where}"
+        case Verdict.WORSE:
+            claim = f"{pair.b} flatters nobody: it scores {by} against {pair.a}{where}"
+        case Verdict.EQUIVALENT:
+            claim = f"{pair.b} and {pair.a} score the same{where}: they differ by {by}"
+        case _:
+            claim = f"We cannot tell yet whether {pair.b} flatters{where}: it scores {by} "
+            claim += f"against {pair.a}"
+    return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
+
+
+def _evidence(result: Comparison) -> str:
+    shown = result.equivalence if result.verdict is Verdict.EQUIVALENT else result.interval
+    parts = [_interval(shown), f"p = {p_value(result.p_value)}"]
+    if result.p_adjusted != result.p_value:
+        parts.append(f"{p_value(result.p_adjusted)} after Holm's correction")
+    return ", ".join(parts)
+
+
+def _interval(interval: Interval) -> str:
+    if not math.isfinite(interval.low):
+        return "no interval from one group"
+    return f"{level(interval.level)} interval {span(interval)}"
+
+
+def _floor(report: Report, pair: Pair, result: Comparison) -> str:
+    """Return how many groups there are, what they allow, what matters, and what would tell."""
+    groups = count(len(result.groups), "group")
+    said = f"with {groups} the smallest possible p is {p_value(result.p_floor)}"
+    if not result.interval.bounded:
+        said += f" and no {level(report.level)} interval is bounded"
+    said += f"; the smallest difference of interest is {_delta(report)}"
+    if result.verdict in (Verdict.BETTER, Verdict.WORSE):
+        return said + ("" if result.beyond_delta else ", which the interval does not rule out")
+    if result.verdict is Verdict.CANNOT_TELL:
+        if pair.groups_needed is not None:
+            return f"{said}; about {pair.groups_needed} groups would tell"
+        if len(result.groups) > 1:
+            return f"{said}; more groups of this kind may not settle it"
+    return said
+
+
+def _curve(report: Report, curve: Curve) -> str:
+    unit, where = _unit(report), _pipeline(report, curve.pipeline, curve.label)
+    if curve.fit is None:
+        ends = [curve.means[0], curve.means[-1]]
+        change = None if None in ends else (ends[1] or 0.0) - (ends[0] or 0.0)
+        return (
+            f"There is no curve to fit{where}: {curve.reason}; from {curve.counts[0]} to "
+            f"{curve.counts[-1]} frames per video {unit} changed by {points(change)} points"
+        )
+    fit, first, last = curve.fit, curve.counts[0], curve.counts[-1]
+    gained = (
+        f"from {first} to {last} {unit} changed by {points(fit.gain)} points "
+        f"({_interval(fit.gain_interval)})"
+    )
+    return f"{_shape(report, fit, where)}; {gained}; {_curve_floor(report, fit)}"
+
+
+def _shape(report: Report, fit: GainCurve, where: str) -> str:
+    first, last = fit.counts[0], fit.counts[-1]
+    if fit.shape == "flat":
+        return f"Keep {count(first, 'frame')} per video{where}: more add nothing that matters"
+    if fit.shape == "falling":
+        return f"Keep {count(first, 'frame')} per video{where}: more make it worse"
+    if fit.shape == "rising" and fit.flattens_at > fit.counts[-2]:
+        return f"Keep all {last} frames per video{where}: the curve does not flatten before"
+    if fit.shape == "rising":
+        ends = f"{number(fit.flattens.low)} to {number(fit.flattens.high)}"
+        return (
+            f"Keep {count(fit.flattens_at, 'frame')} per video{where}: beyond, up to {last}, less "
+            f"than {_delta(report)} is left ({level(fit.flattens.level)} interval {ends} frames)"
+        )
+    return f"We cannot tell yet how many frames per video pay{where}"
+
+
+def _curve_floor(report: Report, fit: GainCurve) -> str:
+    said = (
+        f"with {count(len(fit.groups), 'group')} the smallest possible p is "
+        f"{p_value(fit.p_floor)} (a flat curve has p = {p_value(fit.p_value)})"
+    )
+    least = smallest_groups(report.level)
+    if not fit.gain_interval.bounded:
+        said += (
+            f" and no {level(report.level)} interval is bounded: {least} groups at least are needed"
+        )
+    return f"{said}; the smallest difference of interest is {_delta(report)}"
+
+
+def _grid(report: Report, grid: Grid) -> str:
+    where = _pipeline(report, grid.pipeline, grid.label)
+    if grid.rate is None:
+        return f"The exchange rate cannot be computed{where}: {grid.reason}"
+    rate = grid.rate
+    at = f"at {number(rate.at[0])} videos x {number(rate.at[1])} frames"
+    groups = count(len(rate.groups), "group")
+    floor = p_value(min(1.0, 2.0 ** (1 - len(rate.groups))))
+    tail = f"with {groups} the smallest possible p is {floor}"
+    if not rate.identified:
+        return (
+            f"We cannot tell yet what a new video is worth{where}: {at} one frame of a new video "
+            f"is estimated at {worth(rate)} ({rate_interval(rate)}), which is not identified at "
+            f"{level(report.level)}; {tail}"
+        )
+    return (
+        f"{_rate_advice(rate)}{where}: {at} one frame of a new video is worth {worth(rate)} "
+        f"({rate_interval(rate)}); {tail}"
+    )
+
+
+def _rate_advice(rate: ExchangeRate) -> str:
+    if rate.low > 1:
+        return "Label new videos before more frames"
+    if rate.high < 1:
+        return "Label more frames before new videos"
+    return "Count frames, not videos"
+
+
+def worth(rate: ExchangeRate) -> str:
+    """Return an exchange rate in words."""
+    if math.isnan(rate.rate):
+        return "nothing, since neither videos nor frames gain"
+    if math.isinf(rate.rate):
+        return "any number of extra frames, since those gain nothing"
+    return f"{number(rate.rate, 2)} extra frames of the videos one has"
+
+
+def rate_interval(rate: ExchangeRate) -> str:
+    """Return the interval of an exchange rate in words."""
+    if math.isinf(rate.low):
+        return f"{level(rate.level)} interval empty: extra frames are seen to harm"
+    if math.isinf(rate.high):
+        return f"at least {number(rate.low, 2)} at {level(rate.level)}"
+    return f"{level(rate.level)} interval {number(rate.low, 2)} to {number(rate.high, 2)}"
+
+
+def _best(report: Report) -> str:
+    scored = [setting for setting in report.settings if report.primary in setting.scores]
+    if not scored:
+        return "Nothing is compared, and no setting has the primary score"
+    best = max(scored, key=lambda setting: setting.scores[report.primary])
+    score = points(best.scores[report.primary], sign=False)
+    return (
+        f"Nothing is compared; {best.name} has the highest {_unit(report)}, {score} %, over "
+        f"{count(len(best.groups), 'group')}"
+    )
+
+
+def arm(report: Report, setting: SettingFacts) -> str:
+    """Return an arm in words: ``20 frames per video``, ``1by20 (20 frames per video)``."""
+    if setting.per_video is None:
+        return f"'{setting.arm}'"
+    low, high = setting.per_video
+    if low == high and setting.arm == str(high):
+        return f"{count(high, 'frame')} per video"
+    twice = [
+        other.arm
+        for other in report.settings
+        if other.per_video == setting.per_video and other.arm != setting.arm
+    ]
+    images = setting.budget.get("train_frames", 0) / max(setting.budget.get("train_videos", 1), 1)
+    what = f"{low} to {high} frames" if low != high else count(high, "frame")
+    if twice and round(images) > high:
+        return f"'{setting.arm}' ({what} per video, {number(images)} images with copies)"
+    return f"'{setting.arm}' ({what} per video)"
+
+
+def _amount(result: Comparison) -> str:
+    return f"{points(abs(result.difference), sign=False)} points"
+
+
+def _unit(report: Report) -> str:
+    return NAMES.get(report.primary, report.primary)
+
+
+def _delta(report: Report) -> str:
+    value = 100 * report.delta
+    return f"{number(value)} {_unit(report)} point" + ("" if value == 1 else "s")
+
+
+def _pipeline(report: Report, name: str, label: str = "") -> str:
+    several = len({setting.pipeline for setting in report.settings}) > 1
+    parts = [part for part in (name if several else "", label) if part]
+    return f" ({joined(parts)})" if parts else ""

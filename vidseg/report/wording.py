@@ -1,0 +1,95 @@
+"""Numbers in words: points, levels, p values, names of scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from vidseg.stats import Interval
+
+NAMES = {
+    "iou": "IoU",
+    "gscore": "gscore",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "biased_accuracy": "biased accuracy",
+    "ap": "AP",
+}
+MISSING = "–"
+
+
+def points(value: float | None, *, sign: bool = True) -> str:
+    """Return a score or a difference in hundredths, one decimal: ``+6.2``."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return minus("∞" if value > 0 else "-∞")
+    text = f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
+    return minus("0.0" if float(text) == 0 else text)
+
+
+def whole(value: float | None) -> str:
+    """Return a score in whole percents, as the paper prints them."""
+    return MISSING if value is None or math.isnan(value) else f"{100 * value:.0f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a plain number with ``digits`` significant ones, thousands set apart."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return minus("∞" if value > 0 else "-∞")
+    if value == int(value) or abs(value) >= 10 ** (digits - 1):
+        return minus(f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}"))
+    return minus(f"{value:.{digits}g}")
+
+
+def level(value: float) -> str:
+    """Return a confidence level, as attained: ``87.5 %``."""
+    return f"{100 * value:.1f}".removesuffix(".0") + " %"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p value: ``0.125``, ``0.0031``."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if value > 0.9995:
+        return "1"
+    return f"{value:.3f}".rstrip("0") if value >= 0.01 else f"{value:.2g}"
+
+
+def span(interval: Interval, *, sign: bool = True) -> str:
+    """Return an interval of scores: ``+1.0 to +9.3``."""
+    if math.isinf(interval.low) or math.isinf(interval.high):
+        return "unbounded"
+    return f"{points(interval.low, sign=sign)} to {points(interval.high, sign=sign)}"
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    """Return ``1 group``, ``4 groups``."""
+    return f"{number(float(value))} {one if value == 1 else many or one + 's'}"
+
+
+def joined(names: Sequence[str], limit: int = 6) -> str:
+    """Return ``a, b and c``; beyond ``limit`` names, how many more."""
+    shown = list(names[:limit])
+    if len(names) > limit:
+        return f"{', '.join(shown)} and {len(names) - limit} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration: ``42 s``, ``3.5 min``, ``2.1 h``."""
+    if value is None or math.isnan(value):
+        return MISSING
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if value >= 2 * size:
+            return f"{number(value / size, 2)} {unit}"
+    return f"{number(value, 2)} s"
+
+
+def minus(text: str) -> str:
+    """Return the text with true minus signs."""
+    return text.replace("-", "\N{MINUS SIGN}")
