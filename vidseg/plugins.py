@@ -244,14 +244,26 @@ def blamed(error: BaseException) -> PluginError | None:
     return None
 
 
-def _all() -> Iterator[Plugin]:
+def _all() -> tuple[Plugin, ...]:
+    return _scan(tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=8)
+def _scan(path: tuple[str, ...]) -> tuple[Plugin, ...]:
+    """Read every distribution's entry points: 100 ms among 200 packages, so once a process."""
+    return tuple(_found())
+
+
+def _found() -> Iterator[Plugin]:
     own = _checkout_table()
     yield from own or ()
     seen = {"vidseg"} if own is not None else set()
     for distribution in importlib.metadata.distributions():
         try:
-            name, version = distribution.metadata["Name"], distribution.version
             text = distribution.read_text("entry_points.txt") or ""
+            if "vidseg." not in text:
+                continue
+            name, version = distribution.metadata["Name"], distribution.version
         except Exception:  # what an interrupted installation left behind
             continue
         same = re.sub(r"[-_.]+", "-", name or "").lower()
