@@ -321,6 +321,7 @@ def test_an_installed_vidseg_uses_its_metadata(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "PACKAGE", tmp_path / "vidseg")
     uncached = plugins._checkout_table.__wrapped__
     monkeypatch.setattr(plugins, "_checkout_table", uncached)
+    monkeypatch.setattr(plugins, "_scan", plugins._scan.__wrapped__)
     assert packages() == [("vidseg", "9.9")]
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "something else"\n')
     assert packages() == [("vidseg", "9.9")]

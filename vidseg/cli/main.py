@@ -74,6 +74,9 @@ def vidseg() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; the entry point of ``vidseg`` and ``python -m vidseg``."""
+    # numpy's and torch's thread pools on the same cores stall each other: one frame's moments took
+    # 70 times as long; all large products here are torch's
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = list(sys.argv[1:] if args is None else args)
     debug = DEBUG in given
     signal.signal(signal.SIGTERM, _stopped)

@@ -122,11 +122,9 @@ def run(
 
     workers = plugins.create("executor", executor, where="--executor")
     changed = _changes(overrides, dataset, conditions, workers)
-    loaded = load_suite(name, changed)
-    for pipeline in loaded.pipelines:
-        for part, spec in (("extractor", extractor), ("classifier", classifier)):
-            if spec:
-                changed[f"pipelines.{pipeline}.{part}"] = spec
+    for part, spec in (("extractor", extractor), ("classifier", classifier)):
+        if spec:
+            changed[f"pipelines.*.{part}"] = spec
     places = Places(
         load_suite(name, changed),
         name,

@@ -265,24 +265,33 @@ def _text_keys(data: Any) -> Any:
 
 
 def _override(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set one value by its dotted path.
+    """Set one value by its dotted path; ``*`` stands for every key of a mapping.
 
     Raises:
-        UsageError: the path leads through something that is not a mapping.
+        UsageError: the path leads through something that is not there or not a mapping.
     """
     *parents, last = key.split(".")
-    place: Any = data
+    places: list[Any] = [data]
     for parent in parents:
-        names = {str(name): name for name in place} if isinstance(place, dict) else {}
-        if parent not in names or not isinstance(place[names[parent]], dict):
-            raise UsageError(
-                f"there is no {key!r} in the suite",
-                where="--set",
-                hint=f"below {parent!r} there is {', '.join(names) or 'nothing'}",
-            )
-        place = place[names[parent]]
-    names = {str(name): name for name in place}
-    place[names.get(last, last)] = value
+        places = [_below(place, name, key) for place in places for name in _matching(place, parent)]
+    for place in places:
+        names = {str(name): name for name in place}
+        place[names.get(last, last)] = value
+
+
+def _matching(place: Any, name: str) -> list[str]:
+    return [str(key) for key in place] if name == "*" and isinstance(place, dict) else [name]
+
+
+def _below(place: Any, name: str, key: str) -> Any:
+    names = {str(one): one for one in place} if isinstance(place, dict) else {}
+    if name not in names or not isinstance(place[names[name]], dict):
+        raise UsageError(
+            f"there is no {key!r} in the suite",
+            where="--set",
+            hint=f"at {name!r} there is {', '.join(names) or 'nothing'}",
+        )
+    return place[names[name]]
 
 
 def _refused(error: ValidationError, text: str, path: Path) -> UsageError:
