@@ -43,6 +43,10 @@ def gain_curves(report: Report) -> Section | None:
     return Section("Gain curve", "curve", blocks)
 
 
+def _delta(report: Report) -> str:
+    return count(round(100 * report.delta, 9), "point")
+
+
 def _curve_name(report: Report, curve: Curve) -> str:
     several = len({s.pipeline for s in report.settings}) > 1
     parts = [curve.label, curve.pipeline if several or not curve.label else ""]
@@ -68,7 +72,7 @@ def _curve_figure(report: Report, curve: Curve, unit: str) -> Figure:
         caption += " Thick line: power law a − b n^−c, fitted."
     if band and fit:
         caption += (
-            f" Dashed: from there less than {number(100 * report.delta)} points are left; shaded: "
+            f" Dashed: from there less than {_delta(report)} is left; shaded: "
             f"its {level(fit.flattens.level)} interval."
         )
     title = f"{unit} against frames per video: {_curve_name(report, curve)}"
@@ -124,7 +128,7 @@ def _fit_table(report: Report) -> Table:
     floors = sorted({c.fit.p_floor for c in report.curves if c.fit})
     notes = [
         "Gain: from the fewest to the most frames, points. Flattens at: frames per video from "
-        f"which less than {number(100 * report.delta)} points are left, on the fitted power law. "
+        f"which less than {_delta(report)} is left, on the fitted power law. "
         f"Smallest possible p: {joined([p_value(p) for p in floors])}.",
         *(
             f"{_curve_name(report, c)}: the means lie {points(c.fit.rms, sign=False)} points from "

@@ -6,7 +6,6 @@ from vidseg.report.charts import Bar, forest
 from vidseg.report.document import Block, Bullets, Figure, Section, Table
 from vidseg.report.facts import Kind, Pair, Report
 from vidseg.report.wording import (
-    MISSING,
     NAMES,
     count,
     joined,
@@ -40,7 +39,7 @@ def _forest(report: Report, pairs: list[Pair]) -> Figure:
     title = f"{unit} differences of {count(len(bars), 'comparison')} with intervals"
     caption = (
         f"Difference b − a in {unit}, points. Large dot: mean over groups; small dots: single "
-        f"groups; shaded: closer than {number(100 * report.delta)} points, of no interest."
+        f"groups; shaded: within {_delta(report)}, of no interest."
     )
     if any(not bar.solid for bar in bars):
         caption += (
@@ -48,6 +47,10 @@ def _forest(report: Report, pairs: list[Pair]) -> Figure:
             "that exists is drawn."
         )
     return Figure(forest(bars, 100 * report.delta, unit, title), caption)
+
+
+def _delta(report: Report) -> str:
+    return count(round(100 * report.delta, 9), "point")
 
 
 def _bar(report: Report, pair: Pair, result: Comparison) -> Bar:
@@ -65,46 +68,39 @@ def _bar(report: Report, pair: Pair, result: Comparison) -> Bar:
 
 
 def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
-    head = [
-        "a → b",
-        "pipeline",
-        "difference",
-        "interval",
-        "its level",
-        "p",
-        "Holm's p",
-        "verdict",
-        "groups",
-        "would tell",
-        "biased accuracy",
-    ]
-    rows = [_comparison_row(pair, pair.result) for pair in pairs if pair.result]
+    levels = list(dict.fromkeys(level(pair.result.interval.level) for pair in pairs if pair.result))
+    one = levels[0] if len(levels) == 1 else ""
+    head = ["a → b", "pipeline", "difference", f"{one} interval".strip(), "p", "Holm's p"]
+    head += ["verdict", "groups", "would show it", "would settle it", "biased accuracy"]
+    rows = [_comparison_row(pair, pair.result, not one) for pair in pairs if pair.result]
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
     unit = NAMES.get(report.primary, report.primary)
     notes = [
         f"Points of {unit}, b − a, paired by group; p: two-sided sign-flip test, smallest possible "
         f"{joined([p_value(p) for p in floors])}; Holm's p guards all {len(rows)} together and "
         "verdicts use it.",
-        f"Equivalent: within ±{number(100 * report.delta)} points. Would tell: about how many "
-        "groups like these would reach a verdict with 80 % chance; the spread is known from few "
-        "groups only, so it is rough.",
+        f"Equivalent: surely within ±{_delta(report)}. Would show it: about how many groups like "
+        "these would show a difference as large as the one seen, with 80 % chance; would settle "
+        f"it: show one of {_delta(report)}, or that there is none. Rough, as the spread is known "
+        "from these groups only.",
         "Biased accuracy: its difference, in points.",
     ]
     return Table("Comparisons", head, rows, notes=notes)
 
 
-def _comparison_row(pair: Pair, result: Comparison) -> list[str]:
+def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[str]:
+    attained = f" ({level(result.interval.level)})" if with_level else ""
     return [
         f"{pair.arm_a} → {pair.arm_b}",
         pair.pipeline,
         points(result.difference),
-        span(result.interval),
-        level(result.interval.level),
+        span(result.interval) + attained,
         p_value(result.p_value),
         p_value(result.p_adjusted),
         str(result.verdict),
         str(len(result.groups)),
-        str(pair.groups_needed) if pair.groups_needed else MISSING,
+        number(pair.groups_for_seen),
+        number(pair.groups_needed),
         points(pair.biased),
     ]
 

@@ -66,8 +66,9 @@ class Pair:
         a, b, arm_a, arm_b, pipeline, question: as in the record.
         result: the comparison on the primary score, guarded by Holm; None if it cannot be made.
         reason: why it cannot.
-        groups_needed: groups that would tell among this many comparisons; None if unknown, or if
-            there are as many already.
+        groups_needed: groups that would tell, delta or nothing, among this many comparisons; None
+            if unknown, or if there are as many already.
+        groups_for_seen: groups that would show a difference as large as the one seen.
         biased: mean over groups of the difference in biased accuracy; None if undefined.
         same_frames: videos for which both arms took the same frames.
         extra_frames: labelled frames of b beyond a's; negative if b needs fewer.
@@ -83,6 +84,7 @@ class Pair:
     result: Comparison | None
     reason: str
     groups_needed: int | None
+    groups_for_seen: int | None
     biased: float | None
     same_frames: list[str]
     extra_frames: int

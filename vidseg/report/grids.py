@@ -57,14 +57,21 @@ def _families(
     record: SuiteRecord, settings: Sequence[SettingFacts]
 ) -> dict[tuple[str, str], list[Place]]:
     families: dict[tuple[str, str], list[Place]] = {}
+    varied = _varied(list(record.axes.values()))
     for setting in settings:
-        place = _place(record.axes.get(setting.arm, {}), setting)
+        place = _place(record.axes.get(setting.arm, {}), setting, varied)
         if place is not None:
             families.setdefault((setting.pipeline, place.label), []).append(place)
     return families
 
 
-def _place(axes: Row, setting: SettingFacts) -> Place | None:
+def _varied(rows: Sequence[Row]) -> list[str]:
+    """Return the axes beside videos and frames that have more than one value."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in (FRAMES, VIDEOS))
+    return [name for name in names if len({str(row.get(name)) for row in rows}) > 1]
+
+
+def _place(axes: Row, setting: SettingFacts, varied: Sequence[str]) -> Place | None:
     if FRAMES not in axes:
         return None
     frames = _whole(axes[FRAMES])
@@ -75,7 +82,7 @@ def _place(axes: Row, setting: SettingFacts) -> Place | None:
         videos = round(setting.budget.get("train_videos", 0)) or None
     if frames is None or (VIDEOS in axes and videos is None):
         return None
-    rest = tuple((k, str(v)) for k, v in axes.items() if k not in (FRAMES, VIDEOS))
+    rest = tuple((name, str(axes[name])) for name in varied if name in axes)
     return Place(setting, frames, videos, rest)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vidseg.report import axes, closing, comparisons, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
-from vidseg.report.wording import NAMES, count, number
+from vidseg.report.wording import NAMES, count
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
     comparisons.comparisons,
@@ -58,9 +58,9 @@ def _marks(report: Report) -> list[tuple[str, str]]:
     seeds = max((setting.seeds for setting in report.settings), default=0)
     marks = [
         ("Data", f"{report.dataset['name']}, {count(len(videos), 'video')}"),
-        ("Groups", f"{len(report.groups)} scenes" if len(report.groups) != 1 else "1 scene"),
+        ("Groups", count(len(report.groups), "scene")),
         ("Primary score", unit),
-        ("Difference of interest", f"{number(100 * report.delta)} points"),
+        ("Difference of interest", count(round(100 * report.delta, 9), "point")),
         ("Seeds", str(seeds)),
     ]
     if report.failures:

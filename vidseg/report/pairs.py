@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from vidseg.errors import DataError
 from vidseg.records import ComparisonRecord, Row, SettingRecord, SuiteRecord
 from vidseg.report.facts import Pair, SettingFacts
-from vidseg.stats import Comparison, Verdict, compare, smallest_groups, with_holm
+from vidseg.stats import (
+    Comparison,
+    Verdict,
+    compare,
+    groups_needed,
+    smallest_groups,
+    with_holm,
+)
 
 
 def make_pairs(record: SuiteRecord, facts: Mapping[str, SettingFacts]) -> list[Pair]:
@@ -81,7 +88,8 @@ def _pair(
         question=one.question,
         result=result,
         reason=reason,
-        groups_needed=_needed(result, family),
+        groups_needed=_needed(result, result.delta, family) if result else None,
+        groups_for_seen=_needed(result, abs(result.difference), family) if result else None,
         biased=_mean_difference(a, b, "biased_accuracy", result),
         same_frames=list(one.same_frames),
         extra_frames=facts[one.b].labelled - facts[one.a].labelled,
@@ -89,11 +97,14 @@ def _pair(
     )
 
 
-def _needed(result: Comparison | None, family: int) -> int | None:
-    if result is None or result.groups_needed is None:
+def _needed(result: Comparison, effect: float, family: int) -> int | None:
+    """Return the groups that tell ``effect`` from nothing, None if that many are there."""
+    values = list(result.differences.values())
+    groups = groups_needed(values, effect, level=result.level) if effect > 0 else None
+    if groups is None:
         return None
-    needed = max(result.groups_needed, smallest_groups(result.level, family))
-    return needed if needed > len(result.groups) else None
+    needed = max(groups, smallest_groups(result.level, family))
+    return needed if needed > len(values) else None
 
 
 def _mean_difference(

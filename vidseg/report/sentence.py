@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from vidseg.report.facts import Curve, Grid, Kind, Pair, Report, SettingFacts
-from vidseg.report.wording import NAMES, count, joined, level, number, p_value, points, span
+from vidseg.report.wording import NAMES, count, level, number, p_value, points, span
 from vidseg.stats import Comparison, ExchangeRate, GainCurve, Interval, Verdict, smallest_groups
+
+PER_VIDEO = "per video"
 
 
 def sentence(report: Report) -> str:
@@ -38,6 +40,8 @@ def _answer(report: Report) -> str:
 
 def _pair(report: Report, pair: Pair, result: Comparison) -> str:
     a, b = (arm(report, report.setting(name)) for name in (pair.a, pair.b))
+    if a.endswith(PER_VIDEO) and b.endswith(PER_VIDEO):
+        a = a.split()[0]
     where = _pipeline(report, pair.pipeline)
     unit = _unit(report)
     match result.verdict:
@@ -62,16 +66,17 @@ def _pair(report: Report, pair: Pair, result: Comparison) -> str:
 def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
     where, unit = _pipeline(report, pair.pipeline), _unit(report)
     by = f"{points(result.difference)} {unit} points"
+    a, b = f"'{pair.arm_a}'", f"'{pair.arm_b}'"
     match result.verdict:
         case Verdict.BETTER:
-            claim = f"Do not trust {pair.b}: it scores {by} above {pair.a}{where}"
+            claim = f"Do not trust {b}: it scores {by} above {a}{where}"
         case Verdict.WORSE:
-            claim = f"{pair.b} flatters nobody: it scores {by} against {pair.a}{where}"
+            claim = f"{b} flatters nobody: it scores {by} against {a}{where}"
         case Verdict.EQUIVALENT:
-            claim = f"{pair.b} and {pair.a} score the same{where}: they differ by {by}"
+            claim = f"{b} and {a} score the same{where}: they differ by {by}"
         case _:
-            claim = f"We cannot tell yet whether {pair.b} flatters{where}: it scores {by} "
-            claim += f"against {pair.a}"
+            claim = f"We cannot tell yet whether {b} flatters{where}: it scores {by} "
+            claim += f"against {a}"
     return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
 
 
@@ -99,11 +104,20 @@ def _floor(report: Report, pair: Pair, result: Comparison) -> str:
     if result.verdict in (Verdict.BETTER, Verdict.WORSE):
         return said + ("" if result.beyond_delta else ", which the interval does not rule out")
     if result.verdict is Verdict.CANNOT_TELL:
-        if pair.groups_needed is not None:
-            return f"{said}; about {pair.groups_needed} groups would tell"
-        if len(result.groups) > 1:
-            return f"{said}; more groups of this kind may not settle it"
+        return said + _would_tell(report, pair, len(result.groups))
     return said
+
+
+def _would_tell(report: Report, pair: Pair, groups: int) -> str:
+    seen, needed = pair.groups_for_seen, pair.groups_needed
+    if seen is not None and needed is not None and seen < needed:
+        return (
+            f"; about {seen} groups would show a difference as large as this one, about {needed} "
+            f"one of {_delta(report)}"
+        )
+    if needed is not None:
+        return f"; about {needed} groups would tell"
+    return "; more groups like these may not settle it" if groups > 1 else ""
 
 
 def _curve(report: Report, curve: Curve) -> str:
@@ -117,7 +131,7 @@ def _curve(report: Report, curve: Curve) -> str:
         )
     fit, first, last = curve.fit, curve.counts[0], curve.counts[-1]
     gained = (
-        f"from {first} to {last} {unit} changed by {points(fit.gain)} points "
+        f"from {first} to {last} frames {unit} changed by {points(fit.gain)} points "
         f"({_interval(fit.gain_interval)})"
     )
     return f"{_shape(report, fit, where)}; {gained}; {_curve_floor(report, fit)}"
@@ -218,7 +232,7 @@ def arm(report: Report, setting: SettingFacts) -> str:
         return f"'{setting.arm}'"
     low, high = setting.per_video
     if low == high and setting.arm == str(high):
-        return f"{count(high, 'frame')} per video"
+        return f"{count(high, 'frame')} {PER_VIDEO}"
     twice = [
         other.arm
         for other in report.settings
@@ -240,11 +254,9 @@ def _unit(report: Report) -> str:
 
 
 def _delta(report: Report) -> str:
-    value = 100 * report.delta
-    return f"{number(value)} {_unit(report)} point" + ("" if value == 1 else "s")
+    return count(round(100 * report.delta, 9), f"{_unit(report)} point")
 
 
 def _pipeline(report: Report, name: str, label: str = "") -> str:
     several = len({setting.pipeline for setting in report.settings}) > 1
-    parts = [part for part in (name if several else "", label) if part]
-    return f" ({joined(parts)})" if parts else ""
+    return (f" ({label})" if label else "") + (f" with {name}" if several else "")

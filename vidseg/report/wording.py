@@ -67,9 +67,9 @@ def span(interval: Interval, *, sign: bool = True) -> str:
     return f"{points(interval.low, sign=sign)} to {points(interval.high, sign=sign)}"
 
 
-def count(value: int, one: str, many: str = "") -> str:
-    """Return ``1 group``, ``4 groups``."""
-    return f"{number(float(value))} {one if value == 1 else many or one + 's'}"
+def count(value: float, one: str) -> str:
+    """Return ``1 group``, ``4 groups``, ``0.5 points``."""
+    return f"{number(value)} {one}" + ("" if value == 1 else "s")
 
 
 def joined(names: Sequence[str], limit: int = 6) -> str:
