@@ -61,12 +61,19 @@ def load_mlflow() -> Any:
 def one_line(uri: str, hint: str = "") -> Iterator[None]:
     """Turn what MLflow and its transports raise into a :class:`TrackingError` of one line."""
     mlflow = load_mlflow()
+    import alembic.util
     import requests
     import sqlalchemy.exc
 
+    refusals = (
+        mlflow.MlflowException,
+        requests.RequestException,
+        sqlalchemy.exc.SQLAlchemyError,
+        alembic.util.CommandError,
+    )
     try:
         yield
-    except (mlflow.MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError) as e:
+    except refusals as e:
         text = str(e).strip() or type(e).__name__
         raise TrackingError(text.splitlines()[0][:500], where=shown(uri), hint=hint) from e
     except OSError as error:
