@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from vidseg.classifiers.base import Head, Model, Network, Task
+from vidseg.errors import DataError
 from vidseg.metrics import VideoCounts, near_band
 from vidseg.pyramid import LinearHead, score_heads
 from vidseg.training import Material
@@ -52,11 +53,26 @@ def evaluate(
             mask = material.mask(index)
             near = near_band(mask, margin)
             for name, scores in frame_scores(models, material, index).items():
+                _finite(scores, name, material, index)
                 counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
             task.advance()
         for name, video_counts in counts.items():
             result[name].append(video_counts)
     return result
+
+
+def _finite(scores: Scores, name: Hashable, material: Material, index: int) -> None:
+    """Refuse scores that would silently count as background.
+
+    Raises:
+        DataError: a score is nan or infinite; names model, video and frame.
+    """
+    if not np.isfinite(scores).all():
+        raise DataError(
+            f"the model {name} gives scores that are not finite",
+            where=f"video {material.video.name}, frame {index}",
+            hint="fit it again with a smaller C or step",
+        )
 
 
 def frame_scores(

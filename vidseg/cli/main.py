@@ -107,9 +107,12 @@ def _explain(error: BaseException) -> int:
             return error.exit_code
         case SystemExit():
             return int(error.code or 0) if isinstance(error.code, int | None) else 1
+        case click.UsageError():
+            context = f"{error.ctx.command_path}: " if error.ctx else ""
+            help_ = f"; `{error.ctx.command_path} --help` lists them" if error.ctx else ""
+            return _say(context + error.format_message().rstrip(".") + help_, error.exit_code)
         case click.ClickException():
-            error.show()
-            return error.exit_code
+            return _say(error.format_message(), error.exit_code)
         case VidsegError():
             return _say(str(error), 143 if "SIGTERM" in error.what else error.exit_code)
         case click.Abort() | KeyboardInterrupt():
@@ -125,6 +128,10 @@ def _explain(error: BaseException) -> int:
 
 
 def _bug(error: BaseException) -> str:
+    from vidseg.plugins import blamed
+
+    if (foreign := blamed(error)) is not None:
+        return str(foreign)
     text = " ".join(str(error).split())[:300]
     return (
         f"this should not happen: {type(error).__name__}: {text}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ def list_plugins(check: bool) -> None:
         )
     columns = ["kind", "name", "package", *(["check"] if check else []), "what"]
     show_table("plugins", rows, columns)
-    if any(verdicts):
+    if any(row.get("check") == "broken" for row in rows):
         raise click.exceptions.Exit(1)
 
 
@@ -64,7 +65,9 @@ def show(kind: str, name: str) -> None:
     from vidseg.plugins import KINDS, describe, find
 
     if kind not in KINDS:
-        raise UsageError(f"there is no kind {kind!r}", hint=f"choose {', '.join(KINDS)}")
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"there is no kind {kind!r}", hint=f"{hint}choose {', '.join(KINDS)}")
     plugin = find(kind, name)
     text, parameters = describe(plugin)
     click.echo(f"{kind} {name} ({plugin.target}, {plugin.package} {plugin.version})\n\n{text}\n")
