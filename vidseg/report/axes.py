@@ -168,7 +168,7 @@ def _grid_blocks(report: Report, grid: Grid) -> list[Block]:
         for v, row in zip(grid.videos, grid.means, strict=True)
     ]
     notes = [f"{unit}, percent; frames per video."]
-    blocks.append(Table(f"Videos x frames, {name}", head, rows, notes=notes))
+    blocks.append(Table(f"Videos × frames, {name}", head, rows, notes=notes))
     if not grid.around:
         return [*blocks, Text(f"No exchange rate: {grid.reason}.")]
     blocks.append(_rate_table(report, grid, name))
@@ -180,7 +180,7 @@ def _grid_blocks(report: Report, grid: Grid) -> list[Block]:
 def _rate_table(report: Report, grid: Grid, name: str) -> Table:
     rows = [
         [
-            f"{number(rate.at[0])} x {number(rate.at[1])}",
+            f"{number(rate.at[0])} × {number(rate.at[1])}",
             number(rate.rate, 2),
             rate_interval(rate),
             "yes" if rate.identified else "no",
@@ -190,7 +190,7 @@ def _rate_table(report: Report, grid: Grid, name: str) -> Table:
         for rate in grid.around
     ]
     head = [
-        "videos x frames",
+        "videos × frames",
         "rate",
         "interval",
         f"identified at {level(report.level)}",
@@ -204,6 +204,10 @@ def _rate_table(report: Report, grid: Grid, name: str) -> Table:
     return Table(f"Exchange rate around each place, {name}", head, rows, notes=notes)
 
 
+def _ends(low: int, high: int) -> str:
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
 def _split_table(grid: Grid, name: str) -> Table:
     rows = [
         [
@@ -211,7 +215,7 @@ def _split_table(grid: Grid, name: str) -> Table:
             number(split.budget),
             number(split.best.videos),
             number(split.best.frames),
-            f"{number(split.best.frames_low)} to {number(split.best.frames_high)}",
+            _ends(split.best.frames_low, split.best.frames_high),
             "yes" if split.best.extrapolates else "no",
         ]
         for split in grid.splits
@@ -221,7 +225,7 @@ def _split_table(grid: Grid, name: str) -> Table:
         "budget",
         "best videos",
         "best frames per video",
-        "over the interval",
+        "over the rate's interval",
         "beyond the data",
     ]
     notes = [

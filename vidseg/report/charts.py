@@ -15,7 +15,7 @@ from vidseg.report.wording import minus, number
 
 At = Callable[[float, float], tuple[float, float]]
 
-WIDTH = 520
+WIDTH = 460
 COLOURS = ("#0b62c4", "#b45309", "#0f766e", "#9d174d", "#6d28d9", "#4d7c0f")
 DASHES = ("", "7 4", "2 4", "9 3 2 3", "4 2", "1 3")
 
@@ -94,7 +94,7 @@ class _Canvas:
     def svg(self, title: str) -> str:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height:.0f}" '
-            f'role="img" font-family="inherit" font-size="13" fill="currentColor">'
+            f'role="img" font-family="inherit" font-size="14" fill="currentColor">'
             f"<title>{escape(title)}</title>{''.join(self.parts)}</svg>"
         )
 
@@ -134,7 +134,7 @@ def forest(bars: Sequence[Bar], delta: float, unit: str, title: str) -> str:
 
 
 def _forest_row(canvas: _Canvas, bar: Bar, y: float, x: Callable[[float], float]) -> None:
-    canvas.text(10, y + 14, shortened(bar.label, 44))
+    canvas.text(10, y + 14, shortened(bar.label, 38))
     canvas.text(WIDTH - 10, y + 14, bar.detail, f'text-anchor="end" {QUIET}')
     level = y + 30
     dash = "" if bar.solid else 'stroke-dasharray="5 4"'
@@ -235,7 +235,7 @@ def _legend(canvas: _Canvas, line: Line, place: int, y: float) -> None:
     dash = f'stroke-dasharray="{DASHES[place % len(DASHES)]}"' if place % len(DASHES) else ""
     canvas.line(44, y - 4, 74, y - 4, f'stroke="{colour(place)}" stroke-width="2.4" {dash}')
     _marker(canvas, 59, y - 4, place)
-    canvas.text(82, y, shortened(line.label, 56))
+    canvas.text(82, y, shortened(line.label, 48))
 
 
 def _anchor(x: float) -> str:

@@ -123,7 +123,7 @@ def _videos_table(report: Report) -> Table:
             str(r.get("video", "")),
             str(r.get("group", "")),
             number(r.get("frames")),
-            f"{r.get('width', MISSING)} x {r.get('height', MISSING)}",
+            f"{r.get('width', MISSING)} × {r.get('height', MISSING)}",
             MISSING
             if r.get("positive_share") is None
             else f"{number(100 * float(r['positive_share']), 2)} %",

@@ -70,15 +70,17 @@ def _bar(report: Report, pair: Pair, result: Comparison) -> Bar:
 def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
     levels = list(dict.fromkeys(level(pair.result.interval.level) for pair in pairs if pair.result))
     one = levels[0] if len(levels) == 1 else ""
-    head = ["a → b", "pipeline", "difference", f"{one} interval".strip(), "p", "Holm's p"]
-    head += ["verdict", "groups", "would show it", "would settle it", "biased accuracy"]
+    head = ["a → b", "pipeline", "groups", "difference", f"{one} interval".strip(), "p"]
+    head += ["Holm's p", "verdict", "would show it", "would settle it", "biased accuracy"]
     rows = [_comparison_row(pair, pair.result, not one) for pair in pairs if pair.result]
+    alike = [i for i in (1, 2) if len({row[i] for row in rows}) == 1]
+    head, *rows = ([cell for i, cell in enumerate(row) if i not in alike] for row in [head, *rows])
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
     unit = NAMES.get(report.primary, report.primary)
     notes = [
-        f"Points of {unit}, b − a, paired by group; p: two-sided sign-flip test, smallest possible "
-        f"{joined([p_value(p) for p in floors])}; Holm's p guards all {len(rows)} together and "
-        "verdicts use it.",
+        f"Points of {unit}, b − a, paired by group ({_groups(pairs)}); p: two-sided sign-flip "
+        f"test, smallest possible {joined([p_value(p) for p in floors])}; Holm's p guards all "
+        f"{len(rows)} together and verdicts use it.",
         f"Equivalent: surely within ±{_delta(report)}. Would show it: about how many groups like "
         "these would show a difference as large as the one seen, with 80 % chance; would settle "
         f"it: show one of {_delta(report)}, or that there is none. Rough, as the spread is known "
@@ -88,17 +90,23 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
     return Table("Comparisons", head, rows, notes=notes)
 
 
+def _groups(pairs: list[Pair]) -> str:
+    counts = sorted({len(pair.result.groups) for pair in pairs if pair.result})
+    ends = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{ends} group" + ("" if counts[-1] == 1 else "s")
+
+
 def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[str]:
     attained = f" ({level(result.interval.level)})" if with_level else ""
     return [
         f"{pair.arm_a} → {pair.arm_b}",
         pair.pipeline,
+        str(len(result.groups)),
         points(result.difference),
         span(result.interval) + attained,
         p_value(result.p_value),
         p_value(result.p_adjusted),
         str(result.verdict),
-        str(len(result.groups)),
         number(pair.groups_for_seen),
         number(pair.groups_needed),
         points(pair.biased),

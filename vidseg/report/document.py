@@ -76,8 +76,7 @@ class Table:
     def numeric(self) -> list[bool]:
         """Whether each column holds numbers only."""
         return [
-            all(row[i] in (MISSING, "") or NUMERIC.fullmatch(row[i]) for row in self.rows)
-            and any(row[i] not in (MISSING, "") for row in self.rows)
+            i > 0 and all(row[i] in (MISSING, "") or NUMERIC.fullmatch(row[i]) for row in self.rows)
             for i in range(len(self.head))
         ]
 
@@ -101,7 +100,7 @@ class Page:
     Attributes:
         title, question, sentence: of the suite.
         marks: short facts beside the sentence, (name, value).
-        verdict: of the lead comparison, "" without one.
+        tone: ``told`` where the sentence is a finding, ``open`` where it is not.
         sections: in the order to read.
         anchor: unique on the page.
     """
@@ -110,6 +109,6 @@ class Page:
     question: str
     sentence: str
     marks: list[tuple[str, str]]
-    verdict: str
+    tone: str
     sections: list[Section]
     anchor: str

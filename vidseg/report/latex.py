@@ -28,6 +28,7 @@ SPECIAL = {
     "→": r"$\rightarrow$",
     "∞": r"$\infty$",
     "±": r"$\pm$",
+    "×": r"$\times$",
     "…": r"\ldots{}",
     "“": "``",
     "”": "''",

@@ -8,6 +8,7 @@ from vidseg.report import axes, closing, comparisons, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.wording import NAMES, count
+from vidseg.stats import Verdict
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
     comparisons.comparisons,
@@ -39,17 +40,25 @@ def make_page(report: Report, anchor: str) -> Page:
         question=report.question,
         sentence=report.sentence,
         marks=_marks(report),
-        verdict=_verdict(report),
+        tone=_tone(report),
         sections=[Section(s.title, f"{anchor}-{s.anchor}", s.blocks) for s in found],
         anchor=anchor,
     )
 
 
-def _verdict(report: Report) -> str:
-    if report.kind in (Kind.COMPARISONS, Kind.LEAKAGE) and report.lead is not None:
+def _tone(report: Report) -> str:
+    """Return how sure the sentence is."""
+    told = False
+    if report.lead is not None and report.kind is Kind.GAIN_CURVE:
+        fit = report.curves[report.lead].fit
+        told = fit is not None and fit.shape != "cannot tell"
+    elif report.lead is not None and report.kind is Kind.ISO_BUDGET:
+        rate = report.grids[report.lead].rate
+        told = rate is not None and rate.identified
+    elif report.lead is not None:
         result = report.pairs[report.lead].result
-        return str(result.verdict) if result else ""
-    return ""
+        told = result is not None and result.verdict is not Verdict.CANNOT_TELL
+    return "told" if told else "open"
 
 
 def _marks(report: Report) -> list[tuple[str, str]]:

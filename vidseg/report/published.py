@@ -14,10 +14,10 @@ from vidseg.records import Row
 
 MIXED = (
     "IoU and gscore of this row cannot come from one confusion table; they fit if IoU is a mean "
-    "over videos and gscore is pooled, or mean precision x mean recall."
+    "over videos and gscore is pooled, or mean precision × mean recall."
 )
 SWAPPED = (
-    "IoU below precision x recall is impossible; the columns are probably swapped (the paper's "
+    "IoU below precision × recall is impossible; the columns are probably swapped (the paper's "
     "text says 31 % gscore)."
 )
 SAME_OBJECTIVE = {

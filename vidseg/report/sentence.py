@@ -172,7 +172,7 @@ def _grid(report: Report, grid: Grid) -> str:
     if grid.rate is None:
         return f"The exchange rate cannot be computed{where}: {grid.reason}"
     rate = grid.rate
-    at = f"at {number(rate.at[0])} videos x {number(rate.at[1])} frames"
+    at = f"at {number(rate.at[0])} videos × {number(rate.at[1])} frames"
     groups = count(len(rate.groups), "group")
     floor = p_value(min(1.0, 2.0 ** (1 - len(rate.groups))))
     tail = f"with {groups} the smallest possible p is {floor}"

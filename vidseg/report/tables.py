@@ -260,10 +260,10 @@ def _printed(row: Printed | None, with_accuracy: bool, notes: _Notes) -> list[st
 
 def _gscores(settings: Sequence[SettingFacts]) -> Table:
     keys = ("gscore", "gscore_pooled", "gscore_of_means", "iou", "iou_pooled")
-    head = ["setting", "mean of P x R", "pooled P x R", "mean P x mean R", "mean", "pooled"]
+    head = ["setting", "mean of P × R", "pooled P × R", "mean P × mean R", "mean", "pooled"]
     rows = [[s.name, *(points(s.scores.get(k), sign=False) for k in keys)] for s in settings]
     notes = [
-        "gscore is precision x recall. The paper does not say how it averages over videos, and its "
+        "gscore is precision × recall. The paper does not say how it averages over videos, and its "
         "tables seem to mix three ways; all are here, percent."
     ]
     spans = [("", 1), ("gscore", 3), ("IoU", 2)]
