@@ -93,7 +93,7 @@ class RunRecord:
         per_video: one row a test video: key column ``video`` first, ``iou`` second.
         baselines: rows like ``per_video``'s means, key column ``baseline`` first.
         overlays: (name such as ``"worst/TUD-Campus_000012"``, picture).
-        pr_curve: recall, precision: ``float64 (k,)`` each, pooled over the test videos.
+        pr_curve: recall, precision: ``float64 (k,)`` each, mean over the test videos.
         notes: one line each: merged groups, lying lengths, videos without positives.
     """
 
