@@ -17,6 +17,7 @@ import torch
 
 from vidseg.classifiers.base import FitContext, TrainingSet
 from vidseg.classifiers.linear.levels import frame_name
+from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.pyramid import Pyramid, Resize, as_tensor
@@ -46,12 +47,14 @@ class Frames(Protocol):
 
     Attributes:
         pyramid: sizes of the levels as they are multiplied, and of the mask.
+        standard: the transform that the levels of a chunk still lack.
         labels: ``int8 (n, h, w)`` of all frames, in {-1, 0, +1}.
         repeats: ``float32 (n,)``: how often each frame counts.
         nbytes: bytes of features that one reading of all frames takes.
     """
 
     pyramid: Pyramid
+    standard: Standardisation
     labels: torch.Tensor
     repeats: torch.Tensor
     nbytes: int
@@ -87,7 +90,7 @@ class Source:
     def of(
         cls, train: TrainingSet, handle: ExtractorHandle, chosen: Sequence[int], ctx: FitContext
     ) -> Source:
-        """Return the source of ``train``, whose features are the ``chosen`` levels of ``handle``."""
+        """Return the source of ``train``; its features are the ``chosen`` levels of ``handle``."""
         counts = Counter(train.refs)
         refs = list(counts)
         order = np.random.default_rng(ctx.seed).permutation(len(refs))
@@ -174,11 +177,13 @@ class HeldFrames:
     Attributes:
         source: where they come from.
         labels: ``int8 (n, h, w)``.
-        held: one tensor a level, float32, or float16 to save memory.
+        standard: the transform that ``held`` still lacks.
+        held: one tensor a level: float32, standardised; or float16 to save memory, as read.
     """
 
     source: Source
     labels: torch.Tensor
+    standard: Standardisation
     held: list[torch.Tensor]
     pyramid: Pyramid = field(init=False)
     repeats: torch.Tensor = field(init=False)
@@ -186,7 +191,7 @@ class HeldFrames:
 
     def __post_init__(self) -> None:
         self.pyramid = self.source.pyramid
-        self.repeats = self.source.repeats[: len(self.labels)]
+        self.repeats = self.source.repeats
         self.nbytes = sum(level.numel() * level.element_size() for level in self.held)
 
     @classmethod
@@ -194,23 +199,22 @@ class HeldFrames:
         cls,
         source: Source,
         labels: torch.Tensor,
+        standard: Standardisation,
         dtype: torch.dtype,
         tick: Callable[[], None],
-        count: int | None = None,
     ) -> HeldFrames:
-        """Read the first ``count`` frames (all by default) into memory, once.
+        """Read all frames into memory, once.
 
         Args:
             source: what to read.
             labels: all masks.
+            standard: applied in float32, where it loses nothing; left to do in float16.
             dtype: float32 or float16; levels already resized are float32 in any case.
             tick: called after each frame.
-            count: how many frames.
         """
-        count = len(source.refs) if count is None else count
         held = [
             torch.empty(
-                (count, size.height * size.width, channels),
+                (len(labels), size.height * size.width, channels),
                 dtype=torch.float32 if source.shrinks(i) else dtype,
                 device=source.device,
             )
@@ -218,11 +222,21 @@ class HeldFrames:
                 zip(source.channels, source.pyramid.levels, strict=True)
             )
         ]
-        for place, features in enumerate(_ahead(source, range(count))):
-            for level, maps in zip(held, source.maps(features), strict=True):
-                level[place].copy_(maps.T)
+        means, scales = (
+            [
+                torch.from_numpy(part).to(source.device, torch.float32)
+                for part in np.split(values, np.cumsum(source.channels)[:-1])
+            ]
+            for values in (standard.mean, standard.scale)
+        )
+        for place, features in enumerate(_ahead(source, range(len(labels)))):
+            for i, maps in enumerate(source.maps(features)):
+                held[i][place].copy_(maps.T)
+                if dtype == torch.float32:
+                    held[i][place].sub_(means[i]).mul_(scales[i])
             tick()
-        return cls(source, labels[:count], held)
+        left = Standardisation.identity(source.channels) if dtype == torch.float32 else standard
+        return cls(source, labels, left, held)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield slices of what is held, as float32."""
@@ -239,17 +253,19 @@ class StreamedFrames:
     Attributes:
         source: where they come from.
         labels: ``int8 (n, h, w)``.
+        standard: the transform that the features lack.
     """
 
     source: Source
     labels: torch.Tensor
+    standard: Standardisation
     pyramid: Pyramid = field(init=False)
     repeats: torch.Tensor = field(init=False)
     nbytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.pyramid = self.source.pyramid
-        self.repeats = self.source.repeats[: len(self.labels)]
+        self.repeats = self.source.repeats
         self.nbytes = len(self.labels) * self.source.read_bytes
 
     def chunks(self) -> Iterator[Chunk]:

@@ -2,7 +2,8 @@
 
 ``f(w, b) = 1/2 (||w||^2 + b^2) + sum_i C_i loss(1 - y_i s_i)`` with ``s_i = w . z_i + b B`` on
 standardised hypercolumns z, B the bias feature (liblinear's ``-B``). Scores take one product per
-level at native size, the gradient its adjoint; the standardisation is folded in. float32 within a
+level at native size, the gradient its adjoint; a standardisation that the
+features still lack is folded in. float32 within a
 chunk of frames, float64 across chunks and processes. The same reading may draw a sample of pixels.
 """
 
@@ -19,7 +20,6 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import Chunk, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.sample import Pick, Sample, gathered, points
-from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.pyramid import Floats
 
 
@@ -56,10 +56,12 @@ class Meter:
     Attributes:
         passes: readings of all frames.
         nbytes: bytes of features read in this process.
+        draws: samples drawn; seeds the next one.
     """
 
     passes: int = 0
     nbytes: int = 0
+    draws: int = 0
 
 
 @dataclass
@@ -68,30 +70,33 @@ class Objective:
 
     Attributes:
         frames: this process's frames.
-        standard: the standardisation, which is folded in and never applied to a frame.
         costs: C_i of a background and of a foreground pixel that is seen once.
         bias: the bias feature B, or None for no bias.
         loss: of a pixel.
         ctx: for ``seed``, ``reduce``, ``rank``, ``world`` and ``stop``.
         pixels: number of pixels with a label, over all processes.
-        scores: ``float32 (n, h, w)``: receives the scores of the latest reading.
+        blank: makes room for one score a pixel, ``float32 (n, h, w)``.
         meter: counts readings.
+        scores: those of the latest reading.
     """
 
     frames: Frames
-    standard: Standardisation
     costs: tuple[float, float]
     bias: float | None
     loss: Loss
     ctx: FitContext
     pixels: float
-    scores: torch.Tensor
+    blank: Callable[[], torch.Tensor]
     meter: Meter = field(default_factory=Meter)
+    scores: torch.Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scores = self.blank()
 
     @property
     def size(self) -> int:
         """Number of parameters P."""
-        return len(self.standard.mean) + (self.bias is not None)
+        return len(self.frames.standard.mean) + (self.bias is not None)
 
     def read(self, point: Floats, pick: Pick | None, aim: int) -> tuple[Reading, Sample | None]:
         """Read all frames once.
@@ -101,7 +106,7 @@ class Objective:
             pick: how a sample of pixels is drawn on the way; None draws none.
             aim: how many pixels it should have, in all processes together.
         """
-        scalars, gradient = np.zeros(3), np.zeros(len(self.standard.mean) + 1)
+        scalars, gradient = np.zeros(3), np.zeros(len(self.frames.standard.mean) + 1)
         drawn: list[Sample] = []
         for chunk in self._chunks():
             scores = self._forward(chunk, point)
@@ -151,7 +156,7 @@ class Objective:
 
     def _forward(self, chunk: Chunk, point: Floats) -> torch.Tensor:
         bias = point[-1] * self.bias if self.bias is not None else 0.0
-        weights, offset = self.standard.fold(point[: len(self.standard.mean)], bias)
+        weights, offset = self.frames.standard.fold(point[: len(self.frames.standard.mean)], bias)
         levels = zip(chunk.levels, weights, self.frames.pyramid.levels, strict=True)
         maps = [
             (level @ torch.from_numpy(weight).to(level.device)).view(-1, *size)
@@ -169,9 +174,12 @@ class Objective:
     def _adjoint(self, chunk: Chunk, maps: torch.Tensor) -> Floats:
         """Return ``X^T r`` on raw hypercolumns X with a last column of ones, ``float64 (C+1,)``."""
         native = self.frames.pyramid.adjoint(maps)
-        parts = [m.flatten() @ level for level, m in zip(chunk.levels, native, strict=True)]
+        parts = []
+        for level, m in zip(chunk.levels, native, strict=True):
+            frames = level.view(len(m), -1, level.shape[1]) if len(m) > 1 else level[None]
+            parts.append((m.flatten(1)[:, None] @ frames).sum(dim=(0, 1), dtype=torch.float64))
         total = maps.sum(dtype=torch.float64)
-        return torch.cat([*(p.double() for p in parts), total[None]]).cpu().numpy()
+        return torch.cat([*parts, total[None]]).cpu().numpy()
 
     def _draw(
         self,
@@ -185,13 +193,13 @@ class Objective:
         samples = []
         for place in range(len(labels)):
             frame = chunk.frames.start + place
-            seed = (self.ctx.seed, self.meter.passes, self.ctx.rank, frame)
+            seed = (self.ctx.seed, self.meter.draws, self.ctx.rank, frame)
             chance = np.random.default_rng(seed).random(labels[place].numel(), np.float32)
             pixels, rates = pick.draw(distances[place], costs[place], chance)
             if not len(pixels):
                 continue
-            levels = [level.unflatten(0, (len(labels), -1))[place] for level in chunk.levels]
-            rows = points(self.frames.pyramid, levels, pixels, self.standard, self.bias)
+            levels = [level.tensor_split(len(labels))[place] for level in chunk.levels]
+            rows = points(self.frames.pyramid, levels, pixels, self.frames.standard, self.bias)
             cost = costs[place].ravel()[pixels] / rates
             samples.append(Sample(rows, labels[place].ravel()[pixels], cost, rates))
         return samples
@@ -200,16 +208,20 @@ class Objective:
         """Return one sample of all that was drawn, in all processes."""
         none = torch.zeros(0, device=self.scores.device)
         empty = Sample(none.new_zeros(0, self.size), none, none, none)
-        columns = zip(*((s.points, s.labels, s.costs, s.rates) for s in [*drawn, empty]), strict=True)
+        columns = zip(
+            *((s.points, s.labels, s.costs, s.rates) for s in [*drawn, empty]), strict=True
+        )
         own = Sample(*(torch.cat(column) for column in columns))
-        seed = self.ctx.seed + self.meter.passes
-        own = own.thinned(-(-aim // self.ctx.world), seed)
+        own = own.thinned(-(-aim // self.ctx.world), self.ctx.seed + self.meter.draws)
+        self.meter.draws += 1
         return gathered(own, self.ctx.reduce, self.ctx.rank) if self.ctx.world > 1 else own
 
     def _finish(self, point: Floats, sums: Floats) -> Reading:
         """Change to standardised features, and add the regulariser."""
         (loss, hinge, excess), gradient = sums[:3], sums[3:]
-        slopes = (gradient[:-1] - self.standard.mean * gradient[-1]) * self.standard.scale
+        slopes = (
+            gradient[:-1] - self.frames.standard.mean * gradient[-1]
+        ) * self.frames.standard.scale
         if self.bias is not None:
             slopes = np.append(slopes, self.bias * gradient[-1])
         norm = 0.5 * float(point @ point)

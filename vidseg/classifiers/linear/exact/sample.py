@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +166,7 @@ def _taps(source: int, target: int, device: torch.device) -> tuple[torch.Tensor,
 
 
 def gathered(
-    own: Sample, reduce: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], rank: int
+    own: Sample, reduce: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], rank: int
 ) -> Sample:
     """Return the rows of all processes, the same in each of them.
 

@@ -80,6 +80,7 @@ class Solver:
     ) -> None:
         self.objective, self.rules, self.watch = objective, rules, watch
         self._kept: torch.Tensor | None = None
+        self._first_pass = objective.meter.passes
 
     def start(self, point: Floats | None) -> Stage:
         """Return the first stage: at ``point``, or at the solution of a small, even sample."""
@@ -90,7 +91,9 @@ class Solver:
         zero = torch.zeros(self.objective.size, dtype=torch.float64, device=sample.points.device)
         count = len(sample.labels)
         rows = np.random.default_rng(self.objective.ctx.seed).permutation(count)[: count // WARM]
-        few = sample.part(torch.from_numpy(np.sort(rows)).to(zero.device), max(1, len(rows)) / count)
+        few = sample.part(
+            torch.from_numpy(np.sort(rows)).to(zero.device), max(1, len(rows)) / count
+        )
         first = Newton(few, self.objective.loss, zero).minimise(zero, 0.0)
         solution = Newton(sample, self.objective.loss, zero).minimise(first.point, 0.0)
         pick = self._following(sample, solution.scores)
@@ -115,12 +118,15 @@ class Solver:
     def _ending(self, stage: Stage) -> Ending | None:
         if stage.best is None:
             return None
-        limit = self.rules.tolerance * stage.best.value
-        if stage.best.certificate - stage.best.excess <= limit:
+        best, smooth = stage.best, self.objective.loss.gamma is not None
+        # a smoothed loss need not be solved further than smoothing itself errs
+        limit = max(self.rules.tolerance * best.value * (0.5 if smooth else 1), 0.1 * best.excess)
+        if best.certificate - best.excess <= limit:
             return "certificate"
         if stage.gap <= limit:
             return "estimate"
-        return "passes" if self.objective.meter.passes >= self.rules.max_passes else None
+        read = self.objective.meter.passes - self._first_pass
+        return "passes" if read >= self.rules.max_passes else None
 
     def _step(self, stage: Stage) -> Stage | None:
         """Read the trial; return the stage after it, or None where rounding hides all descent."""
@@ -177,14 +183,14 @@ class Solver:
 
     def _keep(self) -> None:
         """Let the scores of the latest reading be those that a step starts from."""
-        spare = torch.empty_like(self.objective.scores) if self._kept is None else self._kept
+        spare = self.objective.blank() if self._kept is None else self._kept
         self._kept, self.objective.scores = self.objective.scores, spare
 
     def _best_step(self, best: Reading, trial: Floats) -> float:
         """Return the step in (0, 1] to ``trial`` that minimises the objective, from scores."""
         end = self.objective.scores
         if self._kept is None:  # a resumed fit has no scores yet
-            self.objective.scores = torch.empty_like(end)
+            self.objective.scores = self.objective.blank()
             self.objective.read(best.point, None, 0)
             self._kept, self.objective.scores = self.objective.scores, end
         loss = self.objective.along(self._kept, end)

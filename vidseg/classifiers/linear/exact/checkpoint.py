@@ -1,0 +1,124 @@
+"""What a killed fit continues from: one small file for each solution that is looked for."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.exact.objective import Meter, Reading
+from vidseg.classifiers.linear.exact.sample import Pick
+from vidseg.classifiers.linear.exact.solver import Stage
+from vidseg.errors import ResourceError
+from vidseg.pyramid import Floats
+
+HEAD = 15
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file of one fit. Written by the first process only, and read for all of them.
+
+    Attributes:
+        ctx: whose ``workdir`` holds the file, and whose ``reduce`` spreads it.
+        name: of the fit within the cell.
+        key: what the fit is; a file of another fit is not used.
+    """
+
+    ctx: FitContext
+    name: str
+    key: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.ctx.workdir / f"pixel_svm-{self.name}.safetensors"
+
+    def save(self, stage: Stage, phase: int, meter: Meter) -> None:
+        """Write where the fit is; atomic.
+
+        Raises:
+            ResourceError: the disk is full or cannot be written.
+        """
+        if self.ctx.rank:
+            return
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        arrays = {"state": _flat(stage, phase, meter), "key": self._digest()}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(arrays, temporary)
+            temporary.replace(self.path)
+        except (OSError, SafetensorError) as error:
+            temporary.unlink(missing_ok=True)
+            full = getattr(error, "errno", None) == errno.ENOSPC or "space left" in str(error)
+            raise ResourceError(
+                "the disk is full" if full else f"the checkpoint cannot be written ({error})",
+                where=self.path.parent,
+                hint="free some disk and start again: the fit continues from its last checkpoint",
+            ) from error
+
+    def load(self, parameters: int, meter: Meter) -> tuple[Stage, int] | None:
+        """Return stage and phase to continue from, or None; restores ``meter``.
+
+        Args:
+            parameters: number of weights P.
+            meter: gets the readings that were counted.
+        """
+        flat = np.zeros(HEAD + 3 * parameters)
+        if self.ctx.rank == 0:
+            flat = self._read(len(flat))
+        flat = self.ctx.reduce(flat)
+        return _unflat(flat, parameters, meter) if flat[0] else None
+
+    def _digest(self) -> Floats:
+        digest = hashlib.blake2b(self.key.encode(), digest_size=16).digest()
+        return np.frombuffer(digest, np.uint8).astype(np.float64)
+
+    def _read(self, length: int) -> Floats:
+        try:
+            arrays = load_file(self.path)
+        except (OSError, SafetensorError):
+            return np.zeros(length)
+        state, key = arrays.get("state"), arrays.get("key")
+        known = key is not None and np.array_equal(key, self._digest())
+        return state if state is not None and known and len(state) == length else np.zeros(length)
+
+
+def _flat(stage: Stage, phase: int, meter: Meter) -> Floats:
+    none = Reading(np.zeros_like(stage.trial), 0.0, np.zeros_like(stage.trial), 0.0, 0.0)
+    best = stage.best or none
+    head = [
+        1.0,
+        phase,
+        meter.passes,
+        meter.nbytes,
+        meter.draws,
+        stage.gap,
+        stage.iteration,
+        stage.refused,
+        stage.best is not None,
+        best.value,
+        best.hinge,
+        best.excess,
+        stage.pick.reach,
+        stage.pick.near,
+        stage.pick.far,
+    ]
+    return np.concatenate([np.array(head, np.float64), stage.trial, best.point, best.gradient])
+
+
+def _unflat(flat: Floats, parameters: int, meter: Meter) -> tuple[Stage, int]:
+    phase, passes, nbytes, draws = (int(v) for v in flat[1:5])
+    gap, iteration, refused, read = flat[5], int(flat[6]), bool(flat[7]), bool(flat[8])
+    trial, point, gradient = flat[HEAD:].reshape(3, parameters)
+    best = Reading(point, float(flat[9]), gradient, float(flat[10]), float(flat[11]))
+    meter.passes, meter.nbytes, meter.draws = passes, nbytes, draws
+    pick = Pick(*(float(v) for v in flat[12:15]))
+    return Stage(trial, pick, best if read else None, float(gap), iteration, refused), phase
