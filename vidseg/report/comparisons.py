@@ -114,19 +114,22 @@ def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[st
 
 
 def _remarks(report: Report) -> list[str]:
-    items = []
+    """Return the questions, then what could not be compared, or not on all groups."""
+    asked, refused, alike = [], [], []
+    left_out: dict[str, int] = {}
     for pair in report.pairs:
         name = f"{pair.a} against {pair.b}"
+        if pair.question:
+            asked.append(f"{pair.arm_a} → {pair.arm_b}: {pair.question}")
         if pair.result is None:
-            items.append(f"{name}: not compared, {pair.reason}.")
+            refused.append(f"{name}: not compared, {pair.reason}.")
             continue
         if pair.same_frames:
             taken = joined(pair.same_frames)
-            items.append(f"{name}: both arms took the same frames of {taken}.")
+            alike.append(f"{name}: both arms took the same frames of {taken}.")
         for out in pair.result.left_out:
-            both = "both arms" if out.arm == "both" else str(getattr(pair, out.arm))
-            items.append(f"{name}: group {out.group} left out, {out.reason} in {both}.")
-    asked = dict.fromkeys(
-        f"{p.arm_a} → {p.arm_b}: {p.question}" for p in report.pairs if p.question
-    )
-    return [*asked, *items]
+            where = "both arms" if out.arm == "both" else str(getattr(pair, out.arm))
+            said = f"Group {out.group}, {out.reason} in {where}: left out of "
+            left_out[said] = left_out.get(said, 0) + 1
+    gone = [said + count(times, "comparison") + "." for said, times in left_out.items()]
+    return [*dict.fromkeys(asked), *refused, *alike, *gone]

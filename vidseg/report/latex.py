@@ -89,4 +89,6 @@ def _columns(table: Table) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
+    # a bracket or star after the previous row's \\ would be read as its argument
+    cells = ["{}" + cell if cell[:1] in ("[", "*") else cell for cell in cells]
     return f"    {' & '.join(cells)} \\\\"

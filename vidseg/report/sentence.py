@@ -40,24 +40,24 @@ def _answer(report: Report) -> str:
 
 def _pair(report: Report, pair: Pair, result: Comparison) -> str:
     a, b = (arm(report, report.setting(name)) for name in (pair.a, pair.b))
-    if a.endswith(PER_VIDEO) and b.endswith(PER_VIDEO):
-        a = a.split()[0]
+    plain = a.endswith(PER_VIDEO) and b.endswith(PER_VIDEO)
+    a_again, b_again = (one.split()[0] if plain else one for one in (a, b))
     where = _pipeline(report, pair.pipeline)
     unit = _unit(report)
     match result.verdict:
         case Verdict.BETTER:
-            claim = f"Keep {b} rather than {a}{where}: {unit} rises by {_amount(result)}"
+            claim = f"Keep {b} rather than {a_again}{where}: {unit} rises by {_amount(result)}"
         case Verdict.WORSE:
-            claim = f"Keep {a} rather than {b}{where}: {unit} falls by {_amount(result)}"
+            claim = f"Keep {a} rather than {b_again}{where}: {unit} falls by {_amount(result)}"
         case Verdict.EQUIVALENT:
-            kept, spared = (a, b) if pair.extra_frames >= 0 else (b, a)
+            kept, spared = (a, b_again) if pair.extra_frames >= 0 else (b, a_again)
             claim = (
                 f"Keep {kept}; {spared} do no better{where}: {unit} differs by "
                 f"{points(result.difference)} points, surely less than {_delta(report)}"
             )
         case _:
             claim = (
-                f"We cannot tell yet whether {b} beat {a}{where}: the difference was "
+                f"We cannot tell yet whether {b} beat {a_again}{where}: the difference was "
                 f"{points(result.difference)} {unit} points"
             )
     return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
@@ -69,13 +69,13 @@ def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
     a, b = f"'{pair.arm_a}'", f"'{pair.arm_b}'"
     match result.verdict:
         case Verdict.BETTER:
-            claim = f"Do not trust {b}: it scores {by} above {a}{where}"
+            claim = f"Do not trust the split {b}: it scores {by} above {a}{where}"
         case Verdict.WORSE:
-            claim = f"{b} flatters nobody: it scores {by} against {a}{where}"
+            claim = f"The split {b} flatters nobody: it scores {by} against {a}{where}"
         case Verdict.EQUIVALENT:
-            claim = f"{b} and {a} score the same{where}: they differ by {by}"
+            claim = f"The splits {b} and {a} score the same{where}: they differ by {by}"
         case _:
-            claim = f"We cannot tell yet whether {b} flatters{where}: it scores {by} "
+            claim = f"We cannot tell yet whether the split {b} flatters{where}: it scores {by} "
             claim += f"against {a}"
     return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
 

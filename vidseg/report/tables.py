@@ -167,7 +167,7 @@ def effective(report: Report) -> Section | None:
         "From the autocorrelation of IoU over time, over settings and seeds. This is about how "
         "exactly a video's own score is known; verdicts count groups, never frames."
     ]
-    table = Table("Effective test frames", head, rows, notes=notes, folded=True)
+    table = Table("Effective test frames", head, rows, notes=notes)
     return Section("Effective test frames", "effective", [table])
 
 

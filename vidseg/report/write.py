@@ -42,7 +42,7 @@ def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path
     reports = [build(record) for record in records]
     names = unique_names(str(i) for i in range(len(reports)))
     pages = [make_page(one, f"s{name}") for one, name in zip(reports, names, strict=True)]
-    title = " and ".join(dict.fromkeys(report.suite for report in reports)) + ": report"
+    title = ", ".join(dict.fromkeys(report.suite for report in reports)) + ": report"
     data = {"format": FORMAT, "reports": [report.to_json() for report in reports]}
     texts = {
         "html": ("report.html", to_html(pages, title)),
