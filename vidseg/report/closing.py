@@ -32,6 +32,7 @@ def cost(report: Report) -> Section | None:
                 f"{pair.arm_a} → {pair.arm_b} · {pair.pipeline}",
                 number(pair.extra_frames),
                 points(pair.result.difference),
+                str(pair.result.verdict),
                 number(per_point),
                 seconds(None if per_point is None else per_point * BOX_SECONDS),
                 seconds(None if per_point is None else per_point * POLYGON_SECONDS),
@@ -39,12 +40,21 @@ def cost(report: Report) -> Section | None:
         )
     if not rows:
         return None
-    head = ["comparison", "extra frames", "gain", "boxes a point", "as boxes", "as polygons"]
+    head = [
+        "comparison",
+        "extra frames",
+        "gain",
+        "verdict",
+        "boxes a point",
+        "as boxes",
+        "as polygons",
+    ]
     notes = [
         "For one person on every frame: multiply by how many there are. Extra frames over all "
         "training videos, copies not counted; every one drawn by hand, no tracker.",
         "7 s a box (extreme clicking, Papadopoulos et al., ICCV 2017), 79 s a polygon (COCO, Lin "
-        "et al., ECCV 2014). Where nothing was gained there is no price.",
+        "et al., ECCV 2014). The price is of the gain as seen: where the verdict is open, so is the "
+        "price; where nothing was gained there is none.",
     ]
     return Section("What labels cost", "cost", [Table("Cost of a point", head, rows, notes=notes)])
 
