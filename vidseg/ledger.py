@@ -7,6 +7,7 @@ done again.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -43,7 +44,15 @@ def digest(value: Any, length: int = 32) -> str:
 
 
 def source_digest(paths: Iterable[Path]) -> str:
-    """Return a hash over the Python sources of files and folders (the rooms that a stage uses)."""
+    """Return a hash over the Python sources of files and folders (the rooms that a stage uses).
+
+    Read once a process: what runs is what was there when it started.
+    """
+    return _source_digest(tuple(paths))
+
+
+@functools.lru_cache(maxsize=64)
+def _source_digest(paths: tuple[Path, ...]) -> str:
     files = {
         file
         for path in paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,9 @@ from vidseg.types import (
     Video,
     VideoInfo,
 )
+
+MASK_BYTES = 64 * 2**20
+"""Bytes of masks that one video keeps in memory."""
 
 
 class Material:
@@ -51,6 +55,7 @@ class Material:
         self.stored = store.frames(video, image_size)
         self.stored_features = store.features(video, extractor, self.stored)
         self._mask_size = mask_size
+        self._masks: OrderedDict[int, Mask] = OrderedDict()
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -77,8 +82,18 @@ class Material:
         return self.stored.read(index)
 
     def mask(self, index: int) -> Mask:
-        """Return the mask of frame ``index``, ``int8 (h, w)`` at the mask size."""
-        return rasterise(self.video.labels(index), self.mask_size)
+        """Return the mask of frame ``index``, ``int8 (h, w)`` at the mask size, read-only.
+
+        The last ``MASK_BYTES`` of masks are kept: a stream of epochs asks for each many times.
+        """
+        if index not in self._masks:
+            mask = rasterise(self.video.labels(index), self.mask_size)
+            mask.setflags(write=False)
+            while self._masks and (len(self._masks) + 1) * mask.nbytes > MASK_BYTES:
+                self._masks.popitem(last=False)
+            self._masks[index] = mask
+        self._masks.move_to_end(index)
+        return self._masks[index]
 
     def features(self, index: int) -> Features:
         """Return the features of frame ``index``, from the store or computed.

@@ -1,0 +1,126 @@
+"""The verdicts through the whole pipeline: how often do two equal arms differ "significantly"?
+
+Hundreds of small generated data sets. In the A/A study both arms draw ``random:n`` frames with
+other seeds, so every significant difference is a false alarm. In the planted study one arm has one
+frame and the other many of videos whose every frame is a new scene, so a difference exists.
+
+    python -m benchmarks.aa_study --quick
+    python -m benchmarks.aa_study --sets 300 --json aa.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vidseg.classifiers.base import Quiet
+from vidseg.config import Setting, make_config
+from vidseg.experiment import MODEL, Experiment
+from vidseg.ledger import Ledger
+from vidseg.metrics import VideoCounts
+from vidseg.opening import OpenDataset, open_experiment, open_extractor
+from vidseg.plugins import create, resolve
+from vidseg.splits import folds
+from vidseg.stats import Comparison, compare
+from vidseg.store import Store
+
+SIZE = "64x48"
+OPTIONS = {
+    "extractor": "filters:octaves=2",
+    "classifier": "sgd:epochs=3,pixels_per_frame=400",
+    "image_size": SIZE,
+    "threads": 1,
+    "device": "cpu",
+}
+
+
+def open_set(number: int, groups: int, motion: float, folder: Path) -> Experiment:
+    """Open one generated data set: ``groups`` videos of 12 frames, every one a scene of its own."""
+    spec = f"synthetic:videos={groups},frames=12,size={SIZE},motion={motion},seed={number}"
+    config = make_config({**OPTIONS, "dataset": spec})
+    videos = tuple(create("dataset", config.dataset).videos())
+    dataset = OpenDataset(config.dataset, videos, {v.name: v.name for v in videos}, ())
+    return open_experiment(
+        config,
+        dataset,
+        store=Store(folder / "store"),
+        ledger=Ledger(folder / "ledger"),
+        progress=Quiet(),
+        extractor=open_extractor(config),
+    )
+
+
+def group_scores(experiment: Experiment, sampler: str, seed: int) -> dict[str, float]:
+    """Return the IoU of each held-out group for one arm."""
+    config = experiment.config
+    setting = Setting(resolve("sampler", sampler), config.classifier, seed, None, config.budget)
+    scores: dict[str, float] = {}
+    for fold in folds(config.split, experiment.groups, 0):
+        fitted = experiment.fit(setting, fold, "")
+        rows: list[VideoCounts] = experiment.score({MODEL: fitted}, fold, "")[MODEL].counts[MODEL]
+        scores |= {row.group: row.scores()["iou"] for row in rows}
+    return scores
+
+
+def comparisons(
+    sets: int, groups: int, motion: float, arms: tuple[tuple[str, int], tuple[str, int]]
+) -> Iterator[Comparison]:
+    """Yield one comparison a data set; data sets differ by their seed."""
+    for number in range(sets):
+        with tempfile.TemporaryDirectory(prefix="vidseg-aa-") as folder:
+            experiment = open_set(number, groups, motion, Path(folder))
+            a, b = (group_scores(experiment, sampler, seed) for sampler, seed in arms)
+            yield compare(a, b)
+
+
+def summary(name: str, found: list[Comparison]) -> dict[str, float | str]:
+    """Return the share of significant comparisons with its Monte Carlo error, and of verdicts."""
+    count = len(found)
+    share = sum(comparison.p_value <= 0.05 for comparison in found) / count
+    verdicts = {
+        verdict: sum(str(comparison.verdict) == verdict for comparison in found) / count
+        for verdict in ("better", "worse", "equivalent", "cannot tell")
+    }
+    covered = sum(c.interval.low <= 0 <= c.interval.high for c in found) / count
+    return {
+        "study": name,
+        "data sets": count,
+        "significant": share,
+        "error": math.sqrt(share * (1 - share) / count),
+        "mean difference": sum(c.difference for c in found) / count,
+        "interval covers 0": covered,
+        **verdicts,
+    }
+
+
+def main() -> None:
+    """Run both studies and print their rows."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", type=int, default=200, help="data sets in each study")
+    parser.add_argument("--groups", type=int, default=8, help="videos in each data set")
+    parser.add_argument("--quick", action="store_true", help="ten data sets of six groups")
+    parser.add_argument("--json", type=Path, help="write the rows here too")
+    given = parser.parse_args()
+    sets, groups = (10, 6) if given.quick else (given.sets, given.groups)
+    rows = []
+    for name, motion, arms in [
+        ("A/A", 1.0, (("random:n=3", 1), ("random:n=3", 2))),
+        ("planted", 2.0, (("random:n=1", 1), ("all", 1))),
+    ]:
+        began = time.perf_counter()
+        rows.append(summary(name, list(comparisons(sets, groups, motion, arms))))
+        cells = ", ".join(
+            f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in rows[-1].items()
+        )
+        print(f"{cells}, {time.perf_counter() - began:.0f} s", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
