@@ -53,8 +53,8 @@ def cost(report: Report) -> Section | None:
         "For one person on every frame: multiply by how many there are. Extra frames over all "
         "training videos, copies not counted; every one drawn by hand, no tracker.",
         "7 s a box (extreme clicking, Papadopoulos et al., ICCV 2017), 79 s a polygon (COCO, Lin "
-        "et al., ECCV 2014). The price is of the gain as seen: where the verdict is open, so is the "
-        "price; where nothing was gained there is none.",
+        "et al., ECCV 2014). The price is of the gain as seen: where the verdict is open, so is "
+        "the price; where nothing was gained there is none.",
     ]
     return Section("What labels cost", "cost", [Table("Cost of a point", head, rows, notes=notes)])
 
