@@ -17,8 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vidseg.errors import StoreError
-from vidseg import ledger
-from vidseg.ledger import Ledger, Stage, default_root, digest, plain, source_digest
+from vidseg.ledger import (
+    Ledger,
+    Stage,
+    _source_digest,
+    default_root,
+    digest,
+    plain,
+    source_digest,
+)
 
 KEY = "0123456789abcdef" * 2
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.array([1.5])}
@@ -160,7 +167,6 @@ WRITER = """
 import sys
 import numpy as np
 from pathlib import Path
-from vidseg import ledger
 from vidseg.ledger import Ledger, Stage
 ledger, mine = Ledger(Path(sys.argv[1])), int(sys.argv[2])
 print("ready", flush=True)
@@ -241,7 +247,7 @@ def test_the_digest_of_sources_is_of_their_content(tmp_path):
     assert first == source_digest([tmp_path / "one" / "b.py", tmp_path / "one" / "a.py"])
     (tmp_path / "two" / "b.py").write_text("b = 2\n")
     assert first == source_digest([tmp_path / "two"])  # what runs is what was there at its start
-    ledger._source_digest.cache_clear()
+    _source_digest.cache_clear()
     assert first != source_digest([tmp_path / "two"])
 
 
