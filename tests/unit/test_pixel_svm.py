@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def columns64(train: TinyTraining, ref: FrameRef) -> np.ndarray:
         for level in train.features(ref)
     ]
     return torch.cat(maps).flatten(1).T.numpy()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny products: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 class Dense:
@@ -184,7 +194,7 @@ def liblinear(dense: Dense, solver: int, cost: float, bias: float, positive: flo
 @pytest.mark.parametrize(("cost", "bias"), [(0.01, 1.0), (1.0, -1.0), (1.0, 3.0), (100.0, 1.0)])
 def test_the_solution_is_liblinears(tmp_path: Path, cost: float, bias: float) -> None:
     ctx = FitContext(workdir=tmp_path)
-    svm = PixelSvm(C=cost, C_mode="sum", bias=bias, positive_weight=2.0, tolerance=1e-9)
+    svm = PixelSvm(C=cost, C_mode="sum", bias=bias, positive_weight=2.0, tolerance=1e-11)
     head = svm.fit(TRAIN, HANDLE, ctx)
     standard = Standardisation.compute(TRAIN, ctx, HANDLE.levels)
     dense = Dense(TRAIN, standard, bias if bias > 0 else None)
@@ -238,9 +248,9 @@ def test_gap_and_certificate_bound_the_true_gap(tmp_path: Path) -> None:
     assert gap <= 0.1 * loose.facts["objective"]
 
 
-def budget_for(path: str, svm: PixelSvm) -> int:
-    source = Source.of(TRAIN, HANDLE, (0, 1, 2), FitContext())
-    room = Room.of(source, 16, 4096, 2**40)
+def budget_for(path: str, train: TinyTraining = TRAIN, sample: int = 4096) -> int:
+    source = Source.of(train, HANDLE, (0, 1, 2), FitContext())
+    room = Room.of(source, 16, sample, 2**40)
     extra = {"memory": room.single, "memory-fp16": room.half, "disk": 0}[path]
     # labels, scores and work do not depend on the budget while scores stay in memory
     return room.work + room.frames * extra + 1
@@ -250,7 +260,7 @@ def test_every_data_path_reaches_the_same_solution(tmp_path: Path) -> None:
     svm = PixelSvm(C=1.0, C_mode="sum", tolerance=1e-8)
     weights = {}
     for path in PATHS:
-        ctx = FitContext(workdir=tmp_path / path, memory_budget=budget_for(path, svm))
+        ctx = FitContext(workdir=tmp_path / path, memory_budget=budget_for(path))
         weights[path] = svm.fit(TRAIN, HANDLE, ctx).warm["weight"]
         assert PATHS[int(ctx.facts["data_path"])] == path
     for path in PATHS:

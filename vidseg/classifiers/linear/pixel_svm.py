@@ -59,7 +59,7 @@ class PixelSvm:
         positive_weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0,
         standardise: bool = True,
         sigma_floor: Annotated[float, Field(ge=0, le=1)] = FLOOR,
-        tolerance: Annotated[float, Field(ge=1e-9, lt=1)] = 1e-4,
+        tolerance: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-4,
         max_passes: Annotated[int, Field(ge=1)] = 100,
         sample: Annotated[int, Field(ge=64)] | None = None,
         levels: list[int] | None = None,

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.objective import Meter, Reading
 from vidseg.classifiers.linear.exact.sample import Pick
-from vidseg.classifiers.linear.exact.solver import Stage
+from vidseg.classifiers.linear.exact.solver import Places, Stage
 from vidseg.errors import ResourceError
 from vidseg.pyramid import Floats
 
@@ -50,7 +50,11 @@ class Checkpoint:
         if self.ctx.rank:
             return
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        arrays = {"state": _flat(stage, phase, meter), "key": self._digest()}
+        arrays = {
+            "state": _flat(stage, phase, meter),
+            "always": stage.pick.always,
+            "key": self._digest(),
+        }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             save_file(arrays, temporary)
@@ -71,24 +75,27 @@ class Checkpoint:
             parameters: number of weights P.
             meter: gets the readings that were counted.
         """
-        flat = np.zeros(HEAD + 3 * parameters)
-        if self.ctx.rank == 0:
-            flat = self._read(len(flat))
+        length = HEAD + 3 * parameters
+        none = np.zeros(length), np.zeros(0, np.int64)
+        flat, always = self._read(length) or none if self.ctx.rank == 0 else none
         flat = self.ctx.reduce(flat)
-        return _unflat(flat, parameters, meter) if flat[0] else None
+        count = int(self.ctx.reduce(np.array([len(always)]))[0])
+        always = self.ctx.reduce(always if len(always) == count else np.zeros(count, np.int64))
+        return _unflat(flat, always, parameters, meter) if flat[0] else None
 
     def _digest(self) -> Floats:
         digest = hashlib.blake2b(self.key.encode(), digest_size=16).digest()
         return np.frombuffer(digest, np.uint8).astype(np.float64)
 
-    def _read(self, length: int) -> Floats:
+    def _read(self, length: int) -> tuple[Floats, Places] | None:
         try:
             arrays = load_file(self.path)
         except (OSError, SafetensorError):
-            return np.zeros(length)
-        state, key = arrays.get("state"), arrays.get("key")
-        known = key is not None and np.array_equal(key, self._digest())
-        return state if state is not None and known and len(state) == length else np.zeros(length)
+            return None
+        if set(arrays) != {"state", "always", "key"} or len(arrays["state"]) != length:
+            return None
+        known = np.array_equal(arrays["key"], self._digest())
+        return (arrays["state"], arrays["always"]) if known else None
 
 
 def _flat(stage: Stage, phase: int, meter: Meter) -> Floats:
@@ -114,11 +121,11 @@ def _flat(stage: Stage, phase: int, meter: Meter) -> Floats:
     return np.concatenate([np.array(head, np.float64), stage.trial, best.point, best.gradient])
 
 
-def _unflat(flat: Floats, parameters: int, meter: Meter) -> tuple[Stage, int]:
+def _unflat(flat: Floats, always: Places, parameters: int, meter: Meter) -> tuple[Stage, int]:
     phase, passes, nbytes, draws = (int(v) for v in flat[1:5])
     gap, iteration, refused, read = flat[5], int(flat[6]), bool(flat[7]), bool(flat[8])
     trial, point, gradient = flat[HEAD:].reshape(3, parameters)
     best = Reading(point, float(flat[9]), gradient, float(flat[10]), float(flat[11]))
     meter.passes, meter.nbytes, meter.draws = passes, nbytes, draws
-    pick = Pick(*(float(v) for v in flat[12:15]))
+    pick = Pick(float(flat[12]), float(flat[13]), float(flat[14]), always)
     return Stage(trial, pick, best if read else None, float(gap), iteration, refused), phase

@@ -195,23 +195,22 @@ class Objective:
             frame = chunk.frames.start + place
             seed = (self.ctx.seed, self.meter.draws, self.ctx.rank, frame)
             chance = np.random.default_rng(seed).random(labels[place].numel(), np.float32)
-            pixels, rates = pick.draw(distances[place], costs[place], chance)
+            first = (frame * self.ctx.world + self.ctx.rank) * labels[place].numel()
+            pixels, rates = pick.draw(distances[place], costs[place], chance, first)
             if not len(pixels):
                 continue
             levels = [level.tensor_split(len(labels))[place] for level in chunk.levels]
             rows = points(self.frames.pyramid, levels, pixels, self.frames.standard, self.bias)
             cost = costs[place].ravel()[pixels] / rates
-            samples.append(Sample(rows, labels[place].ravel()[pixels], cost, rates))
+            signs = labels[place].ravel()[pixels]
+            samples.append(Sample(rows, signs, cost, rates, pixels + first))
         return samples
 
     def _joined(self, drawn: list[Sample], aim: int) -> Sample:
         """Return one sample of all that was drawn, in all processes."""
         none = torch.zeros(0, device=self.scores.device)
-        empty = Sample(none.new_zeros(0, self.size), none, none, none)
-        columns = zip(
-            *((s.points, s.labels, s.costs, s.rates) for s in [*drawn, empty]), strict=True
-        )
-        own = Sample(*(torch.cat(column) for column in columns))
+        empty = Sample(none.new_zeros(0, self.size), none, none, none, none.long())
+        own = Sample.joined([*drawn, empty])
         own = own.thinned(-(-aim // self.ctx.world), self.ctx.seed + self.meter.draws)
         self.meter.draws += 1
         return gathered(own, self.ctx.reduce, self.ctx.rank) if self.ctx.world > 1 else own

@@ -7,8 +7,8 @@ sums over all pixels (Horvitz & Thompson 1952). Only these pixels ever become hy
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,22 +27,27 @@ FAR = 0.2
 REACH = 0.1
 """Pixels closer than this to curved loss count as near, whatever their number."""
 
+CERTAIN = 0.99
+"""Pixels drawn at this rate or a higher one count as always drawn."""
+
 GROWTH = 2
 """A sample may exceed its aim by this factor before it is thinned."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pick:
     """How pixels are drawn.
 
     Attributes:
         reach: pixels whose distance to curved loss is at most this are near.
         near, far: rates, above 0 and up to 1.
+        always: ``int64 (k,)`` ascending: places of pixels that are drawn for certain.
     """
 
     reach: float
     near: float
     far: float
+    always: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def uniform(cls, aim: int, pixels: float) -> Pick:
@@ -51,7 +56,11 @@ class Pick:
         return cls(np.inf, rate, rate)
 
     def draw(
-        self, distances: torch.Tensor, costs: torch.Tensor, random: npt.NDArray[np.float32]
+        self,
+        distances: torch.Tensor,
+        costs: torch.Tensor,
+        random: npt.NDArray[np.float32],
+        first: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return flat indices and rates of the drawn pixels.
 
@@ -59,8 +68,12 @@ class Pick:
             distances: of one frame's pixels to curved loss.
             costs: C_i; pixels without cost are never drawn.
             random: uniform in 0..1, one for each pixel.
+            first: place of the frame's first pixel.
         """
         rates = torch.where(distances <= self.reach, self.near, self.far).ravel()
+        ends = np.searchsorted(self.always, [first, first + len(rates)])
+        always = torch.from_numpy(self.always[slice(*ends)] - first)
+        rates[always.to(rates.device)] = 1.0
         chance = torch.from_numpy(random).to(rates.device)
         drawn = ((chance < rates) & (costs.ravel() > 0)).nonzero()[:, 0]
         return drawn, rates[drawn]
@@ -75,18 +88,33 @@ class Sample:
         labels: ``float32 (m,)``, -1 or +1.
         costs: ``float32 (m,)``: C_i over rate.
         rates: ``float32 (m,)``.
+        places: ``int64 (m,)``: a number of its own for each pixel of the training set.
     """
 
     points: torch.Tensor
     labels: torch.Tensor
     costs: torch.Tensor
     rates: torch.Tensor
+    places: torch.Tensor
+
+    @property
+    def columns(self) -> tuple[torch.Tensor, ...]:
+        """All arrays."""
+        return self.points, self.labels, self.costs, self.rates, self.places
+
+    @classmethod
+    def joined(cls, samples: Iterable[Sample]) -> Sample:
+        """Return the rows of one or more samples, one after the other."""
+        return cls(*(torch.cat(parts) for parts in zip(*(s.columns for s in samples), strict=True)))
+
+    def rows(self, which: torch.Tensor) -> Sample:
+        """Return some rows as they are."""
+        return Sample(*(column[which] for column in self.columns))
 
     def part(self, rows: torch.Tensor, scale: float) -> Sample:
         """Return some rows, whose rates are multiplied by ``scale``, 0..1."""
-        return Sample(
-            self.points[rows], self.labels[rows], self.costs[rows] / scale, self.rates[rows] * scale
-        )
+        some = self.rows(rows)
+        return replace(some, costs=some.costs / scale, rates=some.rates * scale)
 
     def thinned(self, aim: int, seed: int) -> Sample:
         """Return at most ``GROWTH * aim`` rows, drawn evenly."""
@@ -180,12 +208,9 @@ def gathered(
     sizes = reduce(sizes)
     ends = np.cumsum(sizes).astype(int)
     start, total = int(ends[rank] - sizes[rank]), int(ends[-1])
-    rows = torch.cat([t.reshape(len(own.labels), -1) for t in _parts(own)], dim=1).cpu()
-    everything = np.zeros((total, rows.shape[1]), np.float32)
-    everything[start : start + len(rows)] = rows.numpy()
-    table = torch.from_numpy(np.asarray(reduce(everything), np.float32)).to(own.labels.device)
-    return Sample(table[:, :-3].contiguous(), *(table[:, i].contiguous() for i in (-3, -2, -1)))
-
-
-def _parts(sample: Sample) -> tuple[torch.Tensor, ...]:
-    return sample.points, sample.labels, sample.costs, sample.rates
+    columns = []
+    for column in own.columns:
+        everything = np.zeros((total, *column.shape[1:]), column.cpu().numpy().dtype)
+        everything[start : start + len(column)] = column.cpu().numpy()
+        columns.append(torch.from_numpy(reduce(everything)).to(column))
+    return Sample(*columns)

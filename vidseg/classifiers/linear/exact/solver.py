@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
 
 from vidseg.classifiers.linear.exact.newton import Newton
 from vidseg.classifiers.linear.exact.objective import Objective, Reading
-from vidseg.classifiers.linear.exact.sample import Pick, Sample
+from vidseg.classifiers.linear.exact.sample import CERTAIN, Pick, Sample
 from vidseg.errors import DataError
 from vidseg.pyramid import Floats
 
+Places = npt.NDArray[np.int64]
 Ending = Literal["certificate", "estimate", "passes", "precision"]
 
 WARM = 4
@@ -140,8 +142,20 @@ class Solver:
         step = self._best_step(stage.best, reading.point)
         between = stage.best.point + step * (reading.point - stage.best.point)
         scores = sample.points @ torch.from_numpy(between).to(sample.points)
-        pick = self._following(sample, scores)
+        pick = self._following(sample, scores, self._witnesses(sample, reading, stage))
         return Stage(between, pick, stage.best, stage.gap, stage.iteration, refused=True)
+
+    def _witnesses(self, sample: Sample, trial: Reading, stage: Stage) -> Places:
+        """Return the places of pixels that a refused step had overlooked, and those of earlier.
+
+        They are drawn from now on, so that no later step runs into them again. Only where pixels
+        are few: a sample that leaves out most of the near ones will always overlook some.
+        """
+        scores = sample.points @ torch.from_numpy(trial.point).to(sample.points)
+        curved = self.objective.loss.distance(scores, sample.labels) == 0
+        new = sample.places[curved & (sample.rates >= CERTAIN)].cpu().numpy()
+        limit = self.rules.aim // 2
+        return np.union1d(new[:limit], stage.pick.always[: max(0, limit - len(new))])
 
     def _read(self, stage: Stage) -> tuple[Reading, Sample | None]:
         reading, sample = self.objective.read(stage.trial, stage.pick, self.rules.aim)
@@ -163,15 +177,18 @@ class Solver:
         tilt = torch.from_numpy(reading.gradient).to(device) - own
         enough = 0.1 * self.rules.tolerance * reading.value
         solution = Newton(sample, loss, tilt).minimise(point, enough)
-        pick = self._following(sample, solution.scores)
+        pick = self._following(sample, solution.scores, stage.pick.always)
         trial = self._agreed(solution.point)
         gap = float(self._shared(np.array([solution.decrease]))[0])
         return Stage(trial, pick, reading, gap, stage.iteration + 1)
 
-    def _following(self, sample: Sample, scores: torch.Tensor) -> Pick:
+    def _following(
+        self, sample: Sample, scores: torch.Tensor, always: Places | None = None
+    ) -> Pick:
         pick = sample.following(scores, self.objective.loss, self.rules.aim)
         reach, near, far = self._shared(np.array([pick.reach, pick.near, pick.far]))
-        return Pick(float(reach), float(near), float(far))
+        none = np.zeros(0, np.int64)
+        return Pick(float(reach), float(near), float(far), none if always is None else always)
 
     def _agreed(self, point: torch.Tensor) -> Floats:
         return self._shared(point.cpu().numpy())
