@@ -18,6 +18,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from vidseg.threads import calm_threads
+
+calm_threads()
+
 from vidseg.classifiers.base import Quiet
 from vidseg.config import Setting, make_config
 from vidseg.experiment import MODEL, Experiment

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from vidseg.threads import calm_threads
+
+calm_threads()
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -15,6 +15,7 @@ import click
 
 from vidseg import __version__
 from vidseg.errors import Stopped, VidsegError
+from vidseg.threads import calm_threads
 
 COMMANDS = {
     "run": ("vidseg.cli.run:run", "Train and test one pipeline on one frame setting."),
@@ -74,9 +75,7 @@ def vidseg() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; the entry point of ``vidseg`` and ``python -m vidseg``."""
-    # numpy's and torch's thread pools on the same cores stall each other: one frame's moments took
-    # 70 times as long; all large products here are torch's
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    calm_threads()
     given = list(sys.argv[1:] if args is None else args)
     debug = DEBUG in given
     signal.signal(signal.SIGTERM, _stopped)
