@@ -177,7 +177,7 @@ class Places:
 def _changes(
     overrides: Sequence[str], dataset: str | None, conditions: Mapping[str, Any], workers: Executor
 ) -> dict[str, Any]:
-    from vidseg.suites.model import parse_overrides
+    from vidseg.suites.overrides import parse_overrides
 
     changed = parse_overrides(overrides)
     changed |= {key: value for key, value in conditions.items() if value not in (None, "")}

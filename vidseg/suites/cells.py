@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from vidseg.config import Setting
 from vidseg.errors import UsageError
-from vidseg.specs import Spec
 from vidseg.splits import Fold, folds
 from vidseg.suites.model import Arm, Suite
+
+FOLD_SEED = 0
+"""Seeds the shuffle of ``k-fold``: every seed of a suite has the same folds, so that its scores
+are paired by group, and adding a seed changes no cell of the others."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,12 @@ def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
     Raises:
         DataError: the split needs more groups than there are.
     """
-    plans: dict[Spec | str, list[Fold]] = {}
+    plans: dict[str, list[Fold]] = {}
     cells = []
     for arm, pipeline in suite.settings:
-        plan = plans.setdefault(str(arm.split), folds(arm.split, groups, min(suite.file.seeds)))
+        split = str(arm.split)
+        if split not in plans:
+            plans[split] = folds(arm.split, groups, FOLD_SEED)
         name = setting_name(arm, pipeline)
         cells += [
             Cell(
@@ -67,7 +72,7 @@ def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
                 seed,
             )
             for seed in suite.file.seeds
-            for fold in plan
+            for fold in plans[split]
         ]
     return cells
 

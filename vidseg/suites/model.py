@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import difflib
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from vidseg import plugins
 from vidseg.config import RunConfig, Setting, make_config
-from vidseg.errors import UsageError
+from vidseg.errors import UsageError, VidsegError
 from vidseg.specs import CoreLoader, Spec, scalar
 from vidseg.splits import resolve_split
+from vidseg.suites.overrides import override
+from vidseg.suites.schema import ArmFile, Source, SuiteFile
 
 FILES = Path(__file__).parent / "files"
 CONDITIONS = (
@@ -33,64 +36,6 @@ CONDITIONS = (
     "threads",
 )
 """Options of a run that a suite states once for all of its settings."""
-
-Score = Literal["iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-
-class ArmFile(_Strict):
-    """Which training frames: one arm, or a grid of arms."""
-
-    sampler: Any
-    videos: int | str | None = None
-    split: Any = None
-    pipelines: list[str] | None = None
-    matrix: dict[str, list[Any]] | None = None
-
-
-class PipelineFile(_Strict):
-    """What is trained on them."""
-
-    extractor: Any = "timm"
-    classifier: Any = "pixel_svm"
-
-
-class ComparisonFile(_Strict):
-    """Two arms; the question is whether b is better than a."""
-
-    a: str | int
-    b: str | int
-    question: str = ""
-
-
-class SuiteFile(_Strict):
-    """The keys of a suite file."""
-
-    name: str
-    question: str
-    about: str = ""
-    primary: Score = "iou"
-    delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
-    dataset: Any = None
-    image_size: str | None = None
-    mask_size: str | None = None
-    split: Any = None
-    test_stride: int | None = None
-    threshold: float | None = None
-    budget: str | None = None
-    epochs: int | None = None
-    max_time: float | None = None
-    memory_budget: str | int | None = None
-    device: str | None = None
-    threads: int | None = None
-    arms: Annotated[dict[str, ArmFile], Field(min_length=1)]
-    pipelines: Annotated[dict[str, PipelineFile], Field(min_length=1)]
-    comparisons: list[ComparisonFile] = []
 
 
 @dataclass(frozen=True)
@@ -206,41 +151,27 @@ def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
     path = find_suite(name)
     text = _read(path)
     data = _parse(text, path)
+    changed: list[str] = []
     for key, value in (overrides or {}).items():
-        _override(data, key, value)
-    try:
-        file = SuiteFile.model_validate(_text_keys(data))
-    except ValidationError as error:
-        raise _refused(error, text, path) from error
-    return _checked(file, path)
+        changed += override(data, key, value)
+    return _checked(data, Source(str(path), text, changed))
 
 
-def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
-    """Read ``--set key=value`` options; values are YAML scalars or specs.
+def make_suite(mapping: Mapping[str, Any]) -> Suite:
+    """Check a suite that is given as plain data, such as :meth:`Suite.mapping`.
 
     Raises:
-        UsageError: an item without ``=``.
+        UsageError: names the key.
     """
-    found = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{item!r} is not key=value", where="--set", hint="write delta=0.02")
-        found[key.strip()] = _override_value(value.strip())
-    return found
-
-
-def _override_value(text: str) -> Any:
-    if text.startswith("[") and text.endswith("]"):
-        return [scalar(part.strip()) for part in text[1:-1].split(",") if part.strip()]
-    return scalar(text)
+    return _checked(dict(mapping), Source(str(mapping.get("name", ""))))
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=f"suite {path}") from error
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"cannot be read: {reason}", where=f"suite {path}") from error
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
@@ -264,164 +195,152 @@ def _text_keys(data: Any) -> Any:
     return [_text_keys(one) for one in data] if isinstance(data, list) else data
 
 
-def _override(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set one value by its dotted path; ``*`` stands for every key of a mapping.
-
-    Raises:
-        UsageError: the path leads through something that is not there or not a mapping.
-    """
-    *parents, last = key.split(".")
-    places: list[Any] = [data]
-    for parent in parents:
-        places = [_below(place, name, key) for place in places for name in _matching(place, parent)]
-    for place in places:
-        names = {str(name): name for name in place}
-        place[names.get(last, last)] = value
-
-
-def _matching(place: Any, name: str) -> list[str]:
-    return [str(key) for key in place] if name == "*" and isinstance(place, dict) else [name]
-
-
-def _below(place: Any, name: str, key: str) -> Any:
-    names = {str(one): one for one in place} if isinstance(place, dict) else {}
-    if name not in names or not isinstance(place[names[name]], dict):
-        raise UsageError(
-            f"there is no {key!r} in the suite",
-            where="--set",
-            hint=f"at {name!r} there is {', '.join(names) or 'nothing'}",
-        )
-    return place[names[name]]
-
-
-def _refused(error: ValidationError, text: str, path: Path) -> UsageError:
-    first = error.errors()[0]
-    keys = [str(part) for part in first["loc"]]
-    what = str(first["msg"])
-    hint = ""
-    if first["type"] == "extra_forbidden":
-        known = _known(keys)
-        near = difflib.get_close_matches(keys[-1], known, n=1)
-        what = f"there is no key {keys[-1]!r}"
-        hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
-    return UsageError(
-        f"{'.'.join(keys)}: {what}", where=f"suite {path}{_line(text, keys)}", hint=hint
-    )
-
-
-def _known(keys: Sequence[str]) -> list[str]:
-    model: type[BaseModel] = SuiteFile
-    parts: dict[str, type[BaseModel]]
-    parts = {"arms": ArmFile, "pipelines": PipelineFile, "comparisons": ComparisonFile}
-    if len(keys) > 1 and keys[0] in parts:
-        model = parts[keys[0]]
-    return list(model.model_fields)
-
-
-def _line(text: str, keys: Sequence[str]) -> str:
-    """Return ``":12"`` for the deepest key of the path that stands in the file."""
-    node = yaml.compose(text, Loader=CoreLoader)
-    line = ""
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if str(k.value) == key]
-            if not found:
-                break
-            line, node = f":{found[0][0].start_mark.line + 1}", found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-            node = node.value[int(key)]
-            line = f":{node.start_mark.line + 1}"
-    return line
-
-
-def _checked(file: SuiteFile, path: Path) -> Suite:
-    where = f"suite {path}"
-    options = {name: getattr(file, name) for name in CONDITIONS}
-    options = {name: value for name, value in options.items() if value is not None}
-    if file.dataset is not None:
-        options["dataset"] = file.dataset
-    pipelines = {
-        name: make_config(
-            {**options, "extractor": pipeline.extractor, "classifier": pipeline.classifier}
-        )
-        for name, pipeline in file.pipelines.items()
-    }
+def _checked(data: dict[str, Any], source: Source) -> Suite:
+    data = _text_keys(data)
+    try:
+        file = SuiteFile.model_validate(data)
+    except ValidationError as error:
+        raise source.refuse(error, data) from error
+    pipelines = _pipelines(file, source)
     split = next(iter(pipelines.values())).split
     arms: list[Arm] = []
     for name, arm in file.arms.items():
-        arms.extend(_arms(name, arm, split, tuple(pipelines), f"{where} arm {name}"))
-    twice = [arm.name for arm in arms if sum(other.name == arm.name for other in arms) > 1]
+        arms.extend(_arms(name, arm, split, tuple(pipelines), source))
+    _check_names(arms, source)
+    return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source))
+
+
+def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
+    common = {name: getattr(file, name) for name in CONDITIONS}
+    common = {name: value for name, value in common.items() if value is not None}
+    if file.dataset is not None:
+        with source.at("dataset"):
+            common["dataset"] = plugins.resolve("dataset", file.dataset)
+    made = {}
+    for name, pipeline in file.pipelines.items():
+        with source.at("pipelines", name, "extractor"):
+            extractor = plugins.resolve("extractor", pipeline.extractor)
+        with source.at("pipelines", name, "classifier"):
+            classifier = plugins.resolve("classifier", pipeline.classifier)
+        try:
+            made[name] = make_config({**common, "extractor": extractor, "classifier": classifier})
+        except VidsegError as error:  # of a condition, which its place names
+            with source.at(error.where.split()[0] if error.where else "conditions"):
+                raise
+    return made
+
+
+def _check_names(arms: Sequence[Arm], source: Source) -> None:
+    """Refuse two arms, or two settings, of one name.
+
+    Raises:
+        UsageError: there are.
+    """
+    twice = [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]
     if twice:
-        raise UsageError(f"two arms are named {twice[0]!r}", where=where, hint="rename one")
-    return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, where))
+        raise UsageError(
+            f"two arms are named {twice[0]!r}",
+            where=source.place(["arms"]),
+            hint="rename one; the name of a grid holds each of its axes, such as {frames}",
+        )
+    names = Counter(f"{arm.name} {pipeline}" for arm in arms for pipeline in arm.pipelines)
+    same = [name for name, count in names.items() if count > 1]
+    if same:
+        raise UsageError(
+            f"two pairs of arm and pipeline are named {same[0]!r}",
+            where=source.place(["arms"]),
+            hint="rename the arm or the pipeline",
+        )
 
 
 def _comparisons(
-    file: SuiteFile, arms: Sequence[Arm], where: str
+    file: SuiteFile, arms: Sequence[Arm], source: Source
 ) -> tuple[tuple[str, str, str], ...]:
-    names = [arm.name for arm in arms]
-    for comparison in file.comparisons:
-        for side in (str(comparison.a), str(comparison.b)):
-            if side not in names:
-                near = difflib.get_close_matches(side, names, n=1)
+    by_name = {arm.name: arm for arm in arms}
+    found = []
+    for place, comparison in enumerate(file.comparisons):
+        keys = ["comparisons", str(place)]
+        a, b = str(comparison.a), str(comparison.b)
+        for side, name in (("a", a), ("b", b)):
+            if name not in by_name:
+                near = difflib.get_close_matches(name, by_name, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise UsageError(
-                    f"a comparison names the arm {side!r}, which does not exist",
-                    where=where,
-                    hint=f"{hint}the arms are {', '.join(names)}",
+                    f"there is no arm {name!r}",
+                    where=source.place([*keys, side]),
+                    hint=f"{hint}the arms are {', '.join(by_name)}",
                 )
-    return tuple((str(c.a), str(c.b), c.question) for c in file.comparisons)
+        if a == b:
+            raise UsageError(f"compares {a!r} with itself", where=source.place(keys))
+        if not set(by_name[a].pipelines) & set(by_name[b].pipelines):
+            raise UsageError(
+                f"no pipeline runs both {a!r} and {b!r}",
+                where=source.place(keys),
+                hint="give them a common one",
+            )
+        found.append((a, b, comparison.question))
+    return tuple(found)
 
 
 def _arms(
-    name: str, arm: ArmFile, split: Spec, pipelines: tuple[str, ...], where: str
+    name: str, arm: ArmFile, split: Spec, pipelines: tuple[str, ...], source: Source
 ) -> list[Arm]:
+    where = ("arms", name)
     if arm.pipelines is not None:
         unknown = [one for one in arm.pipelines if one not in pipelines]
         if unknown:
             raise UsageError(
                 f"there is no pipeline {unknown[0]!r}",
-                where=where,
+                where=source.place([*where, "pipelines"]),
                 hint=f"the pipelines are {', '.join(pipelines)}",
             )
         pipelines = tuple(one for one in pipelines if one in arm.pipelines)
-    own = split if arm.split is None else resolve_split(arm.split)
-    base = Arm(name, Spec("all"), None, own, pipelines)
+    with source.at(*where, "split"):
+        own = split if arm.split is None else resolve_split(arm.split)
     grid = arm.matrix or {}
-    return [
-        replace(
-            base,
-            name=_filled(name, axes, where),
-            sampler=plugins.resolve("sampler", _filled(arm.sampler, axes, where), where=where),
-            videos=_videos(_filled(arm.videos, axes, where), where),
-            axes=axes,
-        )
-        for axes in (
-            dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
-        )
-    ]
+    made = []
+    for values in itertools.product(*grid.values()):
+        axes = dict(zip(grid, values, strict=True))
+        with source.at(*where):
+            filled = str(_filled(name, axes))
+        with source.at(*where, "sampler"):
+            sampler = plugins.resolve("sampler", _filled(arm.sampler, axes))
+        with source.at(*where, "videos"):
+            videos = _videos(_filled(arm.videos, axes))
+        made.append(Arm(filled, sampler, videos, own, pipelines, axes))
+    return made
 
 
-def _filled(value: Any, axes: Mapping[str, Any], where: str) -> Any:
+def _filled(value: Any, axes: Mapping[str, Any]) -> Any:
     """Put a grid's values into ``{name}`` places."""
-    if not isinstance(value, str) or not axes:
+    if not axes:
+        return value
+    if isinstance(value, Mapping):
+        return {key: _scalar(one, _filled(one, axes)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_scalar(one, _filled(one, axes)) for one in value]
+    if not isinstance(value, str):
         return value
     try:
         return value.format(**axes)
-    except (KeyError, IndexError, ValueError) as error:
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
             f"{value!r} names {error}, which is not in the matrix",
-            where=where,
             hint=f"the matrix has {', '.join(axes)}",
         ) from error
 
 
-def _videos(value: Any, where: str) -> int | None:
+def _scalar(before: Any, after: Any) -> Any:
+    """Return a number that was put into a mapping as the number."""
+    return scalar(after) if isinstance(after, str) and after != before else after
+
+
+def _videos(value: Any) -> int | None:
     number = scalar(value) if isinstance(value, str) else value
     if number is None or number == "all":
         return None
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise UsageError(f"videos: {value!r} is refused", where=where, hint="videos is int (>= 1)")
+        raise UsageError(f"{value!r} is refused", hint="videos is int (>= 1) or all")
     return number
 
 
@@ -431,4 +350,6 @@ def _arm_mapping(arm: Arm, split: Spec) -> dict[str, Any]:
         mapping["videos"] = arm.videos
     if arm.split != split:
         mapping["split"] = arm.split.mapping()
+    if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
+        mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
     return {**mapping, "pipelines": list(arm.pipelines)}

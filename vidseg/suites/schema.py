@@ -1,0 +1,171 @@
+"""The keys of a suite file, and the place of each in it, so that errors name file, line and key."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from vidseg.errors import UsageError, VidsegError
+from vidseg.specs import CoreLoader
+
+Score = Literal["iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class ArmFile(_Strict):
+    """Which training frames: one arm, or a grid of arms."""
+
+    sampler: Any
+    videos: int | str | None = None
+    split: Any = None
+    pipelines: Annotated[list[str], Field(min_length=1)] | None = None
+    matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+
+
+class PipelineFile(_Strict):
+    """What is trained on them."""
+
+    extractor: Any = "timm"
+    classifier: Any = "pixel_svm"
+
+
+class ComparisonFile(_Strict):
+    """Two arms; the question is whether b is better than a."""
+
+    a: str | int
+    b: str | int
+    question: str = ""
+
+
+class SuiteFile(_Strict):
+    """The keys of a suite file."""
+
+    name: Annotated[str, Field(pattern=r"^[^/\\\s][^/\\]*$")]
+    question: str
+    about: str = ""
+    primary: Score = "iou"
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    dataset: Any = None
+    image_size: str | None = None
+    mask_size: str | None = None
+    split: Any = None
+    test_stride: int | None = None
+    threshold: float | None = None
+    budget: str | None = None
+    epochs: int | None = None
+    max_time: float | None = None
+    memory_budget: str | int | None = None
+    device: str | None = None
+    threads: int | None = None
+    arms: Annotated[dict[str, ArmFile], Field(min_length=1)]
+    pipelines: Annotated[dict[str, PipelineFile], Field(min_length=1)]
+    comparisons: list[ComparisonFile] = []
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, seeds: list[int]) -> list[int]:
+        twice = [seed for seed in seeds if seeds.count(seed) > 1]
+        if twice:
+            raise ValueError(f"the seed {twice[0]} stands twice")
+        return seeds
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a suite's values come from.
+
+    Attributes:
+        name: of the file, for messages.
+        text: its content, or nothing.
+        changed: dotted paths that the command line gave.
+    """
+
+    name: str
+    text: str = ""
+    changed: Collection[str] = field(default_factory=tuple)
+
+    def place(self, keys: Sequence[str]) -> str:
+        """Return ``"suite F.yaml:12 arms.20.sampler"``, or that the command line gave it."""
+        path = ".".join(keys)
+        if any(given == path or path.startswith(f"{given}.") for given in self.changed):
+            return f"{path}, as the command line has it"
+        return f"suite {self.name}{self._line(keys)}{f' {path}' if path else ''}"
+
+    @contextlib.contextmanager
+    def at(self, *keys: str) -> Iterator[None]:
+        """Let every error of the family that is raised inside name the place of a key."""
+        try:
+            yield
+        except VidsegError as error:
+            place = self.place(keys)
+            inner = f" ({error.where})" if error.where and error.where != keys[-1] else ""
+            raise type(error)(error.what, where=place + inner, hint=error.hint) from error
+
+    def refuse(self, error: ValidationError, data: Any) -> UsageError:
+        """Return what to tell of a key that is unknown, missing, or has a wrong value."""
+        # a key that is misspelt is missing as well: say the first
+        found = error.errors()
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+        keys = _existing(first["loc"], data)
+        what, hint = str(first["msg"]).removeprefix("Value error, "), ""
+        if first["type"] == "extra_forbidden":
+            known = _known(keys)
+            near = difflib.get_close_matches(keys[-1], known, n=1)
+            what = f"there is no key {keys[-1]!r}"
+            hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
+        elif first["type"] == "missing":
+            what, hint = "is missing", "add it"
+        elif first["type"] not in ("model_type", "dict_type", "list_type"):
+            what = f"{first['input']!r} is refused: {what}"
+        return UsageError(what, where=self.place(keys), hint=hint)
+
+    def _line(self, keys: Sequence[str]) -> str:
+        """Return ``":12"`` for the deepest key of the path that stands in the file."""
+        node, line = self._tree, ""
+        for key in keys:
+            if isinstance(node, yaml.MappingNode):
+                found = [(k, v) for k, v in node.value if str(k.value) == key]
+                if not found:
+                    break
+                line, node = f":{found[0][0].start_mark.line + 1}", found[0][1]
+            elif isinstance(node, yaml.SequenceNode) and int(key) < len(node.value):
+                node = node.value[int(key)]
+                line = f":{node.start_mark.line + 1}"
+        return line
+
+    @cached_property
+    def _tree(self) -> yaml.Node | None:
+        return yaml.compose(self.text, Loader=CoreLoader) if self.text else None
+
+
+def _existing(loc: Sequence[str | int], data: Any) -> list[str]:
+    """Return the keys of a place, without the names of types that pydantic puts behind them."""
+    keys = []
+    for part in loc:
+        if not isinstance(data, dict | list):
+            break
+        keys.append(str(part))
+        try:
+            data = data[part] if isinstance(data, dict) else data[int(part)]
+        except (KeyError, IndexError, ValueError):
+            break
+    return keys
+
+
+def _known(keys: Sequence[str]) -> list[str]:
+    parts: dict[str, type[BaseModel]]
+    parts = {"arms": ArmFile, "pipelines": PipelineFile, "comparisons": ComparisonFile}
+    model = parts.get(keys[0], SuiteFile) if len(keys) > 1 else SuiteFile
+    return list(model.model_fields)
