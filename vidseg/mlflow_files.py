@@ -28,7 +28,7 @@ def write_files(record: RunRecord, folder: Path) -> None:
     _write_json(folder / "per_video.json", table(record.per_video))
     _write_json(folder / "baselines.json", table(record.baselines))
     for fold in record.folds:
-        if fold.cell:
+        if "counts" in fold.cell:
             write_cell(fold.key, fold.cell, folder)
     if record.notes:
         (folder / "notes.txt").write_text("\n".join(record.notes) + "\n", encoding="utf-8")

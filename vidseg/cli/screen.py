@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -51,8 +52,9 @@ class _Log:
         self._done += steps
         if time.monotonic() - self._said > LINE_SECONDS:
             self._said = time.monotonic()
-            of = f"/{self._total:g}" if self._total else ""
-            self._console.print(f"{self._description}: {self._done:g}{of}", highlight=False)
+            of = f"/{self._total:.0f}" if self._total else ""
+            line = f"{self._description}: {self._done:.0f}{of}"
+            self._console.print(line, highlight=False, markup=False)
 
 
 class Screen:
@@ -95,7 +97,7 @@ class Screen:
             self._console.print(description, highlight=False, markup=False)
             yield _Log(self._console, description, total)
             return
-        task = self._live.add_task(description, total=total)
+        task = self._live.add_task(escape(description), total=total)
         try:
             yield _Line(self._live, task)
         finally:
@@ -110,7 +112,7 @@ class Screen:
 def show_table(title: str, rows: Sequence[Row], columns: Sequence[str] | None = None) -> None:
     """Print rows as a table on stdout: percentages with one digit, undefined values as a dash."""
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
     names = list(columns or (rows[0] if rows else []))
     for name in names:
         text = all(isinstance(row.get(name), str) for row in rows)

@@ -25,6 +25,7 @@ from vidseg.records import (
     SuiteRecord,
 )
 from vidseg.runs import dataset_record
+from vidseg.stats import effective_frames
 from vidseg.suites.bench import Bench
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
@@ -68,7 +69,12 @@ def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Ro
         comparisons=_comparisons(bench, settings),
         axes={arm.name: dict(arm.axes) for arm in suite.arms if arm.axes},
         margin=first.margin,
-        plan={**plan, **done, "forwards": results.forwards, "failed": len(results.failures)},
+        plan={
+            **plan,
+            **done,
+            "forwards": results.forwards,
+            "failed": len(results.failures),
+        },
         notes=[*bench.dataset.notes, *bench.store.notes],
     )
     record.notes += _empty_videos(scored)
@@ -157,8 +163,20 @@ def _fold_record(bench: Bench, cell: Cell, found: Finished, offset: int) -> Fold
         facts=found.facts,
         curves=found.curves,
         key=found.key,
-        cell={},
+        cell={"effective": _effective(found.scored.counts[MODEL])},
     )
+
+
+def _effective(videos: Sequence[VideoCounts]) -> list[Row]:
+    """Return how many independent frames the evenly spaced test frames of each video are worth."""
+    rows: list[Row] = []
+    for video in videos:
+        ious = video.frame_scores("iou")
+        steps = np.diff(video.frames)
+        if len(ious) > 1 and (steps == steps[0]).all() and not np.isnan(ious).any():
+            row = {"video": video.video, "frames": len(ious), "effective": effective_frames(ious)}
+            rows.append(row)
+    return rows
 
 
 def cell_content(cell: Cell, found: Finished) -> Row:
