@@ -24,6 +24,15 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(INSTALL) --editable '.[test]'
 	@touch $@
 
+quickstart: $(VENV)/installed  ## Install, run the suite quickstart on generated videos, say what to open
+	@mkdir -p $(QUICKSTART)
+	cd $(QUICKSTART) && $(abspath $(BIN))/vidseg suite quickstart --experiment quickstart \
+	  --store store --ledger ledger --output report
+
+test: $(VENV)/installed
+	$(INSTALL) --editable '.[test]'
+	@touch $@
+
 quickstart: $(VENV)/installed  ## Install, train and test on generated videos, say what to open
 	@mkdir -p $(QUICKSTART)
 	cd $(QUICKSTART) && $(abspath $(BIN))/vidseg run --dataset synthetic:videos=6,frames=40,size=320x180 \
