@@ -356,7 +356,8 @@ class LinearHead:
 def score_heads(heads: Sequence[LinearHead], features: Features, size: Size) -> Float32:
     """Return the scores of many heads on one frame, ``float32 (K, h, w)``.
 
-    One matrix product per level; the K score maps are resized, never the features.
+    One product per head and level; the K score maps are resized, never the features. Each head's
+    scores are bit by bit those that it has alone.
 
     Args:
         heads: K heads that use the same levels.
@@ -374,11 +375,14 @@ def score_heads(heads: Sequence[LinearHead], features: Features, size: Size) -> 
                 f"the features have {list(given)}",
                 hint="use the extractor and the levels that it was trained with",
             )
-    maps = []
-    for index, level in enumerate(features):
-        weights = as_tensor(np.stack([head.weights[index] for head in heads]))
-        flat = weights @ as_tensor(level).flatten(1)
-        maps.append(flat.reshape(len(heads), *level.shape[-2:]))
-    scores = Pyramid.of(features, size).forward(maps).numpy()
-    scores += np.array([head.bias for head in heads], np.float32)[:, None, None]
+    # head by head: a product of several rows sums in another order than one of a single row, and a
+    # model's scores must not depend on which others are scored with it
+    levels, pyramid = [as_tensor(level).float() for level in features], Pyramid.of(features, size)
+    scores = np.empty((len(heads), *size), np.float32)
+    for row, head in zip(scores, heads, strict=True):
+        maps = [
+            (as_tensor(weight)[None] @ level.flatten(1)).reshape(1, *level.shape[-2:])
+            for weight, level in zip(head.weights, levels, strict=True)
+        ]
+        row[...] = pyramid.forward(maps).numpy()[0] + np.float32(head.bias)
     return cast("Float32", scores)
