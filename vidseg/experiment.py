@@ -8,15 +8,13 @@ forward of each test frame.
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,72 +23,27 @@ from vidseg import plugins
 from vidseg.baselines import fit_baselines
 from vidseg.classifiers.base import Classifier, FitContext, Model, Progress, both_classes
 from vidseg.config import RunConfig, Setting
-from vidseg.errors import DataError
+from vidseg.errors import DataError, StoreError
 from vidseg.evaluate import box_margin, evaluate
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.ledger import Ledger, Stage, digest, plain, source_digest
+from vidseg.keys import fit_inputs, score_inputs, score_stage
+from vidseg.ledger import Ledger, Stage, digest, plain
 from vidseg.metrics import VideoCounts
-from vidseg.specs import Spec
+from vidseg.outcomes import (
+    Curves,
+    Finished,
+    Fitted,
+    Scored,
+    read_counts,
+    read_curves,
+    read_facts,
+)
 from vidseg.splits import Fold
 from vidseg.training import Material, Sampling, TrainingFrames, seed_of
+from vidseg.types import FrameRef
 
 MODEL = "model"
 """Name of the fitted model among the models of a cell; the others are baselines."""
-
-PACKAGES = ("numpy", "scikit-learn", "liblinear-official", "torch", "torchvision", "timm")
-ROOM = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The result of a fit stage.
-
-    Attributes:
-        key: the cell's key.
-        setting: what was trained.
-        model: the fitted model.
-        facts: frames, positive share, epochs, seconds, ... of the fit.
-        curves: training curves, rows of (name, value, step).
-        reused: it was read from the ledger.
-    """
-
-    key: str
-    setting: Setting
-    model: Model
-    facts: dict[str, float]
-    curves: list[tuple[str, float, int]]
-    reused: bool
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The result of a score stage.
-
-    Attributes:
-        inputs: what its key was made of.
-        counts: by model name (:data:`MODEL` and the baselines), one a test video.
-        reused: it was read from the ledger.
-    """
-
-    inputs: dict[str, Any]
-    counts: dict[str, list[VideoCounts]]
-    reused: bool
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A cell whose two stages were found in the ledger.
-
-    Attributes:
-        key: the cell's key.
-        facts, curves: of the fit.
-        scored: its scores.
-    """
-
-    key: str
-    facts: dict[str, float]
-    curves: list[tuple[str, float, int]]
-    scored: Scored
 
 
 @dataclass
@@ -116,6 +69,7 @@ class Experiment:
     stop: Callable[[], None] = lambda: None
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
+    _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
 
     @property
     def groups(self) -> dict[str, str]:
@@ -164,9 +118,13 @@ class Experiment:
         Raises:
             DataError: a video is too short for the sampler, or it takes no frame at all.
         """
-        sampler = plugins.create("sampler", setting.sampler)
-        videos = [material.video for material in self.training_videos(setting, fold.train)]
-        refs = list(sampler.sample(videos, Sampling(self.materials, setting.seed)))
+        # the plan, the fit, the baselines and the report ask; a selector reads whole videos
+        place = digest([str(setting.sampler), setting.seed, setting.videos, fold.train])
+        if place not in self._refs:
+            sampler = plugins.create("sampler", setting.sampler)
+            videos = [material.video for material in self.training_videos(setting, fold.train)]
+            self._refs[place] = list(sampler.sample(videos, Sampling(self.materials, setting.seed)))
+        refs = self._refs[place]
         if fold.part is not None:
             part, materials = fold.part, self.materials
             refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
@@ -193,29 +151,58 @@ class Experiment:
         scored = self.kept_scores(key, fold)
         if scored is None:
             return None
-        return Finished(key, dict(fit.result["facts"]), _curves(fit.result), scored)
+        return Finished(
+            key, read_facts(fit.result["facts"]), read_curves(fit.result["curves"]), scored
+        )
 
-    def restore(self, cell: Mapping[str, Any]) -> None:
+    def is_fitted(self, setting: Setting, fold: Fold) -> bool:
+        """Return whether the ledger holds the fitted model of a cell."""
+        stage = None if self.fresh else self.ledger.read(self.key(setting, fold), "fit")
+        return stage is not None and stage.state is not None
+
+    def forget(self, setting: Setting, fold: Fold) -> None:
+        """Remove the two stages of a cell from the ledger, and what an unfinished fit left.
+
+        Raises:
+            StoreError: the ledger cannot be written.
+        """
+        key = self.key(setting, fold)
+        self.ledger.remove(key, "fit")
+        self.ledger.remove(key, score_stage(self._score_inputs(key, fold)))
+        shutil.rmtree(self.ledger.folder(key) / "work", ignore_errors=True)
+
+    def restore(self, cell: Mapping[str, Any]) -> bool:
         """Write a finished cell of another machine into the ledger, without its model.
 
         Args:
             cell: ``key``, ``facts``, ``curves``, ``score_inputs`` and ``counts`` as plain data.
 
+        Returns:
+            False when it is damaged; it is left out then, and done again.
+
         Raises:
             StoreError: the ledger cannot be written.
         """
-        if self.ledger.read(cell["key"], "fit", state=False) is None:
-            result = {"facts": cell["facts"], "curves": cell["curves"]}
-            self.ledger.write(cell["key"], "fit", Stage({}, result))
-        stage = _score_stage(cell["score_inputs"])
-        if self.ledger.read(cell["key"], stage) is None:
-            self.ledger.write(cell["key"], stage, Stage(cell["score_inputs"], cell["counts"]))
+        try:
+            facts, curves = read_facts(cell["facts"]), read_curves(cell["curves"])
+            key, inputs, counts = str(cell["key"]), dict(cell["score_inputs"]), cell["counts"]
+            read_counts(counts)
+            self.ledger.folder(key)
+        except (LookupError, TypeError, ValueError, AttributeError, StoreError):
+            return False
+        if self.ledger.read(key, "fit", state=False) is None:
+            result = {"facts": facts, "curves": [list(row) for row in curves]}
+            self.ledger.write(key, "fit", Stage({}, result))
+        stage = score_stage(inputs)
+        if self.ledger.read(key, stage) is None:
+            self.ledger.write(key, stage, Stage(inputs, counts))
+        return True
 
     def kept_scores(self, key: str, fold: Fold) -> Scored | None:
         """Return the scores of a fitted cell that are in the ledger, else None."""
         inputs = self._score_inputs(key, fold)
-        stage = self.ledger.read(key, _score_stage(inputs))
-        return None if stage is None else Scored(inputs, _counts(stage.result), reused=True)
+        stage = self.ledger.read(key, score_stage(inputs))
+        return None if stage is None else Scored(inputs, read_counts(stage.result), reused=True)
 
     def fit(self, setting: Setting, fold: Fold, label: str) -> Fitted:
         """Fit a setting on the training side of a fold, or read the finished fit.
@@ -235,8 +222,8 @@ class Experiment:
         if stage is None or stage.state is None:
             return self._fit_now(key, inputs, classifier, setting, fold, label)
         model = classifier.load(stage.state, self.handle)
-        facts = dict(stage.result["facts"])
-        return Fitted(key, setting, model, facts, _curves(stage.result), reused=True)
+        facts = read_facts(stage.result["facts"])
+        return Fitted(key, setting, model, facts, read_curves(stage.result["curves"]), reused=True)
 
     def score(self, fitted: Mapping[str, Fitted], fold: Fold, label: str) -> dict[str, Scored]:
         """Score fitted cells and their baselines on the test side of a fold, or read the scores.
@@ -252,11 +239,11 @@ class Experiment:
         waiting: dict[str, Fitted] = {}
         for name, cell in fitted.items():
             inputs = self._score_inputs(cell.key, fold)
-            stage = None if self.fresh else self.ledger.read(cell.key, _score_stage(inputs))
+            stage = None if self.fresh else self.ledger.read(cell.key, score_stage(inputs))
             if stage is None:
                 waiting[name] = cell
             else:
-                result[name] = Scored(inputs, _counts(stage.result), reused=True)
+                result[name] = Scored(inputs, read_counts(stage.result), reused=True)
         if waiting:
             result |= self._score_now(waiting, fold, label)
         return {name: result[name] for name in fitted}
@@ -273,19 +260,18 @@ class Experiment:
         train = self.training(setting, fold)
         facts = self._training_facts(train)
         self._prepare(train, label, features="features" in classifier.needs)
-        curves: list[tuple[str, float, int]] = []
+        curves: Curves = []
         ctx = self._context(key, setting, curves)
         began = time.perf_counter()
-        model = classifier.fit(train, self.handle, ctx)
+        with _torch_threads(self.config.threads):
+            model = classifier.fit(train, self.handle, ctx)
         facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
         shutil.rmtree(ctx.workdir, ignore_errors=True)
         return Fitted(key, setting, model, facts, curves, reused=False)
 
-    def _context(
-        self, key: str, setting: Setting, curves: list[tuple[str, float, int]]
-    ) -> FitContext:
+    def _context(self, key: str, setting: Setting, curves: Curves) -> FitContext:
         def log(name: str, value: float, step: int) -> None:
             curves.append((name, float(value), int(step)))
 
@@ -343,7 +329,8 @@ class Experiment:
             models[name, MODEL] = cell.model
         total = sum(len(self.test_frames(fold, material)) for material in videos)
         names = ", ".join(material.video.name for material in videos)
-        with self.progress.task(f"{label}: scoring {names}", total) as task:
+        threads = _torch_threads(self.config.threads)
+        with self.progress.task(f"{label}: scoring {names}", total) as task, threads:
             for material in videos:
                 material.stored.prepare(self.test_frames(fold, material))
             counts = evaluate(
@@ -367,78 +354,24 @@ class Experiment:
         own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
         inputs = self._score_inputs(cell.key, fold)
         result = {kind: [video.to_json() for video in rows] for kind, rows in own.items()}
-        self.ledger.write(cell.key, _score_stage(inputs), Stage(inputs, result))
+        self.ledger.write(cell.key, score_stage(inputs), Stage(inputs, result))
         return Scored(inputs, own, reused=False)
 
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
-        config, budget = self.config, setting.budget
-        members = self.training_videos(setting, fold.train)
-        return {
-            "stage": "fit",
-            "videos": [_content(material) for material in members],
-            "groups": [material.group for material in members],
-            "held_out": None if fold.part is None else astuple(fold.part),
-            "sampler": str(setting.sampler),
-            "extractor": members[0].extractor.key,
-            "classifier": str(setting.classifier),
-            "image_size": str(config.image_size),
-            "mask_size": str(config.mask_size),
-            "seed": setting.seed,
-            "budget": [budget.rule, budget.base, budget.max_time],
-            "memory_budget": config.memory_budget,
-            "device": config.device,
-            "threads": config.threads,
-            "sources": self._fit_sources(setting),
-            "versions": _versions(),
-        }
+        return fit_inputs(self.config, setting, fold, self.training_videos(setting, fold.train))
 
     def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
-        rooms = ("metrics.py", "evaluate.py", "baselines.py", "pyramid.py")
-        return {
-            "stage": "score",
-            "fit": key,
-            "videos": [_content(material) for material in self.members(fold.test)],
-            "held_out": None if fold.part is None else astuple(fold.part),
-            "test_stride": self.config.test_stride,
-            "threshold": self.config.threshold,
-            "margin": self.margin,
-            "sources": source_digest([ROOM / room for room in rooms]),
-        }
-
-    def _fit_sources(self, setting: Setting) -> str:
-        rooms = [ROOM / "pyramid.py", ROOM / "training.py", ROOM / "classifiers" / "base.py"]
-        rooms.append(ROOM / "datasets" / "rasterise.py")
-        used = {
-            "dataset": self.config.dataset,
-            "sampler": setting.sampler,
-            "extractor": self.config.extractor,
-            "classifier": setting.classifier,
-        }
-        return source_digest([*rooms, *(_room_of(kind, spec) for kind, spec in used.items())])
+        return score_inputs(self.config, key, fold, self.members(fold.test), self.margin)
 
 
-def _curves(result: Mapping[str, Any]) -> list[tuple[str, float, int]]:
-    return [(str(name), float(value), int(step)) for name, value, step in result["curves"]]
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Let torch sum on as many threads as the key of a cell says."""
+    import torch
 
-
-def _score_stage(inputs: dict[str, Any]) -> str:
-    return f"score-{digest(inputs, 16)}"
-
-
-def _counts(result: Mapping[str, Any]) -> dict[str, list[VideoCounts]]:
-    return {model: [VideoCounts.from_json(row) for row in rows] for model, rows in result.items()}
-
-
-def _content(material: Material) -> list[str]:
-    video = material.video
-    return [video.name, video.image_key, video.label_key]
-
-
-def _room_of(kind: str, spec: Spec) -> Path:
-    """Return the folder of a plugin's module: its own and its helpers' sources."""
-    source = inspect.getsourcefile(plugins.load(plugins.find(kind, spec.name)))
-    return Path(source or __file__).parent
-
-
-def _versions() -> dict[str, str]:
-    return {package: metadata.version(package) for package in PACKAGES}
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

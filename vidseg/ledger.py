@@ -135,6 +135,19 @@ class Ledger:
                 hint="free space or name another folder with --ledger or VIDSEG_LEDGER",
             ) from error
 
+    def remove(self, key: str, stage: str) -> None:
+        """Forget a finished stage, if it is there.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        try:
+            (self.folder(key) / f"{stage}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot be written: {error.strerror or error}", where=f"ledger {self.root}"
+            ) from error
+
     def folder(self, key: str) -> Path:
         """Return the folder of a cell."""
         if not re.fullmatch(r"[0-9a-f]{16,64}", key):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vidseg.errors import DataError, TrackingError
+from vidseg.ledger import digest
 from vidseg.mlflow_files import write_cell
 from vidseg.mlflow_links import ROLE
 from vidseg.mlflow_log import (
+    ERROR,
+    KEY,
     OpenRun,
     log_metrics,
     log_params,
@@ -22,10 +25,11 @@ from vidseg.mlflow_log import (
     valid_name,
 )
 from vidseg.mlflow_store import load_mlflow, one_line
-from vidseg.records import Row, SuiteRecord
+from vidseg.records import Row, SettingRecord, SuiteRecord
 
 SUITE_FILE = "suite.json"
 REPORT_FOLDER = "report"
+LONGEST_TAG = 8000
 
 
 @dataclass
@@ -75,22 +79,59 @@ class CellLog:
         self.there.add(cell["key"])
 
 
-def kept_cells(run: OpenRun) -> Iterator[Row]:
-    """Yield the cells that a suite's run holds already; damaged ones are left out.
+@dataclass(frozen=True)
+class KeptCell:
+    """A cell among the artifacts of a suite's run.
+
+    Attributes:
+        run_id: the run.
+        path: of the artifact.
+    """
+
+    run_id: str
+    path: str
+
+
+def kept_cells(run: OpenRun, key: str) -> dict[str, KeptCell]:
+    """Return the cells that runs of a suite hold already, by the cells' keys.
+
+    All runs of the suite are looked at, this one first: one that was killed on another machine
+    still says that it is running, and is not filled again from here.
+
+    Args:
+        run: the suite's open run.
+        key: of the suite.
 
     Raises:
         TrackingError: the store does not answer.
     """
     client = load_mlflow().MlflowClient(run.uri)
+    found: dict[str, KeptCell] = {}
     with one_line(run.uri):
-        paths = [entry.path for entry in client.list_artifacts(run.run_id, "cells")]
-    for path in paths:
-        with one_line(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
-            local = Path(client.download_artifacts(run.run_id, path, folder))
-            with contextlib.suppress(ValueError):
-                cell = json.loads(local.read_text(encoding="utf-8"))
-                if isinstance(cell, dict) and {"key", "facts", "score_inputs"} <= cell.keys():
-                    yield cell
+        runs = client.search_runs([run.experiment_id], f"tags.`{KEY}` = '{key}'")
+        ids = [run.run_id, *(one.info.run_id for one in runs if one.info.run_id != run.run_id)]
+        for run_id in ids:
+            for entry in client.list_artifacts(run_id, "cells"):
+                name = re.fullmatch(r"cells/([0-9a-f]{16,64})\.json", entry.path)
+                if name:
+                    found.setdefault(name[1], KeptCell(run_id, entry.path))
+    return found
+
+
+def read_kept(run: OpenRun, cell: KeptCell) -> Row | None:
+    """Return a kept cell, None when it is damaged.
+
+    Raises:
+        TrackingError: the store does not answer.
+    """
+    client = load_mlflow().MlflowClient(run.uri)
+    with one_line(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
+        local = Path(client.download_artifacts(cell.run_id, cell.path, folder))
+        try:
+            content = json.loads(local.read_text(encoding="utf-8"))
+        except ValueError:
+            return None
+    return content if isinstance(content, dict) else None
 
 
 def log_suite(
@@ -116,10 +157,7 @@ def log_suite(
         TrackingError: the store refuses or is away.
     """
     for setting in record.settings:
-        key = f"{record.key}/{setting.name}"
-        with open_run(experiment, setting.name, role="setting", key=key) as child:
-            log_run(setting.run, child)
-            log_metrics([(f"fit/{k}_mean", v, 0) for k, v in setting.facts.items()], child)
+        _log_setting(setting, run, experiment)
     log_params(_params(record), run)
     client = load_mlflow().MlflowClient(run.uri)
     with one_line(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
@@ -127,6 +165,7 @@ def log_suite(
         client.log_artifact(run.run_id, str(Path(folder) / SUITE_FILE))
         client.log_artifacts(run.run_id, str(report), REPORT_FOLDER)
         client.set_tag(run.run_id, "mlflow.note.content", sentence)
+        _set_error(client, run.run_id, "")  # of an earlier start that was stopped
     numbers = {k: v for k, v in record.plan.items() if isinstance(v, int | float)}
     log_metrics([(f"plan/{k}", float(v), 0) for k, v in numbers.items()], run)
     log_metrics(
@@ -137,6 +176,29 @@ def log_suite(
         ],
         run,
     )
+
+
+def _log_setting(setting: SettingRecord, run: OpenRun, experiment: str) -> None:
+    """Fill the child run of a setting; it is FAILED where a cell of it failed."""
+    # of this parent: another start of the same suite has children of its own
+    key = digest([run.run_id, setting.name])
+    with open_run(experiment, setting.name, role="setting", key=key) as child:
+        log_run(setting.run, child)
+        log_metrics([(f"fit/{k}_mean", v, 0) for k, v in setting.facts.items()], child)
+    error = "; ".join(f"{row['cell']}: {row['error']}" for row in setting.failures)
+    client = load_mlflow().MlflowClient(run.uri)
+    with one_line(run.uri):
+        _set_error(client, child.run_id, error)
+        if error:
+            client.set_terminated(child.run_id, status="FAILED")
+
+
+def _set_error(client: Any, run_id: str, error: str) -> None:
+    """Set the tag of what went wrong, or remove it."""
+    if error:
+        client.set_tag(run_id, ERROR, error[:LONGEST_TAG])
+    elif ERROR in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, ERROR)
 
 
 def _params(record: SuiteRecord) -> dict[str, str | float]:

@@ -8,7 +8,7 @@ from typing import Any
 from vidseg.classifiers.base import Progress
 from vidseg.config import RunConfig
 from vidseg.evaluate import frame_scores
-from vidseg.experiment import MODEL, Experiment, Fitted, Scored
+from vidseg.experiment import MODEL, Experiment
 from vidseg.ledger import Ledger, digest, plain
 from vidseg.metrics import (
     SCORES,
@@ -18,10 +18,12 @@ from vidseg.metrics import (
     summarise,
 )
 from vidseg.opening import open_dataset, open_experiment
+from vidseg.outcomes import Fitted, Scored
 from vidseg.overlays import choose_frames, draw_overlay
 from vidseg.records import DatasetRecord, FoldRecord, ModelRecord, Row, RunRecord
 from vidseg.splits import Fold, folds
 from vidseg.store import Store
+from vidseg.training import Material
 from vidseg.types import Image
 
 Counts = dict[str, list[VideoCounts]]
@@ -66,7 +68,7 @@ def run(
         records.append(_fold_record(experiment, fold, fitted, scored))
         fits.append(fitted)
         for name, rows in scored.counts.items():
-            counts.setdefault(name, []).extend(rows)
+            counts[name] = merged([*counts.get(name, []), *rows])
         on_fold(records[-1])
     record = _record(experiment, counts, records)
     record.overlays = _overlays(experiment, plan, fits, counts[MODEL])
@@ -74,6 +76,14 @@ def run(
         record.model = _model(experiment)
     record.notes += [note for note in store.notes if note not in record.notes]
     return record
+
+
+def merged(counts: Sequence[VideoCounts]) -> list[VideoCounts]:
+    """Return one count a video: splits by frame score each video in every fold."""
+    videos: dict[str, VideoCounts] = {}
+    for row in counts:
+        videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
+    return list(videos.values())
 
 
 def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:
@@ -98,7 +108,7 @@ def _fold_record(experiment: Experiment, fold: Fold, fitted: Fitted, scored: Sco
         index=fold.index,
         test_groups=list(fold.test),
         train_videos=[material.video.name for material in experiment.members(fold.train)],
-        test_videos=[material.video.name for material in experiment.members(fold.test)],
+        test_videos=[video.video for video in scored.counts[MODEL]],
         metrics=summarise(scored.counts[MODEL]),
         facts=fitted.facts,
         curves=fitted.curves,
@@ -180,7 +190,7 @@ def _overlays(
     pictures = []
     for rank, video, index in choose_frames(scored):
         material = experiment.materials[video]
-        place = next(i for i, fold in enumerate(plan) if material.group in fold.test)
+        place = next(i for i, fold in enumerate(plan) if _tests(fold, material, index))
         scores = frame_scores({MODEL: fits[place].model}, material, index)[MODEL]
         counts = next(v for v in scored if v.video == video)
         iou = counts.frame_scores("iou")[counts.frames.index(index)]
@@ -188,6 +198,11 @@ def _overlays(
         picture = draw_overlay(material.image(index), material.mask(index), scores, threshold, text)
         pictures.append((f"{video}_{rank}_{index:06d}", picture))
     return pictures
+
+
+def _tests(fold: Fold, material: Material, index: int) -> bool:
+    held_out = fold.part is None or fold.part.holds(index, material.length)
+    return material.group in fold.test and held_out
 
 
 def _model(experiment: Experiment) -> ModelRecord:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidseg.cli import options
+from vidseg.cli.project import ProjectCommand
 
 if TYPE_CHECKING:
     from vidseg.cli.screen import Screen
     from vidseg.executors.base import Executor
     from vidseg.ledger import Ledger
+    from vidseg.mlflow_suite import CellLog
     from vidseg.records import Row, SuiteRecord
     from vidseg.store import Store
     from vidseg.suites.bench import Bench
@@ -65,7 +68,7 @@ def show(name: str) -> None:
     click.echo(find_suite(name).read_text(encoding="utf-8"), nl=False)
 
 
-@suite.command()
+@suite.command(cls=ProjectCommand)
 @click.argument("name")
 @click.option("--dataset", metavar="SPEC", help="Annotated videos, instead of the file's.")
 @click.option("--extractor", metavar="SPEC", help="Image features of every pipeline.")
@@ -121,19 +124,13 @@ def run(
     from vidseg.suites.model import load_suite
 
     workers = plugins.create("executor", executor, where="--executor")
-    changed = _changes(overrides, dataset, conditions, workers)
+    changed = _changes(overrides, dataset, conditions)
     for part, spec in (("extractor", extractor), ("classifier", classifier)):
         if spec:
             changed[f"pipelines.*.{part}"] = spec
-    places = Places(
-        load_suite(name, changed),
-        name,
-        changed,
-        options.open_store(store_root, store_limit),
-        Ledger(ledger_root),
-        fresh,
-        only,
-    )
+    store = options.open_store(store_root, store_limit)
+    places = Places(load_suite(name, changed), store, store_limit, Ledger(ledger_root), fresh, only)
+    places = _divided(places, workers, lambda more: load_suite(name, changed | more))
     screen = Screen(quiet=quiet)
     if dry_run:
         _show_plan(places, screen)
@@ -142,23 +139,15 @@ def run(
     with screen.showing():
         record, address = _tracked(places, workers, screen, folder, experiment, tracking_uri)
     _show(record, folder, address)
-    if not any(setting.complete for setting in record.settings):
-        from vidseg.errors import DataError
-
-        first = record.settings[0].failures[0]
-        raise DataError(
-            f"every cell failed, the first with: {first['error']}", where=f"suite {record.name}"
-        )
 
 
 @dataclass(frozen=True)
 class Places:
-    """A suite, how it was asked for, and where its things are kept."""
+    """A suite, where its things are kept, and which of its cells are asked for."""
 
     suite: Suite
-    name: str
-    changed: dict[str, Any]
     store: Store
+    store_limit: str | None
     ledger: Ledger
     fresh: bool
     only: str | None
@@ -168,27 +157,38 @@ class Places:
         from vidseg.suites.bench import open_bench
         from vidseg.suites.cells import select
 
-        bench = open_bench(
-            self.suite, store=self.store, ledger=self.ledger, progress=screen, fresh=self.fresh
-        )
+        bench = open_bench(self.suite, store=self.store, ledger=self.ledger, progress=screen)
         return bench, select(bench.cells, self.only)
+
+    def context(self) -> dict[str, Any]:
+        """Return what workers elsewhere need to know."""
+        from vidseg.store import parse_bytes
+        from vidseg.suites.worker import context
+
+        limit = parse_bytes(self.store_limit, where="--store-limit") if self.store_limit else None
+        return context(self.suite, self.store, limit, self.ledger)
 
 
 def _changes(
-    overrides: Sequence[str], dataset: str | None, conditions: Mapping[str, Any], workers: Executor
+    overrides: Sequence[str], dataset: str | None, conditions: Mapping[str, Any]
 ) -> dict[str, Any]:
     from vidseg.suites.overrides import parse_overrides
 
-    changed = parse_overrides(overrides)
+    changed = parse_overrides([item for item in overrides if item])
     changed |= {key: value for key, value in conditions.items() if value not in (None, "")}
     if dataset:
         changed["dataset"] = dataset
-    if workers.workers and "threads" not in changed:
-        import psutil
-
-        cores = psutil.cpu_count(logical=False) or 1
-        changed["threads"] = max(1, cores // workers.workers)
     return changed
+
+
+def _divided(places: Places, workers: Executor, load: Callable[[Row], Suite]) -> Places:
+    """Divide this machine's cores among workers, where nobody said how many threads to use."""
+    if not workers.workers or places.suite.file.threads is not None:
+        return places
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return replace(places, suite=load({"threads": max(1, cores // workers.workers)}))
 
 
 def _tracked(
@@ -202,69 +202,129 @@ def _tracked(
     """Run the suite inside its MLflow run, write and log the report."""
     from vidseg import mlflow_log, mlflow_store, mlflow_suite
     from vidseg.report import build, suite_to_json, write_report
-    from vidseg.suites.results import suite_key, suite_record
+    from vidseg.suites.results import suite_key
 
     with screen.task("opening the tracking store", None):
         mlflow_store.connect(tracking_uri)
     bench, cells = places.open(screen)
-    name = options.experiment_name(experiment)
+    name, key = options.experiment_name(experiment), suite_key(bench)
     with mlflow_log.open_run(
-        name, places.suite.name, role="suite", key=suite_key(bench), notice=screen.say
+        name, places.suite.name, role="suite", key=key, notice=screen.say
     ) as opened:
-        results, plan = _do(places, bench, cells, workers, screen, opened)
-        record = suite_record(bench, cells, results, plan)
-        sentence = build(record).sentence
+        log = mlflow_suite.CellLog(opened, screen.say)
+        _refill(places, bench, log, key)
+        record = _do(places, bench, cells, workers, screen, log)
         write_report([record], folder)
-        with screen.task("logging to MLflow", None):
+        with screen.task("logging to MLflow", None), _kept(folder):
+            log.flush()
             mlflow_suite.log_suite(
                 record,
                 opened,
                 experiment=name,
-                sentence=sentence,
+                sentence=build(record).sentence,
                 suite_json=suite_to_json(record),
                 report=folder,
             )
+        _refuse_nothing(record, {cell.id for cell in cells}, folder)
         return record, options.where_to_look(opened, "this suite", "setting")
 
 
-def _do(
-    places: Places, bench: Bench, cells: list[Cell], workers: Executor, screen: Screen, opened: Any
-) -> tuple[Any, Row]:
-    """Fill the ledger from the suite's run, do what is left, send cells as they finish."""
-    from vidseg.mlflow_suite import CellLog, kept_cells
-    from vidseg.suites.engine import run_cells
-    from vidseg.suites.plan import make_plan
-    from vidseg.suites.results import cell_content
-    from vidseg.suites.worker import context
+@contextlib.contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Say that nothing is lost when the tracking server is away."""
+    from vidseg.errors import TrackingError
 
-    log = CellLog(opened, screen.say)
+    try:
+        yield
+    except TrackingError as error:
+        raise TrackingError(
+            error.what,
+            where=error.where,
+            hint=f"the results are in the ledger and the report in {folder.absolute()}; when the "
+            "server is back, the same command sends them",
+        ) from error
+
+
+def _refuse_nothing(record: SuiteRecord, asked: set[str], folder: Path) -> None:
+    """End the suite as failed when every cell failed that was asked for.
+
+    Raises:
+        DataError: they did.
+    """
+    from vidseg.errors import DataError
+
+    failures = [row for setting in record.settings for row in setting.failures]
+    if asked <= {row["cell"] for row in failures}:
+        raise DataError(
+            f"every cell failed, the first with: {failures[0]['error']}",
+            where=f"suite {record.name}",
+            hint=f"the others are in {(folder / 'report.html').absolute()}",
+        )
+
+
+def _refill(places: Places, bench: Bench, log: CellLog, key: str) -> None:
+    """Fill the ledger from the runs of the suite; it may have been begun on another machine."""
+    from vidseg.mlflow_suite import kept_cells, read_kept
+
+    if places.fresh:
+        return
     experiment = next(iter(bench.experiments.values()))
-    for cell in kept_cells(opened):
-        log.there.add(cell["key"])
-        if not places.fresh:
-            experiment.restore(cell)
+    for cell_key, kept in kept_cells(log.run, key).items():
+        if kept.run_id == log.run.run_id:
+            log.there.add(cell_key)
+        if _is_there(places.ledger, cell_key):
+            continue
+        cell = read_kept(log.run, kept)
+        if cell is None or not experiment.restore(cell):
+            log.there.discard(cell_key)
+
+
+def _is_there(ledger: Ledger, key: str) -> bool:
+    fitted = ledger.read(key, "fit", state=False) is not None
+    return fitted and any(ledger.folder(key).glob("score-*.json"))
+
+
+def _do(
+    places: Places,
+    bench: Bench,
+    cells: list[Cell],
+    workers: Executor,
+    screen: Screen,
+    log: CellLog,
+) -> SuiteRecord:
+    """Do what is left of the cells, send them as they finish, and return the suite's record."""
+    from vidseg.suites.engine import forget_cells, read_cells, run_cells
+    from vidseg.suites.plan import make_plan, waiting_cells
+    from vidseg.suites.results import cell_content, suite_record
+
+    if places.fresh:
+        forget_cells(bench, cells)
     with screen.task("planning", None):
-        plan = make_plan(bench, cells)
+        plan = make_plan(bench, waiting_cells(bench, cells))
     screen.say(describe_plan(plan))
     results = run_cells(
         bench,
         cells,
         workers,
-        context=context(places.name, places.changed, places.store, None, places.ledger),
+        context=places.context(),
         progress=screen,
         on_finished=lambda cell, found: log.send(cell_content(cell, found)),
     )
-    log.flush()
-    return results, plan
+    # settings that --only left out are shown where they are finished
+    read_cells(bench, bench.cells, results)
+    begun = {c.name for c in bench.cells if c.id in results.finished or c.id in results.failures}
+    shown = [cell for cell in bench.cells if cell.name in begun]
+    return suite_record(bench, shown, results, plan)
 
 
 def _show_plan(places: Places, screen: Screen) -> None:
     from vidseg.cli.screen import show_table
-    from vidseg.suites.plan import calibrate, make_plan
+    from vidseg.suites.plan import calibrate, make_plan, waiting_cells
 
     bench, cells = places.open(screen)
-    plan = make_plan(bench, cells)
-    plan |= calibrate(bench, cells, plan)
+    waiting = cells if places.fresh else waiting_cells(bench, cells)
+    plan = make_plan(bench, waiting)
+    plan |= calibrate(bench, waiting, plan)
     show_table("cells", [{"cell": cell.id, "sampler": str(cell.arm.sampler)} for cell in cells])
     click.echo(describe_plan(plan))
 

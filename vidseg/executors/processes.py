@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -94,7 +97,7 @@ class Processes:
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool whose processes end when this one is stopped in the middle."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
     try:
         yield pool
     except BaseException:
@@ -106,6 +109,15 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-def _deaf() -> None:
-    """Leave Ctrl-C to the parent, which then ends this process."""
+def _prepare() -> None:
+    """Leave Ctrl-C to the parent, which then ends this process; end when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # a pool's process waits for work for ever when its parent was killed
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

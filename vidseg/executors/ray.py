@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -29,6 +30,10 @@ class Ray:
 
     def __init__(self, address: str | None = None, n: Annotated[int, Field(ge=1)] = 2) -> None:
         self.address, self.workers = address, n
+        if importlib.util.find_spec("ray") is None:
+            raise PluginError(
+                "the executor ray needs the package ray", hint="pip install 'vidseg[ray]'"
+            )
 
     def run(
         self,
@@ -57,12 +62,8 @@ class Ray:
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[Any]:
-        try:
-            import ray
-        except ImportError as error:
-            raise PluginError(
-                "the executor ray needs the package ray", hint="pip install 'vidseg[ray]'"
-            ) from error
+        import ray
+
         options: dict[str, Any] = (
             {"address": self.address}
             if self.address

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vidseg import plugins
 from vidseg.classifiers.base import Progress
+from vidseg.errors import Stopped, StoreError
 from vidseg.experiment import Experiment
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.ledger import Ledger
@@ -13,6 +15,7 @@ from vidseg.opening import OpenDataset, open_dataset, open_experiment, open_extr
 from vidseg.store import Store
 from vidseg.suites.cells import Cell, expand
 from vidseg.suites.model import Suite
+from vidseg.training import TrainingFrames
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,9 @@ class Bench:
     Attributes:
         suite: the suite.
         dataset: its data set.
-        experiments: by pipeline; pipelines that use the same features share one.
+        experiments: by pipeline; pipelines that use the same features share one. What its
+            configuration says of sampler, classifier and budget is not used: a cell's setting has
+            those.
         cells: all of its cells.
         store: keeps frames and features.
     """
@@ -54,6 +59,45 @@ class Bench:
             groups.setdefault((experiment, str(cell.arm.split), cell.fold.index), []).append(cell)
         return list(groups.values())
 
+    def training(self, cell: Cell) -> TrainingFrames | None:
+        """Return the training frames of a cell, None where there are none: its fit says why.
+
+        Raises:
+            Stopped, StoreError: they end the suite, not the cell.
+        """
+        try:
+            return self.experiments[cell.pipeline].training(cell.setting, cell.fold)
+        except (Stopped, StoreError):
+            raise
+        except Exception:  # samplers are anybody's
+            return None
+
+    def wanted(self, cells: Sequence[Cell]) -> dict[tuple[str, str], set[int]]:
+        """Return the frames whose features cells need, by (pipeline, video); changed ones not.
+
+        Of pipelines that share an experiment the first one stands for all.
+        """
+        found: dict[tuple[str, str], set[int]] = {}
+        owners = {id(experiment): name for name, experiment in reversed(self.experiments.items())}
+        for cell in cells:
+            experiment = self.experiments[cell.pipeline]
+            owner, train = owners[id(experiment)], self.training(cell)
+            if train is None or not reads_features(cell):
+                continue
+            if not experiment.is_fitted(cell.setting, cell.fold):
+                for ref in train.refs:
+                    if ref.variant is None:
+                        found.setdefault((owner, ref.video), set()).add(ref.index)
+            for material in experiment.members(cell.fold.test):
+                frames = experiment.test_frames(cell.fold, material)
+                found.setdefault((owner, material.video.name), set()).update(frames)
+        return found
+
+
+def reads_features(cell: Cell) -> bool:
+    """Return whether a cell's classifier works on the extractor's features, not on images."""
+    return "features" in plugins.create("classifier", cell.setting.classifier).needs
+
 
 def open_bench(
     suite: Suite,
@@ -62,7 +106,6 @@ def open_bench(
     ledger: Ledger,
     progress: Progress,
     stop: Callable[[], None] = lambda: None,
-    fresh: bool = False,
 ) -> Bench:
     """Open a suite's data set and extractors, and expand its cells.
 
@@ -83,7 +126,6 @@ def open_bench(
                 ledger=ledger,
                 progress=progress,
                 stop=stop,
-                fresh=fresh,
                 extractor=extractor,
             )
         experiments[name] = shared[extractor.key]

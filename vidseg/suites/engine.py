@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vidseg.classifiers.base import Progress
-from vidseg.errors import Stopped, StoreError, VidsegError
+from vidseg.errors import StoreError, VidsegError
 from vidseg.executors.base import Executor, Outcome, Task
-from vidseg.experiment import Finished
+from vidseg.outcomes import Finished
 from vidseg.suites.bench import Bench
 from vidseg.suites.cells import Cell
-from vidseg.suites.worker import fit_cells, score_cells, wanted_frames
+from vidseg.suites.worker import fit_cells, score_cells
+
+Tell = Callable[[Cell, Finished], None]
 
 
 @dataclass
@@ -23,7 +25,7 @@ class Results:
     Attributes:
         finished: cells by id.
         failures: error by id of a cell that failed.
-        forwards: extractor forwards that were done for it.
+        forwards: extractor forwards that were done for it, those of the plan included.
         seconds: how long it took.
         reused: how many cells were read from the ledger.
     """
@@ -34,6 +36,10 @@ class Results:
     seconds: float = 0.0
     reused: int = 0
 
+    def left(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells that neither finished nor failed."""
+        return [c for c in cells if c.id not in self.finished and c.id not in self.failures]
+
 
 def run_cells(
     bench: Bench,
@@ -43,7 +49,7 @@ def run_cells(
     context: Mapping[str, Any],
     progress: Progress,
     stop: Callable[[], None] = lambda: None,
-    on_finished: Callable[[Cell, Finished], None] = lambda cell, found: None,
+    on_finished: Tell = lambda cell, found: None,
 ) -> Results:
     """Do every cell that is not in the ledger yet, and return all of them.
 
@@ -60,41 +66,51 @@ def run_cells(
         Stopped: finished stages are kept.
         StoreError: the disk is full or the ledger cannot be written.
     """
-    began, before = time.perf_counter(), bench.forwards
+    began = time.perf_counter()
     results = Results()
-    waiting = _read(bench, cells, results)
-    results.reused = len(cells) - len(waiting)
+    read_cells(bench, cells, results, on_finished)
+    results.reused = len(results.finished)
     if results.reused:
         progress.say(f"{results.reused} of {len(cells)} cells are in the ledger")
-    if executor.workers and waiting:
-        _elsewhere(bench, waiting, executor, context, results, progress, stop)
-        _read(bench, waiting, results)
-        waiting = [cell for cell in waiting if cell.id not in results.failures]
-        waiting = [cell for cell in waiting if cell.id not in results.finished]
-    told = set(results.finished)
-    for cell in cells:
-        if cell.id in told:
-            on_finished(cell, results.finished[cell.id])
-    _here(bench, waiting, results, progress, stop, on_finished)
-    results.forwards += bench.forwards - before
+    if executor.workers and results.left(cells):
+        _elsewhere(bench, cells, executor, context, results, progress, stop, on_finished)
+    _here(bench, results.left(cells), results, progress, stop, on_finished)
+    results.forwards += bench.forwards
     results.seconds = time.perf_counter() - began
     return results
 
 
-def _read(bench: Bench, cells: Sequence[Cell], results: Results) -> list[Cell]:
-    """Take what the ledger holds; return the cells that it does not."""
-    absent = []
+def forget_cells(bench: Bench, cells: Sequence[Cell]) -> None:
+    """Remove cells from the ledger, so that they are done again.
+
+    Raises:
+        StoreError: the ledger cannot be written.
+    """
     for cell in cells:
+        try:
+            bench.experiments[cell.pipeline].forget(cell.setting, cell.fold)
+        except StoreError:
+            raise
+        except VidsegError:
+            continue  # it cannot be in the ledger; its fit says why
+
+
+def read_cells(
+    bench: Bench,
+    cells: Sequence[Cell],
+    results: Results,
+    on_finished: Tell = lambda cell, found: None,
+) -> None:
+    """Take what the ledger holds into ``results``."""
+    for cell in results.left(cells):
         try:
             found = bench.experiments[cell.pipeline].finished(cell.setting, cell.fold)
         except VidsegError as error:
             results.failures[cell.id] = str(error)
             continue
-        if found is None:
-            absent.append(cell)
-        else:
+        if found is not None:
             results.finished[cell.id] = found
-    return absent
+            on_finished(cell, found)
 
 
 def _here(
@@ -103,9 +119,11 @@ def _here(
     results: Results,
     progress: Progress,
     stop: Callable[[], None],
-    on_finished: Callable[[Cell, Finished], None],
+    on_finished: Tell,
 ) -> None:
     """Fit and score in this process, fold by fold."""
+    if not cells:
+        return
     with progress.task(f"suite {bench.suite.name}: cells", len(cells)) as task:
         for group in bench.together(cells):
             stop()
@@ -115,26 +133,15 @@ def _here(
             if ready:
                 label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
                 results.failures |= score_cells(bench, ready, fitted, label)
-            _collect(bench, ready, fitted, results)
-            for cell in ready:
-                if cell.id in results.finished:
-                    on_finished(cell, results.finished[cell.id])
+            _collect(bench, ready, results, on_finished)
             task.advance(len(group))
 
 
-def _collect(
-    bench: Bench, cells: Sequence[Cell], fitted: Mapping[str, Any], results: Results
-) -> None:
-    """Take the scores that were written a moment ago; they are read even with ``--fresh``."""
-    for cell in cells:
-        if cell.id in results.failures:
-            continue
-        experiment, fit = bench.experiments[cell.pipeline], fitted[cell.id]
-        scored = experiment.kept_scores(fit.key, cell.fold)
-        if scored is None:
-            results.failures[cell.id] = "its scores could not be read back from the ledger"
-        else:
-            results.finished[cell.id] = Finished(fit.key, fit.facts, fit.curves, scored)
+def _collect(bench: Bench, cells: Sequence[Cell], results: Results, on_finished: Tell) -> None:
+    """Take the cells that were written a moment ago."""
+    read_cells(bench, cells, results, on_finished)
+    for cell in results.left(cells):
+        results.failures[cell.id] = "its results could not be read back from the ledger"
 
 
 def _elsewhere(
@@ -145,55 +152,58 @@ def _elsewhere(
     results: Results,
     progress: Progress,
     stop: Callable[[], None],
+    on_finished: Tell,
 ) -> None:
-    """Let workers fill the store and the ledger: features, then fits, then scores."""
-    videos = dict.fromkeys(video for _, video in wanted_frames(bench, cells))
-    ids = [cell.id for cell in cells]
-    stages: list[tuple[str, list[Task]]] = [
-        (
-            "features",
-            [
-                {"context": dict(context), "stage": "features", "cells": ids, "video": video}
-                for video in videos
-            ],
-        ),
-        ("fit", [{"context": dict(context), "stage": "fit", "cells": [one]} for one in ids]),
-        (
-            "score",
-            [
-                {
-                    "context": dict(context),
-                    "stage": "score",
-                    "cells": [cell.id for cell in group],
-                }
-                for group in bench.together(cells)
-            ],
-        ),
-    ]
-    for stage, tasks in stages:
-        tasks = [_without(task, results.failures) for task in tasks]
-        tasks = [task for task in tasks if task["cells"]]
-        with progress.task(f"suite {bench.suite.name}: {stage}", len(tasks)) as line:
+    """Let workers fill the store and the ledger: features, then fits, then scores.
+
+    Cells whose common scoring killed its worker are scored once more one by one, so that only the
+    guilty one fails.
+    """
+    by_id = {cell.id: cell for cell in cells}
+    dead: list[str] = []
+
+    def run(stage: str, tasks: Iterator[Task]) -> None:
+        asked = [{"context": dict(context), "stage": stage, **task} for task in tasks]
+        with progress.task(f"suite {bench.suite.name}: {stage}", len(asked)) as line:
 
             def done(task: Task, outcome: Outcome) -> None:
-                _take(task, outcome, results)
+                dead.extend(_take(task, outcome, results))
+                if stage == "score":
+                    own = [by_id[name] for name in task["cells"]]
+                    read_cells(bench, own, results, on_finished)
                 line.advance()
 
-            executor.run(tasks, done, stop)
+            executor.run(asked, done, stop)
+
+    run("features", _feature_tasks(bench, results.left(cells)))
+    run("fit", ({"cells": [cell.id]} for cell in results.left(cells)))
+    groups = bench.together(results.left(cells))
+    run("score", ({"cells": [cell.id for cell in group]} for group in groups))
+    if dead:
+        run("score", ({"cells": [name]} for name in list(dead)))
 
 
-def _without(task: Task, failures: Mapping[str, str]) -> Task:
-    return {**task, "cells": [cell for cell in task["cells"] if cell not in failures]}
+def _feature_tasks(bench: Bench, cells: Sequence[Cell]) -> Iterator[Task]:
+    """Yield a task for each video whose features are wanted."""
+    wanted = bench.wanted(cells)
+    for video in dict.fromkeys(video for _, video in wanted):
+        frames = {pipe: sorted(found) for (pipe, name), found in wanted.items() if name == video}
+        yield {"video": video, "frames": frames, "cells": []}
 
 
-def _take(task: Task, outcome: Outcome, results: Results) -> None:
-    if outcome.get("fatal"):
-        if "stopped by" in outcome["fatal"]:
-            raise Stopped(outcome["fatal"])
-        raise StoreError(outcome["fatal"])
+def _take(task: Task, outcome: Outcome, results: Results) -> list[str]:
+    """Take what a task says; return the cells that may have died of each other.
+
+    Raises:
+        StoreError: the disk is full or the ledger cannot be written.
+    """
     if "died" in outcome:
-        if task["stage"] != "features":
-            results.failures |= dict.fromkeys(task["cells"], outcome["died"])
-        return
+        if task["stage"] == "score" and len(task["cells"]) > 1:
+            return list(task["cells"])
+        results.failures |= dict.fromkeys(task["cells"], outcome["died"])
+        return []
     results.failures |= outcome["failures"]
     results.forwards += outcome["forwards"]
+    if outcome["fatal"]:
+        raise StoreError(outcome["fatal"])
+    return []

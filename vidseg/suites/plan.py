@@ -5,61 +5,70 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from vidseg import plugins
 from vidseg.records import Row
-from vidseg.suites.bench import Bench
+from vidseg.suites.bench import Bench, reads_features
 from vidseg.suites.cells import Cell
-from vidseg.suites.worker import wanted_frames
+from vidseg.suites.engine import Results, read_cells
 
 TRIALS = 3
 HEADER = 4096
 """Bytes of a store entry beside its payload."""
 
 
-def make_plan(bench: Bench, cells: Sequence[Cell]) -> Row:
-    """Return what the cells that are not in the ledger yet will take.
+def waiting_cells(bench: Bench, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that are not in the ledger and that nothing refuses."""
+    results = Results()
+    read_cells(bench, cells, results)
+    return results.left(cells)
+
+
+def make_plan(bench: Bench, waiting: Sequence[Cell]) -> Row:
+    """Return what cells will take that are not in the ledger.
+
+    Args:
+        bench: the opened suite.
+        waiting: the cells.
 
     Returns:
-        ``cells_waiting``; ``forwards_announced`` (extractor forwards, one for each distinct frame
-        that the store lacks, and one for each time a changed frame is seen); ``store_bytes`` that
-        will be added; ``training_bytes``: the features of the largest training set.
+        ``cells_waiting``; ``forwards_announced`` (extractor forwards: one for each distinct frame
+        that the store lacks, one for each time a changed frame is seen, and those that selectors
+        needed while planning); ``forwards_exact``: False where that is the least, because the
+        store cannot hold all features, or a classifier does not say how often it reads;
+        ``store_bytes`` that will be added; ``training_bytes``: the features of the largest
+        training set.
     """
-    waiting = [cell for cell in cells if not _done(bench, cell)]
-    plain, added = 0, 0
-    for (pipeline, video), frames in wanted_frames(bench, waiting).items():
-        material = bench.experiments[pipeline].materials[video]
-        absent = [i for i in frames if not material.stored_features.path(i).exists()]
-        undecoded = sum(not material.stored.path(i).exists() for i in frames)
-        plain += len(absent)
-        added += len(absent) * (material.stored_features.nbytes + HEADER)
-        added += undecoded * (3 * material.image_size.height * material.image_size.width + HEADER)
+    before = bench.forwards
+    entries, held = _entries(bench, waiting)
+    features = sum(kind == "features" for kind, _ in entries.values())
+    planning = bench.forwards - before
     changed = [_changed_reads(bench, cell) for cell in waiting]
+    added = sum(nbytes for _, nbytes in entries.values())
+    fits = not entries or added + held <= bench.store.info().limit
     return {
         "cells_waiting": len(waiting),
-        "forwards_announced": plain + sum(reads for reads, _ in changed),
-        "forwards_exact": all(exact for _, exact in changed),
+        "forwards_announced": features + planning + sum(reads for reads, _ in changed),
+        "forwards_exact": fits and all(exact for _, exact in changed),
         "store_bytes": added,
         "training_bytes": max((_training_bytes(bench, cell) for cell in waiting), default=0),
     }
 
 
-def calibrate(bench: Bench, cells: Sequence[Cell], plan: Row) -> Row:
-    """Return estimated seconds, from a few timed forwards on the first video.
+def calibrate(bench: Bench, waiting: Sequence[Cell], plan: Row) -> Row:
+    """Return estimated seconds, from a few timed forwards and scorings of the first video.
 
     Returns:
         ``seconds_forwards``: all announced forwards; ``seconds_scoring``: reading and counting
         every test frame of every cell that waits. The fits themselves are not in it.
     """
-    waiting = [cell for cell in cells if not _done(bench, cell)]
     if not waiting:
         return {"seconds_forwards": 0.0, "seconds_scoring": 0.0}
-    experiment = bench.experiments[waiting[0].pipeline]
-    material = next(iter(experiment.materials.values()))
-    image = material.image(0)
-    material.extractor.extract(image)
-    forward = _median_seconds(lambda: material.extractor.extract(image))
-    count = _median_seconds(lambda: material.mask(0)) + 0.01
+    # the slowest pipeline's, so that the estimate errs on the long side
+    forward = max(_forward_seconds(bench, name) for name in {c.pipeline for c in waiting})
+    material = next(iter(bench.experiments[waiting[0].pipeline].materials.values()))
+    count = _count_seconds(material.mask(0).shape)
     frames = sum(
         len(bench.experiments[cell.pipeline].test_frames(cell.fold, video))
         for cell in waiting
@@ -71,29 +80,72 @@ def calibrate(bench: Bench, cells: Sequence[Cell], plan: Row) -> Row:
     }
 
 
-def _done(bench: Bench, cell: Cell) -> bool:
-    experiment = bench.experiments[cell.pipeline]
-    return experiment.finished(cell.setting, cell.fold) is not None
+def _entries(bench: Bench, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
+    """Return (kind, bytes) of the store's entries that cells need and lack, and bytes of the rest.
+
+    Pipelines with different extractors share the frames.
+    """
+    absent: dict[Path, tuple[str, int]] = {}
+    held: dict[Path, int] = {}
+    for (pipeline, video), frames in bench.wanted(cells).items():
+        material = bench.experiments[pipeline].materials[video]
+        image = 3 * material.image_size.height * material.image_size.width + HEADER
+        features = material.stored_features.nbytes + HEADER
+        for index in frames:
+            for kind, path, nbytes in (
+                ("frames", material.stored.path(index), image),
+                ("features", material.stored_features.path(index), features),
+            ):
+                if path.exists():
+                    held[path] = nbytes
+                else:
+                    absent[path] = kind, nbytes
+    return absent, sum(held.values())
 
 
 def _changed_reads(bench: Bench, cell: Cell) -> tuple[int, bool]:
     """Return how many changed frames a fit computes, and whether that is known exactly."""
-    experiment = bench.experiments[cell.pipeline]
-    train = experiment.training(cell.setting, cell.fold)
+    train = bench.training(cell)
+    if train is None or not reads_features(cell):
+        return 0, True
     changed = sum(ref.variant is not None for ref in train.refs)
-    if not changed:
+    if not changed or bench.experiments[cell.pipeline].is_fitted(cell.setting, cell.fold):
         return 0, True
     classifier = plugins.create("classifier", cell.setting.classifier)
     reads = getattr(classifier, "reads", None)
     if reads is None:
         return changed, False
-    return changed * int(reads(len(train.refs) / train.videos, cell.setting.budget)), True
+    times = int(reads(len(train.refs) / train.videos, cell.setting.budget))
+    return changed * times, cell.setting.budget.max_time is None
 
 
 def _training_bytes(bench: Bench, cell: Cell) -> int:
-    experiment = bench.experiments[cell.pipeline]
-    refs = experiment.training(cell.setting, cell.fold).refs
-    return sum(experiment.materials[ref.video].stored_features.nbytes for ref in refs)
+    train = bench.training(cell)
+    if train is None or not reads_features(cell):
+        return 0
+    materials = bench.experiments[cell.pipeline].materials
+    return sum(materials[ref.video].stored_features.nbytes for ref in train.refs)
+
+
+def _forward_seconds(bench: Bench, pipeline: str) -> float:
+    material = next(iter(bench.experiments[pipeline].materials.values()))
+    image = material.image(0)
+    material.extractor.extract(image)
+    return _median_seconds(lambda: material.extractor.extract(image))
+
+
+def _count_seconds(shape: tuple[int, ...]) -> float:
+    """Return the time that counting one model's scores of one frame takes."""
+    import numpy as np
+
+    from vidseg.metrics import VideoCounts
+
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=shape).astype(np.float32)
+    mask = np.where(scores > 0, 1, -1).astype(np.int8)
+    near = np.ones(shape, np.bool_)
+    counts = VideoCounts("", "")
+    return _median_seconds(lambda: counts.add(0, scores, mask, near, 0.0))
 
 
 def _median_seconds(work: Callable[[], object]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vidseg.experiment import MODEL, Finished
+from vidseg.experiment import MODEL
 from vidseg.ledger import digest, plain
 from vidseg.metrics import (
     SCORES,
@@ -16,6 +16,7 @@ from vidseg.metrics import (
     mean_precision_recall,
     summarise,
 )
+from vidseg.outcomes import Finished
 from vidseg.records import (
     ComparisonRecord,
     FoldRecord,
@@ -24,7 +25,7 @@ from vidseg.records import (
     SettingRecord,
     SuiteRecord,
 )
-from vidseg.runs import dataset_record
+from vidseg.runs import dataset_record, merged
 from vidseg.stats import effective_frames
 from vidseg.suites.bench import Bench
 from vidseg.suites.cells import Cell
@@ -45,7 +46,7 @@ def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Ro
 
     Args:
         bench: the opened suite.
-        cells: the cells that were to be done.
+        cells: the cells that it shows, whole settings.
         results: what they gave.
         plan: what was announced, see :mod:`vidseg.suites.plan`.
     """
@@ -54,7 +55,7 @@ def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Ro
     by_name = {name: [cell for cell in cells if cell.name == name] for name in names}
     settings = [_setting(bench, own, results) for own in by_name.values()]
     first = next(iter(bench.experiments.values()))
-    scored = next((_merged(own, results, MODEL) for own in by_name.values()), {})
+    scored = next(filter(None, (_merged(own, results, MODEL) for own in by_name.values())), {})
     done = {"cells": len(cells), "cells_reused": results.reused, "seconds": results.seconds}
     record = SuiteRecord(
         name=suite.name,
@@ -83,8 +84,8 @@ def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Ro
 
 def _setting(bench: Bench, cells: Sequence[Cell], results: Results) -> SettingRecord:
     cell = cells[0]
-    merged = {kind: _merged(cells, results, kind) for kind in _kinds(cells, results)}
-    own: BySeed = merged.get(MODEL, {})
+    by_kind = {kind: _merged(cells, results, kind) for kind in _kinds(cells, results)}
+    own: BySeed = by_kind.get(MODEL, {})
     by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
     failures = [
         {"cell": one.id, "error": results.failures[one.id]}
@@ -95,7 +96,7 @@ def _setting(bench: Bench, cells: Sequence[Cell], results: Results) -> SettingRe
         name=cell.name,
         arm=cell.arm.name,
         pipeline=cell.pipeline,
-        run=_run_record(bench, cells, results, merged),
+        run=_run_record(bench, cells, results, by_kind),
         group_scores=_averaged(by_seed),
         by_seed=by_seed,
         video_scores=_averaged({s: {v.video: _defined(v) for v in vs} for s, vs in own.items()}),
@@ -107,14 +108,14 @@ def _setting(bench: Bench, cells: Sequence[Cell], results: Results) -> SettingRe
 
 
 def _run_record(
-    bench: Bench, cells: Sequence[Cell], results: Results, merged: Mapping[str, BySeed]
+    bench: Bench, cells: Sequence[Cell], results: Results, by_kind: Mapping[str, BySeed]
 ) -> RunRecord:
     cell = cells[0]
     config = bench.suite.pipelines[cell.pipeline]
-    own = merged.get(MODEL, {})
+    own = by_kind.get(MODEL, {})
     histograms = [video.histogram for videos in own.values() for video in videos]
     mapping = config.mapping() | {"sampler": cell.setting.sampler.mapping()}
-    mapping["split"] = cell.arm.split.mapping()
+    mapping |= {"split": cell.arm.split.mapping(), "seed": cell.seed}
     params = {k: v for k, v in config.params().items() if not k.startswith("sampler.")}
     params |= {"setting": cell.name, "arm": cell.arm.name, "pipeline": cell.pipeline}
     params |= {"sampler": str(cell.setting.sampler), "suite": bench.suite.name}
@@ -127,11 +128,11 @@ def _run_record(
         dataset=dataset_record(bench.experiments[cell.pipeline], next(iter(own.values()), [])),
         folds=_folds(bench, cells, results),
         headline=_mean([summarise(videos) for videos in own.values()]),
-        per_video=_per_video(merged),
+        per_video=_per_video(by_kind),
         baselines=[
             {"baseline": kind, **_mean([_headline(videos) for videos in seeds.values()])}
-            for kind, seeds in merged.items()
-            if kind != MODEL
+            for kind, seeds in by_kind.items()
+            if kind != MODEL and seeds
         ],
         pr_curve=mean_precision_recall(histograms) if histograms else None,
     )
@@ -212,11 +213,8 @@ def _merged(cells: Sequence[Cell], results: Results, kind: str) -> BySeed:
         own = [cell for cell in cells if cell.seed == seed]
         if any(cell.id not in results.finished for cell in own):
             continue
-        videos: dict[str, VideoCounts] = {}
-        for cell in own:
-            for row in results.finished[cell.id].scored.counts[kind]:
-                videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
-        by_seed[seed] = list(videos.values())
+        rows = [row for cell in own for row in results.finished[cell.id].scored.counts[kind]]
+        by_seed[seed] = merged(rows)
     return by_seed
 
 
@@ -250,8 +248,8 @@ def _mean_facts(cells: Sequence[Finished]) -> Scores:
     return _mean([cell.facts for cell in cells])
 
 
-def _per_video(merged: Mapping[str, BySeed]) -> list[Row]:
-    own = merged.get(MODEL, {})
+def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
+    own = by_kind.get(MODEL, {})
     if not own:
         return []
     rows = []
@@ -259,7 +257,7 @@ def _per_video(merged: Mapping[str, BySeed]) -> list[Row]:
         means = _mean([_defined(videos[place]) for videos in own.values()])
         row: Row = {"video": video.video, "iou": means.get("iou")}
         row |= {name: means.get(name) for name in SCORES if name != "iou"}
-        for kind, seeds in merged.items():
+        for kind, seeds in by_kind.items():
             if kind != MODEL:
                 ious = [_defined(videos[place]) for videos in seeds.values()]
                 row[f"iou_{kind}"] = _mean(ious).get("iou")
@@ -274,13 +272,8 @@ def _frames(bench: Bench, cells: Sequence[Cell]) -> dict[str, list[int]]:
     """Return the frames of each training video in the first seed, over all folds."""
     found: dict[str, set[int]] = {}
     for cell in cells:
-        if cell.seed != cells[0].seed:
-            continue
-        try:
-            refs = bench.experiments[cell.pipeline].training(cell.setting, cell.fold).refs
-        except Exception:
-            continue
-        for ref in refs:
+        train = bench.training(cell) if cell.seed == cells[0].seed else None
+        for ref in train.refs if train else ():
             found.setdefault(ref.video, set()).add(ref.index)
     return {video: sorted(frames) for video, frames in found.items()}
 
@@ -293,23 +286,28 @@ def _comparisons(bench: Bench, settings: Sequence[SettingRecord]) -> list[Compar
             left, right = by_parts.get((a, pipeline)), by_parts.get((b, pipeline))
             if left is None or right is None:
                 continue
+            plain_arms = _plain_arms(bench, a, b)
             same = [
                 video
                 for video, frames in left.frames.items()
-                if right.frames.get(video) == frames and _plain_arms(bench, a, b)
+                if plain_arms and right.frames.get(video) == frames
             ]
             records.append(ComparisonRecord(left.name, right.name, a, b, pipeline, question, same))
     return records
 
 
 def _plain_arms(bench: Bench, a: str, b: str) -> bool:
-    """Return whether two arms can only differ in their frames."""
+    """Return whether two arms can only differ in their frames: no changed copies, one split."""
     arms = {arm.name: arm for arm in bench.suite.arms}
-    copies = ("noised", "augmented", "1x20", "20x20")
+    trains = [
+        train
+        for cell in bench.cells
+        if cell.arm.name in (a, b) and (train := bench.training(cell)) is not None
+    ]
     return (
         arms[a].split == arms[b].split
         and arms[a].videos == arms[b].videos
-        and not any(arms[name].sampler.name in copies for name in (a, b))
+        and all(ref.variant is None for train in trains for ref in train.refs)
     )
 
 

@@ -1,11 +1,12 @@
 """A part of a suite as plain data, and the function that does it wherever it is called.
 
-A task names the suite, where things are kept, a stage and cells. Doing it means writing finished
-stages into the ledger; the outcome says only which cells failed and how much was computed.
+A task holds the resolved suite, where things are kept, a stage and cells. Doing it means writing
+finished stages into the ledger; the outcome says only which cells failed and how much was computed.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -14,47 +15,57 @@ from typing import Any
 
 from vidseg.classifiers.base import Quiet
 from vidseg.errors import ResourceError, Stopped, StoreError, VidsegError
-from vidseg.experiment import Fitted
 from vidseg.ledger import Ledger
+from vidseg.outcomes import Fitted
 from vidseg.store import Store
 from vidseg.suites.bench import Bench, open_bench
 from vidseg.suites.cells import Cell
-from vidseg.suites.model import load_suite
+from vidseg.suites.model import Suite, make_suite
 
 
-def context(
-    name: str, overrides: Mapping[str, Any], store: Store, limit: int | None, ledger: Ledger
-) -> dict[str, Any]:
-    """Return what every task of one suite has in common."""
+def context(suite: Suite, store: Store, limit: int | None, ledger: Ledger) -> dict[str, Any]:
+    """Return what every task of one suite has in common.
+
+    Args:
+        suite: goes along as plain data: its file may change, or not be there where a task runs.
+        store: where frames and features are kept.
+        limit: bytes that the store may hold, None as :class:`vidseg.store.Store` has it.
+        ledger: where finished stages are kept.
+    """
     return {
-        "suite": name,
-        "overrides": dict(overrides),
+        "suite": suite.mapping(),
         "store": str(store.root),
         "limit": limit,
-        "ledger": str(ledger.root),
+        "ledger": str(ledger.root.expanduser().absolute()),
     }
 
 
 def work(task: dict[str, Any]) -> dict[str, Any]:
-    """Do one task: ``{"context": ..., "stage": "features" | "fit" | "score", "cells": [...]}``.
+    """Do one task.
+
+    Args:
+        task: ``context``, ``stage`` (``features``, ``fit`` or ``score``), and ``cells`` (their
+            ids), or for features ``video`` and ``frames`` (a list by pipeline).
 
     Returns:
         ``failures`` (error by cell), ``forwards`` (extractor forwards), ``fatal`` (an error that
         ends the whole suite, such as a full disk), or None.
     """
-    bench = _opened(json.dumps(task["context"], sort_keys=True))
+    bench = _opened(json.dumps(task["context"]))
     before = bench.forwards
-    cells = [cell for cell in bench.cells if cell.id in set(task["cells"])]
     failures: dict[str, str] = {}
     fatal = None
     try:
         if task["stage"] == "features":
-            compute_features(bench, cells, task["video"])
-        elif task["stage"] == "fit":
-            failures = fit_cells(bench, cells, "")[1]
+            compute_features(bench, task["video"], task["frames"])
         else:
-            failures = score_cells(bench, cells, {}, "")
-    except (StoreError, Stopped) as error:
+            asked = set(task["cells"])
+            cells = [cell for cell in bench.cells if cell.id in asked]
+            if task["stage"] == "fit":
+                failures = fit_cells(bench, cells, "")[1]
+            else:
+                failures = score_cells(bench, cells, {}, "")
+    except StoreError as error:
         fatal = str(error)
     return {"failures": failures, "forwards": bench.forwards - before, "fatal": fatal}
 
@@ -63,36 +74,28 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
 def _opened(text: str) -> Bench:
     given = json.loads(text)
     return open_bench(
-        load_suite(given["suite"], given["overrides"]),
+        make_suite(given["suite"]),
         store=Store(Path(given["store"]), limit=given["limit"]),
         ledger=Ledger(Path(given["ledger"])),
         progress=Quiet(),
     )
 
 
-def wanted_frames(bench: Bench, cells: Sequence[Cell]) -> dict[tuple[str, str], set[int]]:
-    """Return the frames whose features the cells need, by (pipeline, video); no variants."""
-    wanted: dict[tuple[str, str], set[int]] = {}
-    first = {id(experiment): name for name, experiment in reversed(bench.experiments.items())}
-    for cell in cells:
-        experiment = bench.experiments[cell.pipeline]
-        owner = first[id(experiment)]
-        for ref in experiment.training(cell.setting, cell.fold).refs:
-            if ref.variant is None:
-                wanted.setdefault((owner, ref.video), set()).add(ref.index)
-        for material in experiment.members(cell.fold.test):
-            frames = experiment.test_frames(cell.fold, material)
-            wanted.setdefault((owner, material.video.name), set()).update(frames)
-    return wanted
+def compute_features(bench: Bench, video: str, frames: Mapping[str, Sequence[int]]) -> None:
+    """Compute features of one video into the store; what cannot be computed is left out.
 
+    The cell that needs a frame which is damaged will say so.
 
-def compute_features(bench: Bench, cells: Sequence[Cell], video: str) -> None:
-    """Compute the features of one video that the cells need, into the store."""
-    for (pipeline, name), frames in wanted_frames(bench, cells).items():
-        if name == video:
-            material = bench.experiments[pipeline].materials[name]
-            material.stored.prepare(sorted(frames))
-            material.stored_features.prepare(sorted(frames))
+    Raises:
+        StoreError: the disk is full.
+    """
+    for pipeline, indices in frames.items():
+        material = bench.experiments[pipeline].materials[video]
+        try:
+            material.stored.prepare(indices)
+            material.stored_features.prepare(indices)
+        except Exception as error:
+            reraise_fatal(error)
 
 
 def fit_cells(
@@ -109,9 +112,8 @@ def fit_cells(
         try:
             text = f"{label}{cell.id} ({place} of {len(cells)})"
             fitted[cell.id] = experiment.fit(cell.setting, cell.fold, text)
-        except (Stopped, StoreError):
-            raise
         except Exception as error:
+            reraise_fatal(error)
             failures[cell.id] = explain(error)
     return fitted, failures
 
@@ -121,23 +123,44 @@ def score_cells(
 ) -> dict[str, str]:
     """Score cells of one fold together; return the errors of those that failed.
 
+    Where that fails they are scored one by one, so that a model that cannot be scored takes no
+    other with it.
+
     Raises:
         Stopped, StoreError: they end the suite, not the cell.
     """
     absent = [cell for cell in cells if cell.id not in fitted]
     read, failures = fit_cells(bench, absent, label)
     ready = {**fitted, **read}
-    together = {cell.id: ready[cell.id] for cell in cells if cell.id in ready}
+    together = [cell for cell in cells if cell.id in ready]
     if not together:
         return failures
     experiment, fold = bench.experiments[cells[0].pipeline], cells[0].fold
     try:
-        experiment.score(together, fold, label)
-    except (Stopped, StoreError):
-        raise
+        experiment.score({cell.id: ready[cell.id] for cell in together}, fold, label)
     except Exception as error:
-        failures |= dict.fromkeys(together, explain(error))
+        reraise_fatal(error)
+        if len(together) == 1:
+            return failures | {together[0].id: explain(error)}
+        for cell in together:
+            alone = f"{label}, {cell.id} alone" if label else ""
+            failures |= score_cells(bench, [cell], ready, alone)
     return failures
+
+
+def reraise_fatal(error: Exception) -> None:
+    """Raise again what ends the suite: the user's wish to stop, a full disk.
+
+    Raises:
+        Stopped: as it was given.
+        StoreError: the store or the ledger fails, or any file of ours finds no space.
+    """
+    if isinstance(error, Stopped | StoreError):
+        raise error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise StoreError(
+            f"the disk is full: {error.filename or error}", hint="free space, then go on"
+        ) from error
 
 
 def explain(error: Exception) -> str:
@@ -146,4 +169,8 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return str(ResourceError("out of memory", hint="choose a smaller memory budget"))
+    from vidseg.plugins import blamed
+
+    if (foreign := blamed(error)) is not None:
+        return str(foreign)
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

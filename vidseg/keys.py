@@ -1,0 +1,111 @@
+"""What the key of a cell is made of: the same content, configuration and code, the same key."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Sequence
+from dataclasses import astuple
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vidseg import plugins
+from vidseg.config import RunConfig, Setting
+from vidseg.ledger import digest, source_digest
+from vidseg.specs import Spec
+from vidseg.splits import Fold
+from vidseg.training import Material
+
+PACKAGES = ("numpy", "scikit-learn", "liblinear-official", "torch", "torchvision", "timm")
+ROOM = Path(__file__).parent
+
+
+def fit_inputs(
+    config: RunConfig, setting: Setting, fold: Fold, members: Sequence[Material]
+) -> dict[str, Any]:
+    """Return what the fit stage depends on.
+
+    Args:
+        config: data set, extractor, sizes and limits.
+        setting: what is trained.
+        fold: which frames are held out, where it is by frame.
+        members: the training videos.
+    """
+    budget = setting.budget
+    return {
+        "stage": "fit",
+        "videos": [_content(material) for material in members],
+        "groups": [material.group for material in members],
+        "held_out": None if fold.part is None else astuple(fold.part),
+        "sampler": str(setting.sampler),
+        "extractor": members[0].extractor.key,
+        "classifier": str(setting.classifier),
+        "image_size": str(config.image_size),
+        "mask_size": str(config.mask_size),
+        "seed": setting.seed,
+        "budget": [budget.rule, budget.base, budget.max_time],
+        "memory_budget": config.memory_budget,
+        "device": config.device,
+        "threads": config.threads,
+        "sources": _fit_sources(config, setting),
+        "versions": _versions(),
+    }
+
+
+def score_inputs(
+    config: RunConfig, key: str, fold: Fold, members: Sequence[Material], margin: float
+) -> dict[str, Any]:
+    """Return what the score stage depends on.
+
+    Args:
+        config: how test frames are chosen and scored.
+        key: of the fit.
+        fold: which frames are held out, where it is by frame.
+        members: the test videos.
+        margin: half-width of the near band.
+    """
+    rooms = ("metrics.py", "evaluate.py", "baselines.py", "pyramid.py")
+    return {
+        "stage": "score",
+        "fit": key,
+        "videos": [_content(material) for material in members],
+        "held_out": None if fold.part is None else astuple(fold.part),
+        "test_stride": config.test_stride,
+        "threshold": config.threshold,
+        "margin": margin,
+        "sources": source_digest([ROOM / room for room in rooms]),
+    }
+
+
+def score_stage(inputs: dict[str, Any]) -> str:
+    """Return the name of a score stage in the ledger."""
+    return f"score-{digest(inputs, 16)}"
+
+
+def _fit_sources(config: RunConfig, setting: Setting) -> str:
+    rooms = [ROOM / "pyramid.py", ROOM / "training.py", ROOM / "classifiers" / "base.py"]
+    rooms.append(ROOM / "datasets" / "rasterise.py")
+    used = {
+        "dataset": config.dataset,
+        "sampler": setting.sampler,
+        "extractor": config.extractor,
+        "classifier": setting.classifier,
+    }
+    return source_digest([*rooms, *(_room_of(kind, spec) for kind, spec in used.items())])
+
+
+def _content(material: Material) -> list[str]:
+    video = material.video
+    return [video.name, video.image_key, video.label_key]
+
+
+def _room_of(kind: str, spec: Spec) -> Path:
+    """Return the folder of a plugin's module: its own and its helpers' sources."""
+    source = inspect.getsourcefile(plugins.load(plugins.find(kind, spec.name)))
+    return Path(source or __file__).parent
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {package: metadata.version(package) for package in PACKAGES}
