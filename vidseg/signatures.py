@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -117,26 +117,33 @@ def checker(cls: type[Any]) -> Callable[..., dict[str, Any]]:
 
 
 def type_text(annotation: Any) -> str:
-    """Return an annotation as a user reads it: ``int (>= 1)``, ``error | all``."""
-    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    text = re.sub(r"FieldInfo\(.*?metadata=\[(.*?)\]\)", r"Field(\1)", text)
-    text = re.sub(r"\b(?:Ge|Gt|Le|Lt|MinLen)\((.*?)\)", r"\1", text)
-    text = re.sub(
-        r"\b(?:typing|annotated_types|pathlib|pydantic\.fields|collections\.abc)\.", "", text
-    )
-    for name, sign in {
-        "ge": ">=",
-        "gt": ">",
-        "le": "<=",
-        "lt": "<",
-        "min_length": "length >=",
-    }.items():
-        text = re.sub(rf"\b{name}=", f"{sign} ", text)
-    text = re.sub(r"Annotated\[([^,\[\]]+(?:\[[^\]]*\])?), Field\(([^)]*)\)\]", r"\1 (\2)", text)
-    text = re.sub(r"^Optional\[(.*)\]$", r"\1 | null", text).replace("| None", "| null")
-    return re.sub(
-        r"Literal\[([^\]]*)\]", lambda m: m[1].replace("'", "").replace(", ", " | "), text
-    )
+    """Return an annotation as a user reads it: ``int (>= 1) | null``, ``error | all``."""
+    if isinstance(annotation, str):
+        return annotation
+    origin, members = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        limits = ", ".join(_limits(members[1:]))
+        return type_text(members[0]) + (f" ({limits})" if limits else "")
+    if origin is typing.Literal:
+        return " | ".join(str(member) for member in members)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(type_text(member) for member in members)
+    if annotation in (None, type(None)):
+        return "null"
+    if annotation is ...:
+        return "..."
+    name = getattr(origin or annotation, "__name__", None) or str(annotation)
+    return f"{name}[{', '.join(type_text(member) for member in members)}]" if members else name
+
+
+def _limits(metadata: Iterable[Any]) -> Iterator[str]:
+    """Yield ``">= 1"`` for pydantic's and annotated_types' bounds; other constraints are silent."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >="}
+    for item in metadata:
+        yield from _limits(getattr(item, "metadata", ()))
+        for name, sign in signs.items():
+            if (bound := getattr(item, name, None)) is not None and not callable(bound):
+                yield f"{sign} {bound:g}" if isinstance(bound, float) else f"{sign} {bound}"
 
 
 def documented(text: str) -> dict[str, str]:
