@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from vidseg.cli import options
+from vidseg.cli.project import ProjectCommand
 
 
-@click.command()
+@click.command(cls=ProjectCommand)
 @click.argument("suites", nargs=-1, metavar="[RUN]...")
 @click.option(
     "--output",
@@ -28,7 +29,8 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
     from vidseg.mlflow_suite import find_suites
     from vidseg.report import build, short, suite_from_json, write_report
 
-    found = find_suites(mlflow_store.connect(tracking_uri), suites)
+    # under `mlflow run` an argument that is not meant is empty
+    found = find_suites(mlflow_store.connect(tracking_uri), [name for name in suites if name])
     records = [suite_from_json(content) for _, content in found]
     written = write_report(records, output)
     for record in records:

@@ -350,8 +350,5 @@ def _show(record: SuiteRecord, folder: Path, address: str) -> None:
     from vidseg.report import build, short
 
     click.echo(short(build(record)))
-    for setting in record.settings:
-        for failure in setting.failures:
-            click.echo(f"failed: {failure['cell']}: {failure['error']}", err=True)
     click.echo(f"report        {(folder / 'report.html').absolute()}")
     click.echo(address)
