@@ -60,6 +60,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=15.0, help="no run starts after them")
     parser.add_argument("--limit", type=float, default=40.0, help="seconds for a ladder")
     parser.add_argument("--cases", default="", help="only the cases whose name contains this")
+    parser.add_argument("--costs", type=float, nargs="+", default=COSTS, help="values of C")
     parser.add_argument(
         "--part",
         choices=("all", "solvers", "pixels"),

@@ -1,0 +1,315 @@
+"""Linear SVM by averaged SGD on whole frames at native resolution, without hypercolumns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+
+from vidseg.classifiers.base import Budget, FitContext, TrainingSet
+from vidseg.classifiers.linear.levels import check_finite, choose_levels, frame_name
+from vidseg.classifiers.linear.points import PointSet, generator
+from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
+from vidseg.errors import DataError, UsageError
+from vidseg.extractors.base import ExtractorHandle
+from vidseg.pyramid import LinearHead, Pyramid
+from vidseg.types import Features, FrameRef, Mask, Size
+
+SUFFIX = 3
+"""Weight of late steps in the average: of the order ``t ** SUFFIX`` (Shamir & Zhang 2013)."""
+
+
+class SgdSvm:
+    """Linear SVM trained by SGD on mini-batches of frames, every labelled pixel of each.
+
+    Minimises ``mean(w_i loss_i) / mean(w_i) + ||(w, b)||^2 / (2 C)``, the objective of
+    ``liblinear`` divided by C. Scores are resized, never features, so a step costs two products
+    with the native features of its frames. Frames with noise or augmentation are made on the fly,
+    drawn anew in every epoch.
+
+    The number of epochs follows the budget rule (``--budget``), as its updates are a budget too.
+
+    Args:
+        C: how much the loss weighs against the regularisation.
+        C_mode: mean uses C as it is, for any number of frames; sum multiplies it by the sum of
+            the class weights over all pixels, which is liblinear's literal scale.
+        loss: hinge or squared_hinge.
+        bias: value of the constant feature, whose weight is regularised as liblinear's -B; 0 or
+            negative trains without bias.
+        epochs: passes over the frames at one image per video; fewer with more, by the budget.
+        batch: frames of one step.
+        step: size of a step, in units of one over the mean squared norm of a pixel's features;
+            by default 1 for hinge and 0.5 for squared_hinge, where the mean of the losses cannot
+            overshoot.
+        momentum: share of the last step that is repeated.
+        average: average the weights, late steps weighing more; without it the last ones are
+            taken.
+        positive_weight: class weight of foreground; background has 1.
+        standardise: standardise each channel over all pixels of the training frames.
+        sigma_floor: smallest standard deviation, as a share of the median channel of its level.
+        levels: levels of the extractor to use; by default the paper's five of a six-level
+            VGG16, and all of any other extractor.
+    """
+
+    contract: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+
+    def __init__(
+        self,
+        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1e4,  # noqa: N803
+        C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
+        loss: Literal["hinge", "squared_hinge"] = "squared_hinge",
+        bias: Annotated[float, Field(le=1e3, allow_inf_nan=False)] = 1.0,
+        epochs: Annotated[int, Field(ge=1)] = 64,
+        batch: Annotated[int, Field(ge=1)] = 1,
+        step: Annotated[float, Field(gt=0, le=1e3)] | None = None,
+        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
+        average: bool = True,
+        positive_weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0,
+        standardise: bool = True,
+        sigma_floor: Annotated[float, Field(ge=0, le=1)] = FLOOR,
+        levels: list[int] | None = None,
+    ) -> None:
+        self.C, self.C_mode, self.loss = C, C_mode, loss
+        self.bias, self.epochs, self.batch = max(bias, 0.0), epochs, batch
+        self.step = step if step is not None else {"hinge": 1.0, "squared_hinge": 0.5}[loss]
+        self.momentum, self.average, self.positive_weight = momentum, average, positive_weight
+        self.standardise, self.sigma_floor, self.chosen = standardise, sigma_floor, levels
+
+    def levels(self, handle: ExtractorHandle) -> Sequence[int]:
+        """Return the levels that were asked for, or the default ones."""
+        return choose_levels(handle, self.chosen)
+
+    def reads(self, images_per_video: float, budget: Budget) -> int:
+        """Return how often a fit reads each frame's features: to standardise, then every epoch."""
+        return 1 + budget.epochs(images_per_video, self.epochs)
+
+    def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> LinearHead:
+        """Learn from a stream of frames.
+
+        Logs ``loss`` by epoch: the mean loss of frames just before they are learned.
+
+        Facts: ``epochs`` (finished ones), ``updates`` (steps), ``frames_seen``, ``pixels_seen``,
+        ``points``, ``sgd_seconds``, ``out_of_time`` (1 when ``ctx.budget.max_time`` ended it).
+
+        Raises:
+            DataError: the masks hold one class only, or features are not finite.
+            UsageError: ``step`` is so large that the weights overflow.
+        """
+        began = time.monotonic()
+        levels = tuple(self.levels(handle))
+        names = tuple(handle.levels[level] for level in levels)
+        moments = Moments.measure(train, ctx, names)
+        standard = Standardisation.identity(moments.channels)
+        if self.standardise:
+            standard = Standardisation.of(moments, self.sigma_floor)
+        counts = PointSet(train, standard, names, ctx.seed).counts(ctx)
+        weight = counts[0] * self.positive_weight + counts[1]
+        cost = self.C if self.C_mode == "mean" else self.C * weight
+        energy = max(standard.energy(moments) + self.bias**2, 1e-12)
+        learner = Learner(
+            Loss(self.loss, self.positive_weight, len(train.refs) / weight, self.bias),
+            Folded(standard, ctx.device),
+            self.step / energy,
+            self.momentum,
+            1 / cost,
+        )
+        ctx.facts["points"] = float(sum(counts))
+        self._descend(learner, train, names, ctx, began)
+        ctx.facts["sgd_seconds"] = time.monotonic() - began
+        found = (learner.mean if self.average else learner.point).cpu().numpy()
+        return standard.head(found[:-1], float(found[-1]) * self.bias, levels, handle.fingerprint)
+
+    def load(self, state: Mapping[str, npt.NDArray[Any]], handle: ExtractorHandle) -> LinearHead:
+        """Rebuild a fitted head.
+
+        Raises:
+            DataError: the state belongs to another extractor.
+        """
+        return LinearHead.load(state, handle.fingerprint)
+
+    def _descend(
+        self,
+        learner: Learner,
+        train: TrainingSet,
+        names: Sequence[str],
+        ctx: FitContext,
+        began: float,
+    ) -> None:
+        epochs = ctx.budget.epochs(len(train.refs) / train.videos, self.epochs)
+        ctx.facts |= {"epochs": 0.0, "out_of_time": 0.0}
+        with ctx.progress.task(f"sgd_svm, {epochs} epochs", epochs * len(train.refs)) as task:
+            for epoch in range(epochs):
+                drawn, losses = train.fresh(epoch), []
+                order = generator(ctx.seed, "frames", epoch).permutation(len(drawn.refs))
+                for start in range(0, len(order), self.batch):
+                    ctx.stop()
+                    refs = [drawn.refs[i] for i in order[start : start + self.batch]]
+                    losses.append(learner.learn(_frame(drawn, ref, names) for ref in refs))
+                    task.advance(len(refs))
+                    if not np.isfinite(losses[-1]):
+                        raise UsageError(
+                            f"the weights overflow with step={self.step:g}",
+                            where="sgd_svm",
+                            hint="choose less",
+                        )
+                    if _over(ctx, began):
+                        break
+                ctx.log("loss", float(np.mean(losses)), epoch)
+                ctx.facts |= learner.facts
+                if _over(ctx, began):
+                    ctx.facts["out_of_time"] = 1.0
+                    break
+                ctx.facts["epochs"] += 1
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a frame's pixels, in units in which the mean over all frames is the mean loss.
+
+    Attributes:
+        kind: hinge or squared_hinge.
+        positive: weight of foreground.
+        unit: frames / total weight: what a pixel of weight 1 counts.
+        bias: value of the constant feature.
+    """
+
+    kind: Literal["hinge", "squared_hinge"]
+    positive: float
+    unit: float
+    bias: float
+
+    def residual(self, scores: torch.Tensor, labels: torch.Tensor) -> tuple[float, torch.Tensor]:
+        """Return the loss and its derivative by the scores.
+
+        Args:
+            scores: ``float32 (h, w)``.
+            labels: ``float32 (h, w)`` in {-1, 0, +1}; 0 counts nothing.
+        """
+        weights = torch.where(labels > 0, self.positive, 1.0) * labels.abs() * self.unit
+        slack = (1 - labels * scores).clamp_(min=0)
+        if self.kind == "hinge":
+            return float((weights * slack).sum()), -weights * labels * (slack > 0)
+        weighted = weights * slack
+        return float((weighted * slack).sum()), -2 * weighted * labels
+
+
+class Folded:
+    """Scores and gradients on standardised features, from raw ones.
+
+    Args:
+        standard: the standardisation.
+        device: where the products are made.
+    """
+
+    def __init__(self, standard: Standardisation, device: str) -> None:
+        self.channels = standard.channels
+        self.mean, self.scale = (
+            torch.from_numpy(v.copy()).to(device) for v in (standard.mean, standard.scale)
+        )
+
+    def scores(
+        self, maps: Sequence[torch.Tensor], pyramid: Pyramid, point: torch.Tensor, bias: float
+    ) -> torch.Tensor:
+        """Return ``float32 (h, w)`` scores of a frame.
+
+        Args:
+            maps: raw ``float32 (C_l, h_l, w_l)`` each.
+            pyramid: of the frame.
+            point: ``float64 (C + 1,)``: weights on standardised features, the bias's last.
+            bias: value of the constant feature.
+        """
+        native = point[:-1] * self.scale
+        parts = native.float().split(self.channels)
+        low = [(w @ f.flatten(1)).view(f.shape[1:]) for w, f in zip(parts, maps, strict=True)]
+        return pyramid.forward(low) + float(point[-1] * bias - native @ self.mean)
+
+    def gradient(
+        self, maps: Sequence[torch.Tensor], pyramid: Pyramid, residual: torch.Tensor, bias: float
+    ) -> torch.Tensor:
+        """Return ``float64 (C + 1,)``: the transpose of :meth:`scores` on ``residual``."""
+        low = pyramid.adjoint(residual)
+        raw = torch.cat(
+            [f.flatten(1) @ r.flatten() for f, r in zip(maps, low, strict=True)]
+        ).double()
+        total = residual.sum(dtype=torch.float64)
+        # resizing keeps constants, so each level's residuals have the same sum
+        return torch.cat([(raw - self.mean * total) * self.scale, (total * bias)[None]])
+
+
+@dataclass
+class Learner:
+    """SGD with momentum, an implicit step of the regularisation, and a running average.
+
+    Attributes:
+        loss: of a frame.
+        folded: the standardisation.
+        step: size of a step.
+        momentum: share of the last step that is repeated.
+        decay: weight of the regularisation, ``decay * ||point||^2 / 2``.
+        point: ``float64 (C + 1,)``, on standardised features.
+        mean: the average.
+    """
+
+    loss: Loss
+    folded: Folded
+    step: float
+    momentum: float
+    decay: float
+    point: torch.Tensor = field(init=False)
+    mean: torch.Tensor = field(init=False)
+    facts: dict[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        mean = self.folded.mean
+        self.point = torch.zeros(len(mean) + 1, dtype=torch.float64, device=mean.device)
+        self.mean, self._speed = self.point.clone(), self.point.clone()
+        self.facts = {"updates": 0.0, "frames_seen": 0.0, "pixels_seen": 0.0}
+
+    def learn(self, frames: Any) -> float:
+        """Take one step on (features, mask) pairs; return their mean loss before it."""
+        gradient, total, count = torch.zeros_like(self.point), 0.0, 0
+        for features, mask in frames:
+            device = self.point.device
+            maps = [torch.from_numpy(level.astype(np.float32)).to(device) for level in features]
+            pyramid = Pyramid.of(features, Size(*mask.shape))
+            labels = torch.from_numpy(mask.astype(np.float32)).to(device)
+            scores = self.folded.scores(maps, pyramid, self.point, self.loss.bias)
+            loss, residual = self.loss.residual(scores, labels)
+            gradient += self.folded.gradient(maps, pyramid, residual, self.loss.bias)
+            total, count = total + loss, count + 1
+            self.facts["pixels_seen"] += float(np.count_nonzero(mask))
+        self.facts["updates"] += 1
+        self.facts["frames_seen"] += count
+        self._move(gradient / count)
+        return total / count
+
+    def _move(self, gradient: torch.Tensor) -> None:
+        self._speed.mul_(self.momentum).sub_(self.step * gradient)
+        # implicit, or a small C would overshoot
+        moved = (self.point + self._speed) / (1 + self.step * self.decay)
+        self._speed = moved - self.point
+        self.point = moved
+        share = (SUFFIX + 1) / (self.facts["updates"] + SUFFIX)
+        self.mean += min(1.0, share) * (self.point - self.mean)
+
+
+def _frame(train: TrainingSet, ref: FrameRef, names: Sequence[str]) -> tuple[Features, Mask]:
+    features, mask = train.features(ref), train.mask(ref)
+    check_finite(features, ref, names)
+    if mask.shape != tuple(train.mask_size):
+        raise DataError(
+            f"the mask is {Size(*mask.shape)}, not {train.mask_size}", where=frame_name(ref)
+        )
+    return features, mask
+
+
+def _over(ctx: FitContext, began: float) -> bool:
+    limit = ctx.budget.max_time
+    return limit is not None and time.monotonic() - began > limit
