@@ -1,0 +1,93 @@
+"""What the tests change in a documented command before they run it, and why.
+
+Every command runs through ``vidseg``'s own command line, in a folder that holds small copies of
+what the page names. A rule adds options at the end, where the last of two wins; the specs that it
+takes the place of are still resolved and constructed (:func:`tests.docs.desk.check_specs`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where ``pattern`` is found in a command (and ``unless`` is not), ``add`` is added."""
+
+    pattern: str
+    add: Sequence[str]
+    why: str
+    unless: str = r"$^"
+
+
+SMALL = "synthetic:videos=2,frames=21,size=96x64"
+PLAIN = r"^suite (?!list|show)"
+
+RULES = (
+    Rule(rf"^run |{PLAIN}", ("--image-size", "48x32"), "pixels cost time"),
+    Rule(
+        r"mot:MOT", ("--split", "fixed:test=MOT16-09"), "one fold instead of six or seven, for time"
+    ),
+    Rule(r"^run .*masks:DAVIS", ("--split", "fixed:test=bear"), "one fold, for time"),
+    Rule(r"^run .*masks:my-videos", ("--split", "fixed:test=yard"), "one fold, for time"),
+    Rule(
+        r"^run .*synthetic:|^suite quickstart|^run (?!.*--dataset)",
+        ("--dataset", SMALL),
+        "rendering a hundred larger frames takes ten seconds",
+    ),
+    Rule(
+        r"^run ",
+        ("--extractor", "filters:octaves=1"),
+        "VGG16 and ResNet weights are hundreds of megabytes, and tests have no network",
+        unless=r"squeezenet|resnet18|--memory-budget",
+    ),
+    Rule(
+        r"^run .*torchvision:squeezenet1_1(\s|$)",
+        ("--extractor", "torchvision:squeezenet1_1,weights=squeezenet1_1.safetensors"),
+        "no network: the same extractor with weights that the test drew",
+    ),
+    Rule(
+        rf"{PLAIN}(?!.*my-suite|quickstart)",
+        ("--extractor", "filters:octaves=1"),
+        "the shipped suites use VGG16, see above",
+    ),
+    Rule(
+        rf"^run |{PLAIN}",
+        ("--classifier", "sgd:epochs=1"),
+        "the exact SVM is compiled for half a minute before it is quick; it has its own tests",
+        unless=r"liblinear",
+    ),
+    Rule(r"^suite .*gain-curve", ("--only", "1 every 1 "), "one of ten settings"),
+    Rule(r"^suite .*selectors", ("--only", "first"), "one of six settings"),
+    Rule(r"^suite .*leakage", ("--only", "fold 0"), "one fold of each setting"),
+    Rule(
+        r"^suite (gain-curve|iso-budget|selectors)",
+        ("--set", "seeds=[0]"),
+        "one seed instead of up to five",
+    ),
+    Rule(
+        r"^suite paper .*(mot:MOT16-hd|delta|vgg16)",
+        ("--only", "1 sgd"),
+        "the suite runs whole once, on README's first command",
+    ),
+    Rule(
+        r"--executor processes",
+        ("--executor", "local"),
+        "new processes import torch for ten seconds; the slow test runs the command as it is",
+    ),
+    Rule(
+        r"^run ",
+        ("--no-refit",),
+        "the served model takes seconds to log; the page on MLflow loads one, and has it",
+        unless=r"--sampler 20 --experiment try",
+    ),
+)
+
+
+def substituted(words: Sequence[str]) -> list[str]:
+    """Return the words of a command with what the rules add."""
+    text = " ".join(words)
+    rules = [r for r in RULES if re.search(r.pattern, text) and not re.search(r.unless, text)]
+    return [*words, *(word for rule in rules for word in rule.add)]
