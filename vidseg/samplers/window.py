@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from vidseg.samplers.base import SampleContext, Short, existing
+from vidseg.errors import DataError
+from vidseg.samplers.base import SampleContext, Short
 from vidseg.types import FrameRef, Video
 
 
@@ -36,13 +37,22 @@ class Window:
         self.short: Short = short
 
     def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video, in the order of time."""
+        """Return the frames, video by video, in the order of time.
+
+        Raises:
+            DataError: a video has too few frames in the step of its random frame.
+        """
         return [ctx.ref(video, index) for video in videos for index in self._window(video, ctx)]
 
     def _window(self, video: Video, ctx: SampleContext) -> list[int]:
         length = ctx.length(video)
         start = int(ctx.rng(video).integers(length))
         order = [*range(start, length, self.every), *range(start - self.every, -1, -self.every)]
-        setting = f"window:n={self.n},every={self.every}"
-        count = len(existing(video, range(self.n), len(order), short=self.short, setting=setting))
-        return sorted(order[:count])
+        if self.short == "error" and len(order) < self.n:
+            raise DataError(
+                f"the sampler window:n={self.n},every={self.every} finds {len(order)} frames "
+                f"{self.every} apart around frame {start}, the video has {length}",
+                where=f"video {video.name}",
+                hint="use fewer or closer frames, or short=all to take the frames that exist",
+            )
+        return sorted(order[: self.n])
