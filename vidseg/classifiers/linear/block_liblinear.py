@@ -68,7 +68,7 @@ class BlockLiblinear:
         positive_weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0,
         tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-2,
         max_passes: Annotated[int, Field(ge=1)] = 100,
-        inner: Annotated[int, Field(ge=1)] = 4,
+        inner: Annotated[int, Field(ge=1)] = 2,
         blocks: Annotated[int, Field(ge=1)] = 1,
         stored: Stored = "float16",
         standardise: bool = True,
@@ -161,7 +161,7 @@ class BlockLiblinear:
 
     def _minimise(self, dual: Dual, blocks: Blocks, ctx: FitContext, began: Clock) -> None:
         rng = np.random.default_rng(ctx.seed)
-        visits, exact = 0.0, None
+        visits, exact, due = 0.0, None, 1
         with ctx.progress.task("block_liblinear", self.max_passes) as task:
             for passes in range(1, self.max_passes + 1):
                 found = self._pass(dual, blocks, rng, ctx)
@@ -170,8 +170,10 @@ class BlockLiblinear:
                 visits += found["visits"]
                 task.advance()
                 exact = None
-                if found["gap"] <= SLACK * self.tolerance:
+                if passes >= due and found["gap"] <= SLACK * self.tolerance:
                     exact = self._gap(dual, blocks, ctx)
+                    # the weights follow the block at hand, so the estimate errs to the low side
+                    due = passes + 1 + passes // 4
                     if exact.relative <= self.tolerance:
                         break
                 if _over(ctx, began):

@@ -226,9 +226,10 @@ class Folded:
             bias: value of the constant feature.
         """
         native = point[:-1] * self.scale
-        parts = native.float().split(self.channels)
+        parts = torch.split(native.float(), list(self.channels))
         low = [(w @ f.flatten(1)).view(f.shape[1:]) for w, f in zip(parts, maps, strict=True)]
-        return pyramid.forward(low) + float(point[-1] * bias - native @ self.mean)
+        scores: torch.Tensor = pyramid.forward(low)
+        return scores + float(point[-1] * bias - native @ self.mean)
 
     def gradient(
         self, maps: Sequence[torch.Tensor], pyramid: Pyramid, residual: torch.Tensor, bias: float

@@ -1,0 +1,84 @@
+"""The benchmarks run, and their judges and arithmetic are right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+
+from benchmarks._judge import Judge
+from benchmarks._runs import seconds_to
+from tests.training import TinyHandle, TinyTraining
+from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.points import PointSet
+from vidseg.classifiers.linear.standardise import Standardisation
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_judge_agrees_with_the_points_of_the_solvers() -> None:
+    train, handle = TinyTraining(), TinyHandle()
+    judge = Judge.of(train, handle)  # type: ignore[arg-type]
+    transform = Standardisation.compute(train, FitContext(), handle.levels)
+    x, y = PointSet(train, transform, handle.levels).gather(FitContext())
+    np.testing.assert_allclose(judge.points[:, :-1].numpy(), x, atol=1e-4)
+    np.testing.assert_array_equal(judge.labels.numpy(), y)
+    assert (judge.points[:, -1] == 1).all()
+
+
+@pytest.mark.parametrize("cost", [0.01, 1.0])
+def test_judge_finds_the_optimum(cost: float) -> None:
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=(300, 4)), np.ones(300)]).astype(np.float32)
+    y = np.sign(x[:, 0] + rng.normal(size=300))
+    judge = Judge(torch.from_numpy(x), torch.from_numpy(y.astype(float)))
+    found, error = judge.optimum(np.zeros(5), cost, 1e-10)
+    assert error <= 1e-10
+
+    def objective(w: np.ndarray) -> float:
+        return float(w @ w / 2 + cost * (np.maximum(0, 1 - y * (x @ w)) ** 2).sum())
+
+    best = scipy.optimize.minimize(objective, np.zeros(5), options={"gtol": 1e-9})
+    np.testing.assert_allclose(found, best.x, atol=1e-5)
+    assert judge.objective(found, cost, "squared_hinge") == pytest.approx(best.fun, rel=1e-8)
+    hinge = cost * np.maximum(0, 1 - y * (x @ found)).sum() + found @ found / 2
+    assert judge.objective(found, cost, "hinge") == pytest.approx(hinge, rel=1e-6)
+
+
+def test_seconds_to_a_gap_are_interpolated() -> None:
+    curve = [(1.0, 1e-1), (4.0, 1e-3), (5.0, 1e-9)]
+    assert seconds_to(curve, 0.5) == (1.0, True)
+    seconds, bound = seconds_to(curve, 1e-2) or (0.0, True)
+    assert seconds == pytest.approx(2.0)  # half way in log gap: half way in log seconds
+    assert not bound
+    assert seconds_to(curve, 1e-3) == (pytest.approx(4.0), False)
+    assert seconds_to(curve, 1e-12) is None
+    # a tighter rung that was faster: its own time, never less
+    assert seconds_to([(2.0, 1e-1), (1.5, 1e-4)], 1e-2) == (1.5, False)
+
+
+@pytest.mark.slow
+def test_svm_quick(tmp_path: Path) -> None:
+    table, plot = tmp_path / "svm.json", tmp_path / "svm.png"
+    command = [sys.executable, "-m", "benchmarks.svm", "--quick", "--samples", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--json", str(table), "--plot", str(plot)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "GENERATED clips" in done.stdout
+    result = json.loads(table.read_text())
+    squared = next(ref for ref in result["references"] if ref["loss"] == "squared_hinge")
+    exact = [run for run in result["runs"] if run["method"] == "pixel_svm"]
+    best = min(run["objective"] for run in exact if run["loss"] == "squared_hinge")
+    assert squared["error"] <= 1e-8
+    assert -1e-7 <= best / squared["optimum"] - 1 < 1e-4
+    assert 0 <= result["bandwidth"]["share"] < 1
+    assert [row["name"] for row in result["alternative"]["rows"]][-1] == "pixel_svm, 100%"
+    assert plot.stat().st_size > 10_000
