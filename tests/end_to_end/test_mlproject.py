@@ -15,11 +15,14 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 
-def mlflow_run(cwd: Path, project: str, *parameters: str) -> subprocess.CompletedProcess[str]:
+def mlflow_run(
+    cwd: Path, project: str, *parameters: str, entry: str = "main"
+) -> subprocess.CompletedProcess[str]:
     """Run the project with the interpreter of the tests, in ``cwd``."""
     tools = Path(sys.executable).parent
     given = [part for parameter in parameters for part in ("-P", parameter)]
     command = [sys.executable, "-m", "mlflow", "run", project, "--env-manager", "local"]
+    command += ["-e", entry]
     return subprocess.run(
         [*command, "--experiment-name", "chosen", "--run-name", "given", *given],
         cwd=cwd,
