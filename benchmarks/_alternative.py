@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -56,7 +57,7 @@ def evenly(material: Material, count: int) -> list[int]:
 
 def _row(
     name: str,
-    learners: list[tuple[Liblinear | PixelSvm, int]],
+    learners: Sequence[tuple[Liblinear | PixelSvm, int]],
     materials: Materials,
     handle: Torchvision,
     frames: int,

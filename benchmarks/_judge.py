@@ -60,7 +60,7 @@ class Judge:
 
     def scores(self, w: torch.Tensor) -> torch.Tensor:
         """Return ``float64 (n,)``."""
-        return torch.cat([block.double() @ w for block in self.points.split(BLOCK)])
+        return torch.cat([block.double() @ w for block in split(self.points)])
 
     def optimum(self, start: Floats, cost: float, accuracy: float) -> tuple[Floats, float]:
         """Return the squared-hinge optimum and a bound of its relative gap.
@@ -86,7 +86,7 @@ class Judge:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         gradient = w.clone()
         hessian = torch.eye(len(w), dtype=torch.float64)
-        blocks = (self.points.split(BLOCK), self.labels.split(BLOCK), slack.split(BLOCK))
+        blocks = (split(self.points), split(self.labels), split(slack))
         for x, y, s in zip(*blocks, strict=True):
             active = s > 0
             chosen = x[active]
@@ -110,15 +110,21 @@ class Judge:
 
 def transform(x: torch.Tensor, channels: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return mean and 1 / sigma of each column; sigma at least a tenth of its level's median."""
-    mean = torch.stack([part.double().mean(0) for part in x.split(BLOCK)])
-    share = torch.tensor([len(part) / len(x) for part in x.split(BLOCK)], dtype=torch.float64)
+    mean = torch.stack([part.double().mean(0) for part in split(x)])
+    share = torch.tensor([len(part) / len(x) for part in split(x)], dtype=torch.float64)
     mean = share @ mean
-    square = sum(((part.double() - mean) ** 2).sum(0) for part in x.split(BLOCK))
+    square = sum(((part.double() - mean) ** 2).sum(0) for part in split(x))
     sigma = (torch.as_tensor(square) / len(x)).sqrt()
     scale = []
-    for s, m in zip(sigma.split(channels), mean.split(channels), strict=True):
+    for s, m in zip(split(sigma, channels), split(mean, channels), strict=True):
         live = s > 1e-6 * m.abs()
         # numpy's median: the mean of the two in the middle
         floor = 0.1 * float(np.median(s[live].numpy())) if live.any() else 1.0
         scale.append(torch.where(live, 1 / s.clamp(min=floor), torch.zeros_like(s)))
     return mean, torch.cat(scale)
+
+
+def split(x: torch.Tensor, sizes: int | tuple[int, ...] = BLOCK) -> tuple[torch.Tensor, ...]:
+    """Return ``x`` in parts of ``sizes`` rows."""
+    parts: tuple[torch.Tensor, ...] = torch.split(x, sizes if isinstance(sizes, int) else [*sizes])
+    return parts

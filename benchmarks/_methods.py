@@ -82,7 +82,7 @@ def warm_up() -> None:
 
     points, labels = np.ones((2, 3), np.float32), np.array([1, -1], np.int8)
     state = dual.Dual.zero("hinge", (1.0, 1.0), 1.0, labels, 3)
-    state.visit(points, slice(0, 2), np.arange(2), (np.inf, -np.inf), int)
+    state.visit(points, slice(0, 2), np.arange(2), (np.inf, -np.inf), lambda: None)
     state.losses(points, slice(0, 2))
     y, x = labels.astype(float), scipy.sparse.csr_matrix(points)
     liblinear.liblinearutil.train(y, x, "-s 2 -q")

@@ -79,8 +79,6 @@ def main() -> None:
         print(_tables.preamble(bench, sorted({c.extractor for c in FULL})), flush=True)
         result = measure(bench, given)
     print(_tables.everything(result))
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1))
     if given.plot:
         _tables.plot(result, given.plot)
 
@@ -101,9 +99,17 @@ def measure(bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
                     break
                 runs = duel.round(turn, case, cost)
                 print(_tables.progress(case, cost, turn, runs), flush=True)
+                save(result, duel, given.json)
+    save(result, duel, given.json)
+    return result
+
+
+def save(result: dict[str, Any], duel: Duel, path: Path | None) -> None:
+    """Put what was measured so far into ``result``, and into a file if one was named."""
     result["runs"] = [asdict(run) for run in duel.runs]
     result["references"] = [asdict(reference) for reference in duel.references]
-    return result
+    if path is not None:
+        path.write_text(json.dumps(result, indent=1))
 
 
 class Duel:
