@@ -7,15 +7,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.suites import COUNTS, InTurn, Place, install, numbers
+from tests.suites import COUNTS, InTurn, Place, install, mapping, numbers
+from vidseg import runs
+from vidseg.classifiers.base import Quiet
+from vidseg.config import make_config
 from vidseg.errors import DataError, Stopped, StoreError
 from vidseg.experiment import MODEL
+from vidseg.pyramid import LinearHead, score_heads
+from vidseg.store import Store
 from vidseg.suites.cells import select
 from vidseg.suites.engine import forget_cells
 from vidseg.suites.plan import calibrate, make_plan, waiting_cells
 from vidseg.suites.results import cell_content, suite_key, suite_record
+from vidseg.types import Size
 
 THREE = {f"syn0{i}" for i in range(3)}
 
@@ -460,3 +467,26 @@ def test_the_plan_of_a_suite_that_did_not_start(place: Place) -> None:
     times = calibrate(bench, bench.cells, plan)
     assert 0 < times["seconds_forwards"] < 60
     assert 0 < times["seconds_scoring"] < 60
+
+
+@pytest.mark.parametrize("split", ["frame:k=3", "block:k=2"])
+def test_a_run_that_is_split_by_frame_has_each_video_once(place: Place, split: str) -> None:
+    suite = mapping()
+    options = {key: suite[key] for key in ("dataset", "image_size", "device", "threads")}
+    config = make_config({**options, **suite["pipelines"]["q"], "sampler": "all", "split": split})
+    store = Store(place.folder / "store")
+    record = runs.run(config, store=store, ledger=place.ledger, progress=Quiet())
+    assert [row["video"] for row in record.per_video] == sorted(THREE)
+    assert [row["frames"] for row in record.per_video] == [8, 8, 8]
+    assert record.overlays
+
+
+def test_scores_of_a_model_do_not_depend_on_its_company() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(64, 40, 60), (33, 11, 17)]
+    features = tuple(rng.normal(size=shape).astype(np.float16) for shape in shapes)
+    weights = [[rng.normal(size=s[0]).astype(np.float32) for s in shapes] for _ in range(9)]
+    heads = [LinearHead(tuple(rows), 0.1, (0, 1), "", {}) for rows in weights]
+    together = score_heads(heads, features, Size(40, 60))
+    for head, scores in zip(heads, together, strict=True):
+        np.testing.assert_array_equal(score_heads([head], features, Size(40, 60))[0], scores)
