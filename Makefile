@@ -29,16 +29,6 @@ quickstart: $(VENV)/installed  ## Install, run the suite quickstart on generated
 	cd $(QUICKSTART) && $(abspath $(BIN))/vidseg suite quickstart --experiment quickstart \
 	  --store store --ledger ledger --output report
 
-test: $(VENV)/installed
-	$(INSTALL) --editable '.[test]'
-	@touch $@
-
-quickstart: $(VENV)/installed  ## Install, train and test on generated videos, say what to open
-	@mkdir -p $(QUICKSTART)
-	cd $(QUICKSTART) && $(abspath $(BIN))/vidseg run --dataset synthetic:videos=6,frames=40,size=320x180 \
-	  --image-size 160x96 --sampler 20 --extractor filters --classifier sgd --experiment quickstart \
-	  --store store --ledger ledger
-
 test: $(VENV)/installed-test  ## Install what tests need; run ruff, mypy --strict and pytest
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
