@@ -66,7 +66,8 @@ def fit_together(folder: Path, rank: int, world: int, cost: float, loss: str) ->
 
     train = TinyTraining(refs=(*TinyTraining().refs, TinyTraining().refs[0]))
     ctx = FitContext(workdir=folder / "cell", reduce=reduce, rank=rank, world=world)
-    svm = PixelSvm(C=cost, C_mode="sum", tolerance=1e-8, loss=loss)
+    tolerance = 1e-8 if loss == "hinge" else 1e-11
+    svm = PixelSvm(C=cost, C_mode="sum", tolerance=tolerance, loss=loss)
     head = svm.fit(train, TinyHandle(), ctx)
     np.savez(folder / f"{rank}.npz", weight=head.warm["weight"], **ctx.facts)
     dist.destroy_process_group()

@@ -29,7 +29,19 @@ Places = npt.NDArray[np.int64]
 Ending = Literal["certificate", "estimate", "passes", "precision"]
 
 WARM = 4
-"""The first sample, from which the starting point is made, has this share of a sample's pixels."""
+"""The first sample, which makes the starting point, has at least this part of a sample's pixels,"""
+
+EVERY = 20
+"""and at most a whole one: it has every 20th pixel of the training set."""
+
+FEW = 8
+"""This part of the first sample makes the starting point of the starting point."""
+
+HOLLOW = 0.1
+"""A step that wins less than this share of what its sample promised is shortened, ..."""
+
+FULL = 0.9
+"""... unless it is nearly the best on its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +98,15 @@ class Solver:
 
     def start(self, point: Floats | None) -> Stage:
         """Return the first stage: at ``point``, or at the solution of a small, even sample."""
-        sample = self.objective.sample(self.rules.aim // WARM)
+        aim = self.rules.aim
+        size = min(aim, max(aim // WARM, int(self.objective.pixels) // EVERY))
+        sample = self.objective.sample(size)
         if point is not None:
             scores = sample.points @ torch.from_numpy(point).to(sample.points)
             return Stage(point, self._following(sample, scores))
         zero = torch.zeros(self.objective.size, dtype=torch.float64, device=sample.points.device)
         count = len(sample.labels)
-        rows = np.random.default_rng(self.objective.ctx.seed).permutation(count)[: count // WARM]
+        rows = np.random.default_rng(self.objective.ctx.seed).permutation(count)[: count // FEW]
         few = sample.part(
             torch.from_numpy(np.sort(rows)).to(zero.device), max(1, len(rows)) / count
         )
@@ -134,16 +148,18 @@ class Solver:
         """Read the trial; return the stage after it, or None where rounding hides all descent."""
         reading, sample = self._read(stage)
         assert sample is not None
-        if stage.best is None or _descends(stage.best, reading):
-            self._keep()
+        best = stage.best
+        if best is None or _descends(best, reading, 0.0 if stage.refused else stage.gap):
             return self._next(reading, sample, stage)
         if stage.refused:
             return None
-        step = self._best_step(stage.best, reading.point)
-        between = stage.best.point + step * (reading.point - stage.best.point)
+        step = self._best_step(best, reading.point)
+        if step > FULL and _descends(best, reading, 0.0):
+            return self._next(reading, sample, stage)
+        between = best.point + step * (reading.point - best.point)
         scores = sample.points @ torch.from_numpy(between).to(sample.points)
         pick = self._following(sample, scores, self._witnesses(sample, reading, stage))
-        return Stage(between, pick, stage.best, stage.gap, stage.iteration, refused=True)
+        return Stage(between, pick, best, stage.gap, stage.iteration, refused=True)
 
     def _witnesses(self, sample: Sample, trial: Reading, stage: Stage) -> Places:
         """Return the places of pixels that a refused step had overlooked, and those of earlier.
@@ -168,7 +184,8 @@ class Solver:
         return reading, sample
 
     def _next(self, reading: Reading, sample: Sample, stage: Stage) -> Stage:
-        """Minimise on the sample; return the stage whose trial is its solution."""
+        """Accept the reading; return the stage whose trial is the sample's solution."""
+        self._keep()
         device = sample.points.device
         point = torch.from_numpy(reading.point).to(device)
         loss = self.objective.loss
@@ -220,15 +237,16 @@ class Solver:
         return float(found.x)
 
 
-def _descends(best: Reading, trial: Reading) -> bool:
+def _descends(best: Reading, trial: Reading, promised: float) -> bool:
     """Return whether ``trial`` is an acceptable step from ``best``.
 
-    Armijo's condition; where the objective's rounding hides the descent, the slope at the trial
-    decides (Hager & Zhang 2005, approximate Wolfe condition).
+    It must win a share of what was promised, at least by Armijo's condition; where the objective's
+    rounding hides the descent, the slope at the trial decides (Hager & Zhang 2005, approximate
+    Wolfe condition).
     """
     step = trial.point - best.point
     slope = float(best.gradient @ step)
-    if trial.value <= best.value + 1e-4 * slope:
+    if trial.value <= best.value - max(HOLLOW * promised, -1e-4 * slope):
         return True
     close = trial.value <= best.value + 1e-7 * abs(best.value)
     return close and abs(float(trial.gradient @ step)) <= 0.5 * abs(slope)
