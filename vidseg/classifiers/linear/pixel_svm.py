@@ -41,8 +41,8 @@ class PixelSvm:
         sigma_floor: smallest standard deviation, as a share of the median channel of its level.
         tolerance: relative gap to the optimum, ``(f - f*) / f``, at which training stops.
         max_passes: readings of the features, for each C, after which training stops all the same.
-        sample: pixels of which the solver makes hypercolumns at a time; by default 30 for each
-            weight. More: fewer readings, more memory.
+        sample: pixels of which the solver makes hypercolumns at a time; by default 30 to 100 for
+            each weight, with the number of pixels. More: fewer readings, more memory.
         levels: levels of the extractor to use; by default the paper's five of a six-level
             VGG16, and all of any other extractor.
     """
@@ -176,6 +176,7 @@ class PixelSvm:
             "estimate": "the estimated gap is below the tolerance",
             "passes": "max_passes is reached: NOT at the optimum",
             "precision": "rounding hides all further descent",
+            "stalled": "no descent was found: NOT at the optimum; try a larger sample",
         }[outcome.ending]
         ctx.progress.say(
             f"pixel_svm: {problem.meter.passes} readings, objective {reading.hinge:.6g}, "

@@ -57,14 +57,16 @@ class Newton:
     tilt: torch.Tensor
     exact: bool = False
 
-    def minimise(self, point: torch.Tensor, enough: float) -> Solution:
-        """Iterate from ``point`` until a step promises less than ``enough``."""
+    def minimise(
+        self, point: torch.Tensor, enough: float = 0.0, steps: int = MAX_STEPS
+    ) -> Solution:
+        """Iterate from ``point`` until a step promises less than ``enough``, or for ``steps``."""
         labels, costs = self.sample.labels, self.sample.costs
         scores = self.sample.points @ point.float()
         start = self._value(point, scores)
         curvature, gram = torch.zeros_like(costs), None
         promised = first = 0.0
-        for _ in range(MAX_STEPS):
+        for _ in range(steps):
             gradient = self._gradient(point, scores)
             latest = self.loss.curvature(scores, labels, costs)
             gram = self._updated(gram, latest - curvature)

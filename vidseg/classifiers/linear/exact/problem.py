@@ -40,7 +40,7 @@ class Settings:
         sigma_floor: smallest sigma, as a share of the level's median.
         tolerance: relative gap.
         max_passes: readings for each solution.
-        sample: pixels in a sample, or None for 30 a weight.
+        sample: pixels in a sample, or None for 30 to 100 a weight.
     """
 
     mode: Literal["mean", "sum"]
@@ -123,7 +123,12 @@ class Problem:
         labels = source.labels()
         counts = _counts(labels, source.repeats, ctx)
         parameters = sum(source.channels) + (settings.bias is not None)
-        room = Room.of(source, parameters, _aim(settings, parameters), ctx.memory_budget)
+        room = Room.of(
+            source,
+            parameters,
+            _aim(settings, parameters, sum(counts), ctx.memory_budget),
+            ctx.memory_budget,
+        )
         path = room.path
         ctx.progress.say(room.reason(path))
         standard = _standardisation(source, settings, ctx)
@@ -230,8 +235,17 @@ def _digest(start: Floats | None, after: Stage | None) -> str:
     return "" if point is None else hashlib.blake2b(point.tobytes()).hexdigest()
 
 
-def _aim(settings: Settings, parameters: int) -> int:
-    return settings.sample or max(4096, 30 * parameters)
+def _aim(settings: Settings, parameters: int, pixels: float, budget: int) -> int:
+    """Return the number of pixels in a sample.
+
+    30 a weight for few pixels; of many, every 50th up to 100 a weight, as far as a sixteenth of
+    the memory budget holds them.
+    """
+    if settings.sample is not None:
+        return settings.sample
+    room = budget // (16 * 4 * parameters)
+    many = min(100 * parameters, int(pixels) // 50, room)
+    return max(4096, 30 * parameters, many)
 
 
 def _counts(labels: torch.Tensor, repeats: torch.Tensor, ctx: FitContext) -> tuple[float, float]:

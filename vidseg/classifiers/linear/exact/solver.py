@@ -26,7 +26,7 @@ from vidseg.errors import DataError
 from vidseg.pyramid import Floats
 
 Places = npt.NDArray[np.int64]
-Ending = Literal["certificate", "estimate", "passes", "precision"]
+Ending = Literal["certificate", "estimate", "passes", "precision", "stalled"]
 
 WARM = 4
 """The first sample, which makes the starting point, has at least this part of a sample's pixels,"""
@@ -39,6 +39,9 @@ FEW = 8
 
 HOLLOW = 0.1
 """A step that wins less than this share of what its sample promised is shortened, ..."""
+
+ROUNDING = 1e-5
+"""Relative gaps below this may be hidden by the rounding of float32 scores."""
 
 FULL = 0.9
 """... unless it is nearly the best on its line."""
@@ -110,8 +113,8 @@ class Solver:
         few = sample.part(
             torch.from_numpy(np.sort(rows)).to(zero.device), max(1, len(rows)) / count
         )
-        first = Newton(few, self.objective.loss, zero).minimise(zero, 0.0)
-        solution = Newton(sample, self.objective.loss, zero).minimise(first.point, 0.0)
+        first = Newton(few, self.objective.loss, zero).minimise(zero)
+        solution = Newton(sample, self.objective.loss, zero).minimise(first.point)
         pick = self._following(sample, solution.scores)
         return Stage(self._agreed(solution.point), pick)
 
@@ -128,7 +131,8 @@ class Solver:
                 return stage, ending
             following = self._step(stage)
             if following is None:
-                return stage, "precision"
+                assert stage.best is not None
+                return stage, "precision" if stage.gap < ROUNDING * stage.best.value else "stalled"
             stage = following
 
     def _ending(self, stage: Stage) -> Ending | None:
@@ -145,7 +149,7 @@ class Solver:
         return "passes" if read >= self.rules.max_passes else None
 
     def _step(self, stage: Stage) -> Stage | None:
-        """Read the trial; return the stage after it, or None where rounding hides all descent."""
+        """Read the trial; return the stage after it, or None where no descent is found."""
         reading, sample = self._read(stage)
         assert sample is not None
         best = stage.best
@@ -193,7 +197,10 @@ class Solver:
         own = (terms.residual @ sample.points).double() + point
         tilt = torch.from_numpy(reading.gradient).to(device) - own
         enough = 0.1 * self.rules.tolerance * reading.value
-        solution = Newton(sample, loss, tilt).minimise(point, enough)
+        newton = Newton(sample, loss, tilt)
+        solution = newton.minimise(point, enough)
+        if solution.decrease > reading.value:  # more than there is: the sample holds no longer
+            solution = newton.minimise(point, steps=1)
         pick = self._following(sample, solution.scores, stage.pick.always)
         trial = self._agreed(solution.point)
         gap = float(self._shared(np.array([solution.decrease]))[0])
@@ -233,7 +240,7 @@ class Solver:
             point = best.point + step * (trial - best.point)
             return loss(step) + 0.5 * float(point @ point)
 
-        found = minimize_scalar(value, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-3})
+        found = minimize_scalar(value, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-4})
         return float(found.x)
 
 
