@@ -77,7 +77,7 @@ def test_run_logs_scores_baselines_and_model(whole: Path) -> None:
     assert status == "FINISHED"
     found = metrics(whole, run_id)
     assert 0 < found["test/iou@0"] < 1
-    assert {"fold/iou@0", "fold/iou@1", "fold/iou@2", "baseline/colour/iou@0"} <= found.keys()
+    assert {"fold/iou@0", "fold/iou@1", "fold/iou@2", "baseline/colour@0"} <= found.keys()
     (artifacts,) = (whole / "mlruns").glob(f"*/{run_id}/artifacts")
     assert {"config.yaml", "per_video.json", "cells", "overlays"} <= {
         path.name for path in artifacts.iterdir()
