@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import StoreError
+from vidseg.paths import user_path
 
 State = dict[str, npt.NDArray[Any]]
 FORMAT = 1
@@ -31,7 +32,7 @@ def default_root() -> Path:
     """Return ``VIDSEG_LEDGER``, or ``ledger`` in the user's data folder."""
     named = os.environ.get("VIDSEG_LEDGER")
     if named:
-        return Path(named).expanduser()
+        return user_path(named)
     import platformdirs
 
     return Path(platformdirs.user_data_path("vidseg")) / "ledger"

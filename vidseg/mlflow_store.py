@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from vidseg.errors import TrackingError, UsageError
 from vidseg.mlflow_context import GitContext, without_credentials
+from vidseg.paths import user_path
 
 DEFAULT_FILE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -138,7 +139,7 @@ def sqlite_file(uri: str) -> Path | None:
         raise UsageError(
             f"{uri!r} names no file", where="tracking URI", hint=f"write {_SQLITE}{DEFAULT_FILE}"
         )
-    return Path(name).expanduser().absolute()
+    return user_path(name).absolute()
 
 
 def shown(uri: str) -> str:

@@ -261,11 +261,11 @@ def _found() -> Iterator[Plugin]:
     for distribution in importlib.metadata.distributions():
         try:
             text = distribution.read_text("entry_points.txt") or ""
-            if "vidseg." not in text:
-                continue
-            name, version = distribution.metadata["Name"], distribution.version
         except Exception:  # what an interrupted installation left behind
             continue
+        if "vidseg." not in text:
+            continue
+        name, version = _identity(distribution)
         same = re.sub(r"[-_.]+", "-", name or "").lower()
         if same in seen:  # the first on the path is the one that Python imports
             continue
@@ -273,6 +273,14 @@ def _found() -> Iterator[Plugin]:
         for group, entry, target in _entry_points(text):
             if group.startswith("vidseg.") and group.endswith("s") and group[7:-1] in KINDS:
                 yield Plugin(group[7:-1], entry, target, name or "unnamed", version or "unknown")
+
+
+def _identity(distribution: importlib.metadata.Distribution) -> tuple[str | None, str | None]:
+    """Return name and version, None where an interrupted installation left no metadata."""
+    try:
+        return distribution.metadata["Name"], distribution.version
+    except Exception:  # some finders raise, some return nothing
+        return None, None
 
 
 def _entry_points(text: str) -> Iterator[tuple[str, str, str]]:

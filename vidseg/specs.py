@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from vidseg.errors import UsageError
+from vidseg.paths import user_path
 
 USE = "use"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -180,7 +181,7 @@ def _value(text: str, where: str) -> Any:
     if text.startswith("[") and text.endswith("]"):
         return _bracket(text[1:-1].strip(), where)
     if text.startswith("@"):
-        return _File(_read_mapping(Path(text[1:]).expanduser(), where))
+        return _File(_read_mapping(user_path(text[1:]), where))
     return scalar(text, where=where)
 
 

@@ -25,7 +25,8 @@ TINY = [
 
 def start(folder: Path, *args: str) -> subprocess.Popen[str]:
     environment = {
-        **os.environ,
+        # in-process tests leave MLFLOW_TRACKING_URI behind
+        **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
         "PYTHONPATH": str(ROOT),
         "VIDSEG_STORE": str(folder / "store"),
         "VIDSEG_LEDGER": str(folder / "ledger"),

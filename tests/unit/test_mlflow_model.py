@@ -26,6 +26,9 @@ from vidseg.mlflow_log import OpenRun, log_run, open_run
 
 ELSEWHERE = """
 import base64, io, json, sys
+from pathlib import Path
+# where vidseg is installed editable, its folder is on the path
+sys.path = [p for p in sys.path if not (Path(p) / "vidseg" / "__init__.py").exists()]
 import mlflow, pandas
 image = base64.b64decode(sys.stdin.read())
 model = mlflow.pyfunc.load_model(sys.argv[1])

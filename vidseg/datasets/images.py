@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import DataError, UsageError
+from vidseg.paths import user_path
 from vidseg.types import Image, Size, VideoInfo
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ def locate(path: str, *, what: str) -> Path:
     """
     if not path.strip():
         raise UsageError("the path is empty", where=what, hint="give the folder of the data")
-    given = Path(path).expanduser()
+    given = user_path(path)
     base = os.environ.get(DATA_VARIABLE, "")
     places = [given]
     if base and not given.is_absolute():
-        places.append(Path(base).expanduser() / given)
+        places.append(user_path(base) / given)
     for place in places:
         if place.is_dir():
             return place

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import DataError
+from vidseg.paths import user_path
 
 if TYPE_CHECKING:
     import torch
@@ -46,12 +47,10 @@ def find_weights(path: str | Path) -> Path:
     Raises:
         DataError: it is nowhere; says where was looked.
     """
-    wanted = Path(path).expanduser()
+    wanted = user_path(path)
     folders = [Path.cwd()]
     for variable in ("VIDSEG_DATA", "VIDSEG_WEIGHTS"):
-        folders += [
-            Path(f).expanduser() for f in os.environ.get(variable, "").split(os.pathsep) if f
-        ]
+        folders += [user_path(f) for f in os.environ.get(variable, "").split(os.pathsep) if f]
     candidates = [wanted] if wanted.is_absolute() else [folder / wanted for folder in folders]
     for candidate in candidates:
         if candidate.is_file():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidseg.errors import StoreError
+from vidseg.paths import user_path
 from vidseg.store import files
 from vidseg.store.features import StoredFeatures
 from vidseg.store.frames import StoredFrames
@@ -77,7 +78,7 @@ class Store:
     """
 
     def __init__(self, root: Path | None = None, *, limit: int | None = None) -> None:
-        self.root = Path(root).expanduser().absolute() if root is not None else default_root()
+        self.root = user_path(root).absolute() if root is not None else default_root()
         self.notes: list[str] = []
         if limit is None and (text := os.environ.get("VIDSEG_STORE_LIMIT", "").strip()):
             limit = parse_bytes(text, where="VIDSEG_STORE_LIMIT")
@@ -157,7 +158,7 @@ class Store:
 def default_root() -> Path:
     """Return ``VIDSEG_STORE``, or ``store`` in the user's cache folder of vidseg."""
     if text := os.environ.get("VIDSEG_STORE", "").strip():
-        return Path(text).expanduser().absolute()
+        return user_path(text).absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("vidseg") / "store"

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from vidseg import plugins
 from vidseg.config import RunConfig, Setting, make_config
 from vidseg.errors import UsageError, VidsegError
+from vidseg.paths import user_path
 from vidseg.specs import CoreLoader, Spec, scalar
 from vidseg.splits import resolve_split
 from vidseg.suites.overrides import override
@@ -125,7 +126,7 @@ def find_suite(name: str) -> Path:
     Raises:
         UsageError: there is neither.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name in shipped():
         return shipped()[name]
     if path.suffix in (".yaml", ".yml") and path.is_file():
