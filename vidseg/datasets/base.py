@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,28 @@ class BoxLabels:
     ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     ignored: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     mask: None = None
+
+
+class Truth(NamedTuple):
+    """The boxes that matter of one video, sorted by frame.
+
+    Attributes:
+        frames: ``int64 (n,)`` 0-based frame.
+        ids: ``int64 (n,)`` track.
+        boxes: ``float64 (n, 4)`` left, top, width, height.
+        ignored: ``bool (n,)``.
+    """
+
+    frames: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64]
+    ignored: npt.NDArray[np.bool_]
+
+    def at(self, index: int, size: Size, origin: float) -> BoxLabels:
+        """Return the boxes of frame ``index``; ``origin`` is the first pixel's coordinate."""
+        start, stop = np.searchsorted(self.frames, (index, index + 1))
+        rows = slice(int(start), int(stop))
+        return BoxLabels(size, self.boxes[rows], origin, self.ids[rows], self.ignored[rows])
 
 
 @dataclass(frozen=True, slots=True)

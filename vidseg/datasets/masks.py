@@ -36,6 +36,7 @@ from vidseg.datasets.images import (
     name_of,
     natural_key,
 )
+from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError, UsageError
 from vidseg.types import Image, Mask, Size, VideoInfo
 
@@ -59,6 +60,8 @@ class Masks:
         void: mask values that are ignored; without it 255 in palette files (the convention of
             DAVIS 2017 and PASCAL VOC) and nothing in grey ones (DAVIS 2016 writes foreground as
             255). A value in foreground is never void by default.
+        include: names of the videos to use, or patterns such as dog-*; without it all.
+        exclude: names or patterns of videos to leave out.
     """
 
     contract: ClassVar[int] = 1
@@ -71,6 +74,8 @@ class Masks:
         resolution: str | None = None,
         foreground: tuple[Value, ...] | None = None,
         void: tuple[Value, ...] | None = None,
+        include: Patterns = (),
+        exclude: Patterns = (),
     ) -> None:
         both = set(foreground or ()) & set(void or ())
         if both:
@@ -78,6 +83,7 @@ class Masks:
         if (images is None) != (masks is None):
             raise UsageError("images and masks are given together", where=f"masks:{path}")
         self._meaning = Meaning(foreground, void)
+        self._chosen = Selection(include, exclude, f"masks:{path}")
         self._root = locate(path, what=f"masks:{path}")
         pair = _find_pair(self._root) if images is None or masks is None else (images, masks)
         self._images, self._masks = _below_resolution(
@@ -102,9 +108,13 @@ class Masks:
     def _videos(self) -> list[MaskVideo]:
         names = _subfolders(self._images)
         if not names:
+            self._chosen.of([self.name], str)
             return [_open(self.name, self._images, self._masks, self._meaning)]
-        _compare(names, _subfolders(self._masks), self._images, self._masks, "video")
-        return [_open(n, self._images / n, self._masks / n, self._meaning) for n in names]
+        chosen = self._chosen.of(names, str)
+        left_out = set(names) - set(chosen)
+        masks = [name for name in _subfolders(self._masks) if name not in left_out]
+        _compare(chosen, masks, self._images, self._masks, "video")
+        return [_open(n, self._images / n, self._masks / n, self._meaning) for n in chosen]
 
 
 @dataclass(frozen=True)

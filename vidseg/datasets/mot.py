@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.datasets.base import BoxLabels, check_source
+from vidseg.datasets.base import BoxLabels, Truth, check_source
 from vidseg.datasets.images import (
     ImageSequence,
     check_numbering,
@@ -37,6 +37,7 @@ from vidseg.datasets.images import (
     name_of,
     natural_key,
 )
+from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
 from vidseg.types import Image, VideoInfo
 
@@ -56,13 +57,22 @@ class Mot:
             VIDSEG_DATA.
         classes: classes that are foreground in files of 9 columns; 1 is a pedestrian, 2 a person
             on a vehicle, 7 a static person. Files of 10 columns hold people only.
+        include: names of the sequences to use, or patterns such as MOT17-*-SDP; without it all.
+        exclude: names or patterns of sequences to leave out.
     """
 
     contract: ClassVar[int] = 1
 
-    def __init__(self, path: str, classes: tuple[Annotated[int, Field(ge=1)], ...] = (1,)) -> None:
+    def __init__(
+        self,
+        path: str,
+        classes: tuple[Annotated[int, Field(ge=1)], ...] = (1,),
+        include: Patterns = (),
+        exclude: Patterns = (),
+    ) -> None:
         self._root = locate(path, what=f"mot:{path}")
-        self._folders = _find_sequences(self._root)
+        chosen = Selection(include, exclude, f"mot:{path}")
+        self._folders = chosen.of(_find_sequences(self._root), name_of)
         self._classes = classes
 
     @property
@@ -86,22 +96,6 @@ class Mot:
     @cached_property
     def _videos(self) -> list[MotVideo]:
         return [_open(folder, self._classes) for folder in self._folders]
-
-
-class Truth(NamedTuple):
-    """The boxes that matter, sorted by frame.
-
-    Attributes:
-        frames: ``int64 (n,)`` 0-based frame.
-        ids: ``int64 (n,)`` track.
-        boxes: ``float64 (n, 4)`` left, top, width, height, origin 1.
-        ignored: ``bool (n,)``.
-    """
-
-    frames: npt.NDArray[np.int64]
-    ids: npt.NDArray[np.int64]
-    boxes: npt.NDArray[np.float64]
-    ignored: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,10 +149,7 @@ class MotVideo:
         check_source(source, self.name)
         if not 0 <= index < len(self.images):
             raise DataError(f"has no frame {index}", where=self.name)
-        start, stop = np.searchsorted(self.truth.frames, (index, index + 1))
-        rows = slice(int(start), int(stop))
-        _frames, ids, boxes, ignored = self.truth
-        return BoxLabels(self.images.size, boxes[rows], ORIGIN, ids[rows], ignored[rows])
+        return self.truth.at(index, self.images.size, ORIGIN)
 
 
 class _SeqInfo(NamedTuple):
@@ -196,14 +187,14 @@ def _open(folder: Path, classes: Sequence[int]) -> MotVideo:
     truth_file = folder / "gt" / "gt.txt"
     if not truth_file.is_file():
         _refuse_missing_truth(truth_file)
-    rows, lines = _read_rows(truth_file)
+    rows, lines = read_rows(truth_file)
     notes = []
     if info.length not in (None, len(images)):
         notes.append(f"seqLength says {info.length}, {len(images)} frames exist and are used")
     beyond = rows[:, _FRAME] > len(images)
     if beyond.any():
         notes.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
-    truth = _select(rows[~beyond], classes)
+    truth = select_rows(rows[~beyond], classes)
     if truth.ignored.all():
         notes.append("no box is foreground")
     return MotVideo(name_of(folder), images, truth, info.fps, tuple(notes))
@@ -235,8 +226,15 @@ def _read_seqinfo(file: Path) -> _SeqInfo:
         ) from error
 
 
-def _read_rows(file: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Return the rows ``(n, 9 or 10)`` and the line number of each."""
+def read_rows(file: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """Return the rows of a MOT box file.
+
+    Returns:
+        ``float64 (n, 9 or 10)`` in the file's order, 1-based, and the line number of each.
+
+    Raises:
+        DataError: no rows, or a malformed one; names file and line.
+    """
     rows: list[list[float]] = []
     lines: list[int] = []
     text = file.read_text(encoding="utf-8-sig", errors="replace")
@@ -299,8 +297,13 @@ def _explain_beyond(
     return f"{int(beyond.sum())} rows for {absent} absent frames are dropped"
 
 
-def _select(rows: npt.NDArray[np.float64], classes: Sequence[int]) -> Truth:
-    """Keep the rows that are foreground or ignored."""
+def select_rows(rows: npt.NDArray[np.float64], classes: Sequence[int]) -> Truth:
+    """Return the rows that are foreground or ignored, frames 0-based.
+
+    Args:
+        rows: of :func:`read_rows`.
+        classes: classes that are foreground in rows of 9 columns.
+    """
     if rows.shape[1] == 9:
         rows = rows[(rows[:, _ACTIVE] == 1) & np.isin(rows[:, _CLASS], classes)]
         ignored = np.zeros(len(rows), bool)
