@@ -21,7 +21,8 @@ def info(store_root: Path | None) -> None:
     found = options.open_store(store_root, None).info()
     click.echo(f"store     {found.root}")
     click.echo(f"limit     {_amount(found.limit)}")
-    for kind, part in (("frames", found.frames), ("features", found.features)):
+    parts = (("frames", found.frames), ("features", found.features), ("masks", found.masks))
+    for kind, part in parts:
         click.echo(f"{kind:<9} {part.entries} entries, {_amount(part.nbytes)}")
     if found.temporary.entries:
         click.echo(f"unfinished {found.temporary.entries}, {_amount(found.temporary.nbytes)}")

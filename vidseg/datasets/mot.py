@@ -7,7 +7,8 @@ frames and pixels count from 1, boxes are amodal and may reach over the border.
 * MOT15 has 10 columns: ``conf, x, y, z``. Every box is a person; conf 0 means *ignore*: such boxes
   count neither as foreground nor as background.
 * MOT16, MOT17 and MOT20 have 9: ``active, class, visibility``. A box counts when it is active and
-  of a wanted class (1 is a pedestrian); all others are background.
+  of a wanted class (1 is a pedestrian); all others are background, as in the paper, unless
+  ``ignore_classes`` or ``min_visibility`` say that they count for nothing.
 
 Citations: Leal-Taixe et al. 2015 (arXiv:1504.01942), Milan et al. 2016 (arXiv:1603.00831),
 Dendorfer et al. 2020 (arXiv:2003.09003).
@@ -21,11 +22,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from vidseg.datasets.base import BoxLabels, Truth, check_source
 from vidseg.datasets.images import (
@@ -37,6 +37,15 @@ from vidseg.datasets.images import (
     name_of,
     natural_key,
 )
+from vidseg.datasets.mot_rows import (
+    FRAME,
+    Classes,
+    IgnoreClasses,
+    LabelRule,
+    Visibility,
+    read_rows,
+    select_rows,
+)
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
 from vidseg.types import Image, VideoInfo
@@ -46,7 +55,6 @@ ORIGIN = 1.0
 
 _DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")
 _READER = "mot 1"
-_FRAME, _ID, _BOX, _ACTIVE, _CLASS = 0, 1, slice(2, 6), 6, 7
 
 
 class Mot:
@@ -57,6 +65,11 @@ class Mot:
             VIDSEG_DATA.
         classes: classes that are foreground in files of 9 columns; 1 is a pedestrian, 2 a person
             on a vehicle, 7 a static person. Files of 10 columns hold people only.
+        ignore_classes: classes that count neither as foreground nor as background in files of 9
+            columns; mot for MOTChallenge's own: 2, 7, 8, 12 (in MOT20 also 6), as far as they
+            are not foreground. None by default, as in the paper.
+        min_visibility: foreground boxes that are visible to a smaller share are ignored, 0..1;
+            files of 9 columns only. 0 ignores none, as in the paper.
         include: names of the sequences to use, or patterns such as MOT17-*-SDP; without it all.
         exclude: names or patterns of sequences to leave out.
     """
@@ -66,14 +79,16 @@ class Mot:
     def __init__(
         self,
         path: str,
-        classes: tuple[Annotated[int, Field(ge=1)], ...] = (1,),
+        classes: Classes = (1,),
+        ignore_classes: IgnoreClasses = (),
+        min_visibility: Visibility = 0.0,
         include: Patterns = (),
         exclude: Patterns = (),
     ) -> None:
         self._root = locate(path, what=f"mot:{path}")
         chosen = Selection(include, exclude, f"mot:{path}")
         self._folders = chosen.of(_find_sequences(self._root), name_of)
-        self._classes = classes
+        self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
 
     @property
     def name(self) -> str:
@@ -95,7 +110,7 @@ class Mot:
 
     @cached_property
     def _videos(self) -> list[MotVideo]:
-        return [_open(folder, self._classes) for folder in self._folders]
+        return [_open(folder, self._rule) for folder in self._folders]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +195,7 @@ def _is_sequence(folder: Path) -> bool:
     return any(sign.exists() for sign in signs)
 
 
-def _open(folder: Path, classes: Sequence[int]) -> MotVideo:
+def _open(folder: Path, rule: LabelRule) -> MotVideo:
     info = _read_seqinfo(folder / "seqinfo.ini")
     images = ImageSequence(list_images(folder / info.folder, info.suffix))
     check_numbering(images.files, first=1)
@@ -191,10 +206,10 @@ def _open(folder: Path, classes: Sequence[int]) -> MotVideo:
     notes = []
     if info.length not in (None, len(images)):
         notes.append(f"seqLength says {info.length}, {len(images)} frames exist and are used")
-    beyond = rows[:, _FRAME] > len(images)
+    beyond = rows[:, FRAME] > len(images)
     if beyond.any():
         notes.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
-    truth = select_rows(rows[~beyond], classes)
+    truth = select_rows(rows[~beyond], rule, sequence=name_of(folder), file=truth_file)
     if truth.ignored.all():
         notes.append("no box is foreground")
     return MotVideo(name_of(folder), images, truth, info.fps, tuple(notes))
@@ -226,56 +241,6 @@ def _read_seqinfo(file: Path) -> _SeqInfo:
         ) from error
 
 
-def read_rows(file: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Return the rows of a MOT box file.
-
-    Returns:
-        ``float64 (n, 9 or 10)`` in the file's order, 1-based, and the line number of each.
-
-    Raises:
-        DataError: no rows, or a malformed one; names file and line.
-    """
-    rows: list[list[float]] = []
-    lines: list[int] = []
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = [float(value) for value in line.split(",")]
-        except ValueError:
-            _refuse_row(file, number, f"not a row of numbers: {line.strip()[:60]!r}")
-        if len(row) not in (9, 10):
-            _refuse_row(file, number, f"{len(row)} columns; MOT16/17/20 have 9, MOT15 has 10")
-        if rows and len(row) != len(rows[0]):
-            _refuse_row(file, number, f"{len(row)} columns, the rows before have {len(rows[0])}")
-        rows.append(row)
-        lines.append(number)
-    if not rows:
-        raise DataError("holds no row", where=file, hint="ground truth is needed")
-    table = np.array(rows)
-    _check_rows(file, table, lines)
-    return table, lines
-
-
-def _check_rows(file: Path, rows: npt.NDArray[np.float64], lines: list[int]) -> None:
-    whole = rows[:, [_FRAME, _ID]]
-    with np.errstate(invalid="ignore"):
-        faults = {
-            "a number is not finite": ~np.isfinite(rows).all(axis=1),
-            "frame and id must be whole numbers": (whole != np.rint(whole)).any(axis=1),
-            "frames count from 1": rows[:, _FRAME] < 1,
-            "width and height must be positive": (rows[:, 4:6] <= 0).any(axis=1),
-        }
-    for what, wrong in faults.items():
-        if wrong.any():
-            _refuse_row(file, lines[int(np.argmax(wrong))], what)
-
-
-def _refuse_row(file: Path, line: int, what: str) -> None:
-    raise DataError(what, where=f"{file}:{line}", hint="mend or delete the row")
-
-
 def _explain_beyond(
     file: Path, rows: npt.NDArray[np.float64], lines: list[int], frames: int, announced: int | None
 ) -> str:
@@ -284,36 +249,14 @@ def _explain_beyond(
     Cut-down copies of a sequence keep its whole annotation: then the announced length is the
     proof that the label is right and the frame was left out.
     """
-    beyond = rows[:, _FRAME] > frames
-    unannounced = rows[:, _FRAME] > max(frames, announced or 0)
+    beyond = rows[:, FRAME] > frames
+    unannounced = rows[:, FRAME] > max(frames, announced or 0)
     if unannounced.any():
         at = int(np.argmax(unannounced))
         raise DataError(
-            f"label for frame {int(rows[at, _FRAME])}, but only {frames} frames exist",
+            f"label for frame {int(rows[at, FRAME])}, but only {frames} frames exist",
             where=f"{file}:{lines[at]}",
             hint="delete the row or restore the frame",
         )
-    absent = len(np.unique(rows[beyond, _FRAME]))
+    absent = len(np.unique(rows[beyond, FRAME]))
     return f"{int(beyond.sum())} rows for {absent} absent frames are dropped"
-
-
-def select_rows(rows: npt.NDArray[np.float64], classes: Sequence[int]) -> Truth:
-    """Return the rows that are foreground or ignored, frames 0-based.
-
-    Args:
-        rows: of :func:`read_rows`.
-        classes: classes that are foreground in rows of 9 columns.
-    """
-    if rows.shape[1] == 9:
-        rows = rows[(rows[:, _ACTIVE] == 1) & np.isin(rows[:, _CLASS], classes)]
-        ignored = np.zeros(len(rows), bool)
-    else:
-        ignored = rows[:, _ACTIVE] == 0
-    order = np.argsort(rows[:, _FRAME], kind="stable")
-    rows = rows[order]
-    return Truth(
-        rows[:, _FRAME].astype(np.int64) - 1,
-        rows[:, _ID].astype(np.int64),
-        np.ascontiguousarray(rows[:, _BOX]),
-        ignored[order],
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,13 +12,19 @@ from vidseg.types import Labels, Mask, Size
 
 BACKGROUND, IGNORED, FOREGROUND = -1, 0, 1
 
+Shape = Literal["box", "ellipse"]
 
-def rasterise(labels: Labels, size: Size, *, where: object = "labels") -> Mask:
+
+def rasterise(
+    labels: Labels, size: Size, *, shape: Shape = "box", where: object = "labels"
+) -> Mask:
     """Draw the labels of one frame at ``size``, whatever the native size.
 
     Boxes: a mask pixel belongs to a box when its centre, mapped into the native frame, lies in the
     half-open box: ``left - origin <= x < left - origin + width``, the same for y. Boxes may reach
     over the border. An ignored box is 0; where boxes overlap, foreground wins over ignored.
+    With ``shape="ellipse"`` a foreground box is the ellipse that touches its four sides, by the
+    same rule of centres; ignored ones stay boxes.
 
     Masks: a mask pixel covers an area of the native mask (an exact area, in integer arithmetic, for
     shrinking and for enlarging). Where less than half of that area is valid (not 0) the pixel is 0;
@@ -26,6 +34,7 @@ def rasterise(labels: Labels, size: Size, *, where: object = "labels") -> Mask:
     Args:
         labels: boxes or a native mask, see :class:`vidseg.types.Labels`.
         size: height and width of the result.
+        shape: what is drawn of a foreground box.
         where: file, row or frame that an error names.
 
     Returns:
@@ -39,12 +48,16 @@ def rasterise(labels: Labels, size: Size, *, where: object = "labels") -> Mask:
     _check_size(size, "the mask size", where)
     if labels.mask is not None:
         return _resize_mask(_checked_mask(labels, where), size)
-    boxes, ignored = _checked_boxes(labels, where)
-    return _draw_boxes(boxes, ignored, labels.size, size)
+    edges, ignored = checked_boxes(labels, where)
+    return _draw(edges, ignored, labels.size, size, shape)
 
 
-def _draw_boxes(
-    edges: npt.NDArray[np.float64], ignored: npt.NDArray[np.bool_], native: Size, size: Size
+def _draw(
+    edges: npt.NDArray[np.float64],
+    ignored: npt.NDArray[np.bool_],
+    native: Size,
+    size: Size,
+    shape: Shape,
 ) -> Mask:
     height, width = size
     ys = (np.arange(height) + 0.5) * native[0] / height
@@ -53,9 +66,30 @@ def _draw_boxes(
     rows = np.searchsorted(ys, edges[:, (1, 3)], side="left")
     mask = np.full((height, width), BACKGROUND, np.int8)
     for value, chosen in ((IGNORED, ignored), (FOREGROUND, ~ignored)):
-        for (left, right), (top, bottom) in zip(columns[chosen], rows[chosen], strict=True):
-            mask[top:bottom, left:right] = value
+        for place in np.flatnonzero(chosen):
+            part = slice(*rows[place]), slice(*columns[place])
+            inside: npt.NDArray[np.bool_] | slice = slice(None)
+            if shape == "ellipse" and value == FOREGROUND:
+                inside = in_ellipse(edges[place], xs[part[1]], ys[part[0]])
+            mask[part][inside] = value
     return mask
+
+
+def in_ellipse(
+    edges: npt.NDArray[np.float64], xs: npt.NDArray[np.float64], ys: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Return which points of a grid lie in the ellipse that touches the sides of a box.
+
+    Args:
+        edges: left, top, right, bottom.
+        xs, ys: coordinates of the grid's columns and rows.
+
+    Returns:
+        ``bool (len(ys), len(xs))``.
+    """
+    centre, radius = (edges[:2] + edges[2:]) / 2, (edges[2:] - edges[:2]) / 2
+    x, y = (xs - centre[0]) / radius[0], (ys - centre[1]) / radius[1]
+    return np.asarray(x[None, :] ** 2 + y[:, None] ** 2 <= 1)
 
 
 def _resize_mask(mask: Mask, size: Size) -> Mask:
@@ -103,7 +137,7 @@ def _checked_mask(labels: Labels, where: object) -> Mask:
     return known
 
 
-def _checked_boxes(
+def checked_boxes(
     labels: Labels, where: object
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return 0-based edges ``(n, 4)`` as left, top, right, bottom, and the ignored flags."""

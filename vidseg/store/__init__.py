@@ -1,4 +1,4 @@
-"""Frames decoded once and features computed once: on disk, named by content, safe to share.
+"""Frames, features and refined masks, computed once: on disk, named by content, safe to share.
 
 Every entry is one file, written under a temporary name and then renamed, with a checksum that is
 compared when a process first reads it. A damaged entry is removed and computed again. Racing
@@ -18,13 +18,22 @@ from vidseg.paths import user_path
 from vidseg.store import files
 from vidseg.store.features import StoredFeatures
 from vidseg.store.frames import StoredFrames
+from vidseg.store.masks import StoredMasks
 from vidseg.store.room import Room, parse_bytes
 from vidseg.types import Size, Video
 
 if TYPE_CHECKING:
     from vidseg.extractors.frozen import FrozenExtractor
 
-__all__ = ["Part", "Store", "StoreInfo", "StoredFeatures", "StoredFrames", "parse_bytes"]
+__all__ = [
+    "Part",
+    "Store",
+    "StoreInfo",
+    "StoredFeatures",
+    "StoredFrames",
+    "StoredMasks",
+    "parse_bytes",
+]
 
 
 class Part(NamedTuple):
@@ -40,7 +49,7 @@ class StoreInfo(NamedTuple):
     Attributes:
         root: its folder.
         limit: bytes that it may hold.
-        frames, features: entries of each kind.
+        frames, features, masks: entries of each kind.
         temporary: files that are being written, or were when their writer died.
     """
 
@@ -48,17 +57,19 @@ class StoreInfo(NamedTuple):
     limit: int
     frames: Part
     features: Part
+    masks: Part
     temporary: Part
 
     @property
     def entries(self) -> int:
         """Number of entries."""
-        return self.frames.entries + self.features.entries
+        return self.frames.entries + self.features.entries + self.masks.entries
 
     @property
     def nbytes(self) -> int:
         """Bytes on disk, temporary files included."""
-        return self.frames.nbytes + self.features.nbytes + self.temporary.nbytes
+        parts = (self.frames, self.features, self.masks, self.temporary)
+        return sum(part.nbytes for part in parts)
 
 
 class Store:
@@ -106,6 +117,10 @@ class Store:
             raise ValueError(f"the frames are those of {frames.video.name}, not of {video.name}")
         return StoredFeatures(frames, extractor, keep, self.root, self._room)
 
+    def masks(self, key: str, size: Size) -> StoredMasks:
+        """Return the masks that are kept under ``key`` at ``size``."""
+        return StoredMasks(key, size, self.root, self._room)
+
     def info(self) -> StoreInfo:
         """Return what the store holds; a folder that does not exist holds nothing.
 
@@ -113,12 +128,12 @@ class Store:
             StoreError: the folder cannot be read, or is a file.
         """
         found = list(self._scan())
-        frames, features = (
+        frames, features, masks = (
             _part(item for item in found if item.entry and item.kind == kind)
             for kind in files.KINDS
         )
         temporary = _part(item for item in found if not item.entry)
-        return StoreInfo(self.root, self._room.limit, frames, features, temporary)
+        return StoreInfo(self.root, self._room.limit, frames, features, masks, temporary)
 
     def prune(self, *, max_bytes: int | None = None, older_than: float | None = None) -> Part:
         """Remove entries, and what killed writers left behind.

@@ -48,7 +48,7 @@ class Layout:
 
     Attributes:
         key: identifies video, size, extractor and frame; stored in the header.
-        dtype: ``"|u1"`` or ``"<f2"``.
+        dtype: ``"|u1"``, ``"<f2"`` or ``"|i1"``.
         shapes: shape of each array.
     """
 

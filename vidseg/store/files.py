@@ -23,7 +23,7 @@ import psutil
 
 from vidseg.errors import StoreError
 
-KINDS = ("frames", "features")
+KINDS = ("frames", "features", "masks")
 SUFFIX = ".vse"
 TEMPORARY = ".vse-tmp"
 ADVICE = "choose another folder (VIDSEG_STORE or --store)"
@@ -44,7 +44,7 @@ class Found(NamedTuple):
     """A file of the store.
 
     Attributes:
-        kind: ``"frames"`` or ``"features"``.
+        kind: one of :data:`KINDS`.
         path: where it is.
         nbytes: its size.
         used: when it was last used, seconds since the epoch.

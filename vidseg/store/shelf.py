@@ -20,7 +20,7 @@ class Shelf:
     Args:
         root: folder of the store.
         room: keeps the store under its limit.
-        kind: ``"frames"`` or ``"features"``.
+        kind: ``"frames"``, ``"features"`` or ``"masks"``.
         key: what the entries were computed from; only its hash becomes part of a path.
     """
 

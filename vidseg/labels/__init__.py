@@ -1,0 +1,1 @@
+"""Training labels: their sources (plugins), and how boxes are refined. Tests use the truth."""

@@ -1,0 +1,60 @@
+"""What a source of training labels is (entry-point group ``vidseg.labels``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from vidseg.types import Labels, Video
+
+
+class VideoLabels(Protocol):
+    """The training labels of one video.
+
+    Attributes:
+        key: hash of what the labels say, never of paths or times: it is part of a cell's key.
+    """
+
+    @property
+    def key(self) -> str: ...
+
+    def labels(self, index: int) -> Labels:
+        """Return the labels of frame ``index`` (0-based), in pixels of the video's own frames."""
+        ...
+
+
+class LabelSource(Protocol):
+    """Gives a video the labels that it is trained on; tests are on the truth all the same.
+
+    A plugin is a class whose ``__init__`` takes typed keyword parameters. What it gives may be
+    read from files, or be made of the video's frames and some of its true labels, as a tracker
+    does.
+    """
+
+    contract: ClassVar[int]
+
+    def of(self, video: Video) -> VideoLabels:
+        """Return the labels of a video.
+
+        Raises:
+            VidsegError: there are none for it, or they do not belong to its frames.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class KeyedLabels:
+    """Labels that a function gives; satisfies :class:`VideoLabels`.
+
+    Attributes:
+        key: see :class:`VideoLabels`.
+        read: returns the labels of a frame.
+    """
+
+    key: str
+    read: Callable[[int], Labels]
+
+    def labels(self, index: int) -> Labels:
+        """Return the labels of frame ``index``."""
+        return self.read(index)

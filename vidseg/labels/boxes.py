@@ -1,0 +1,59 @@
+"""The boxes of the true labels, also where the truth is a mask."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.datasets.base import BoxLabels
+from vidseg.datasets.rasterise import FOREGROUND, IGNORED
+from vidseg.labels.base import KeyedLabels
+from vidseg.ledger import digest
+from vidseg.types import Labels, Video
+
+_RULE = "boxes 1"
+
+
+class Boxes:
+    """Train on boxes where outlines are known: what does drawing outlines buy?
+
+    Boxes that stand beside a mask are taken as they are; otherwise each connected part of the
+    foreground gives one. Parts that are ignored become ignored boxes.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def of(self, video: Video) -> KeyedLabels:
+        """Return the boxes of the video's own labels."""
+        key = digest([_RULE, video.label_key])
+        return KeyedLabels(key, lambda index: boxed(video.labels(index)))
+
+
+def boxed(labels: Labels) -> Labels:
+    """Return the same labels without their mask, as boxes."""
+    mask = labels.mask
+    if mask is None:
+        return labels
+    if labels.boxes is None:
+        found, void = _parts(mask == FOREGROUND), _parts(mask == IGNORED)
+        boxes = np.concatenate([found, void])
+        ignored = np.arange(len(boxes)) >= len(found)
+        return BoxLabels(labels.size, boxes, 0.0, np.arange(len(boxes)), ignored)
+    count = len(labels.boxes)
+    return BoxLabels(
+        labels.size,
+        labels.boxes,
+        labels.origin,
+        np.arange(count) if labels.ids is None else labels.ids,
+        np.zeros(count, bool) if labels.ignored is None else labels.ignored,
+    )
+
+
+def _parts(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return left, top, width, height of each connected part, ``float64 (n, 4)``, origin 0."""
+    import cv2
+
+    _, _, parts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
+    return np.asarray(parts[1:, :4], np.float64)
