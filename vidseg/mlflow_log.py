@@ -258,8 +258,12 @@ def active() -> OpenRun:
     return OpenRun(uri, run.info.experiment_id, run.info.run_id)
 
 
-def log_run(record: RunRecord, run: OpenRun | None = None, *, register: str | None = None) -> None:
+def log_run(
+    record: RunRecord, run: OpenRun | None = None, *, register: str | None = None
+) -> str | None:
     """Show a finished run in MLflow; harmless when it is there already.
+
+    Returns ``models:/NAME/VERSION`` of the model where it was registered, else None.
 
     Args:
         record: what the experiment left behind.
@@ -271,6 +275,7 @@ def log_run(record: RunRecord, run: OpenRun | None = None, *, register: str | No
     """
     from vidseg.mlflow_files import TABLES, write_files
     from vidseg.mlflow_save import log_dataset, log_model
+    from vidseg.mlflow_save import register as register_model
 
     run = run or active()
     log_params(record.params, run)
@@ -279,11 +284,12 @@ def log_run(record: RunRecord, run: OpenRun | None = None, *, register: str | No
         write_files(record, Path(folder))
         load_mlflow().MlflowClient(run.uri).log_artifacts(run.run_id, folder)
     _log_tags(record, run, TABLES)
-    model_id = log_model(record, run, register) if record.model else None
+    model_id = log_model(record, run) if record.model else None
     log_metrics(test_points(record), run, model_id=model_id, dataset=record.dataset)
     log_metrics(baseline_points(record), run)
     log_metrics([point for fold in record.folds for point in fold_points(fold)], run)
     log_metrics(curve_points(record.folds), run)
+    return register_model(model_id, register, run) if model_id and register else None
 
 
 def _log_tags(record: RunRecord, run: OpenRun, tables: Sequence[str]) -> None:

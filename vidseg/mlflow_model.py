@@ -2,13 +2,15 @@
 
 MLflow copies this file into the model and executes it there (models from code). Input: a table
 with a column ``image`` of encoded image files (base64 in a served request), or of
-``uint8 (H, W, 3)`` arrays in a process. Output: one row an image, at the image's own size:
-``mask`` (PNG bytes, 0 and 255; base64 when served), ``height``, ``width``, ``positive_share``.
+``uint8 (H, W, 3)`` arrays (nested lists in a served request). Output: one row an image, at the
+image's own size: ``mask`` (PNG bytes, 0 and 255; base64 when served), ``height``, ``width``,
+``positive_share``.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,27 @@ import mlflow
 import numpy as np
 import numpy.typing as npt
 import pandas as pd  # type: ignore[import-untyped]
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from vidseg import served
 from vidseg.errors import VidsegError
+
+
+class Refused(mlflow.MlflowException):  # type: ignore[misc]
+    """A request that cannot be answered: HTTP 400, with one line that says why."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        super().__init__(text, error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """The line alone: MLflow's server would put the request before it, all 100 MB of it."""
+        return self._text
+
+    @message.setter
+    def message(self, text: str) -> None:
+        pass
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -35,13 +55,13 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Return the masks; ``params`` may hold another ``threshold`` than the experiment's.
 
         Raises:
-            MlflowException: a row is no image; the client's error when served.
+            Refused: a row is no image.
         """
         threshold = (params or {}).get("threshold")
         try:
             rows = [self._row(image, threshold) for image in served.as_images(_cells(model_input))]
         except VidsegError as error:
-            raise mlflow.MlflowException.invalid_parameter_value(str(error)) from error
+            raise Refused(str(error)) from error
         return pd.DataFrame(rows, columns=["mask", "height", "width", "positive_share"])
 
     def _row(self, image: npt.NDArray[np.uint8], threshold: float | None) -> dict[str, Any]:
@@ -51,11 +71,15 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return {"mask": _png(mask), "height": height, "width": width, "positive_share": share}
 
 
-def _cells(given: Any) -> Any:
-    """Return the images of a table, of one array, or of a stack of arrays."""
+def _cells(given: Any) -> Iterator[Any]:
+    """Yield the images of a table, of one array, or of a stack of arrays."""
     if isinstance(given, np.ndarray):
-        return [given] if given.ndim == 3 else given
-    return given["image"]
+        yield from [given] if given.ndim == 3 else given
+        return
+    for cell in given["image"]:
+        # {"inputs": {"image": [...]}} arrives as one cell that holds the list
+        texts = isinstance(cell, list) and cell and isinstance(cell[0], str | bytes)
+        yield from cell if texts else [cell]
 
 
 def _png(mask: npt.NDArray[np.bool_]) -> bytes:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vidseg import __version__, plugins, served
+from vidseg.errors import UsageError
 from vidseg.mlflow_store import load_mlflow, one_line
 from vidseg.records import DatasetRecord, ModelRecord, RunRecord
 from vidseg.specs import parse
@@ -87,7 +88,7 @@ def _columns() -> list[tuple[str, str]]:
     return [("video", "string"), ("group", "string"), ("image", "binary"), ("mask", "binary")]
 
 
-def log_model(record: RunRecord, run: OpenRun, register: str | None = None) -> str:
+def log_model(record: RunRecord, run: OpenRun) -> str:
     """Log the model of a run as a pyfunc from code; return its id.
 
     A model of the same content that the run has already is kept. MLflow loads the logged files
@@ -102,7 +103,7 @@ def log_model(record: RunRecord, run: OpenRun, register: str | None = None) -> s
     digest = _digest(record.model)
     with one_line(run.uri):
         known = _known(mlflow.MlflowClient(run.uri), run, digest)
-    if known is not None and register is None:
+    if known is not None:
         return known
     with (
         tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder,
@@ -113,11 +114,41 @@ def log_model(record: RunRecord, run: OpenRun, register: str | None = None) -> s
         info = mlflow.pyfunc.log_model(
             name=MODEL,
             **model_arguments(record.model, Path(folder)),
-            registered_model_name=register,
             step=len(record.folds),
             tags={DIGEST: digest},
         )
     return str(info.model_id)
+
+
+def register(model_id: str, name: str, run: OpenRun) -> str:
+    """Make a logged model the newest version of a registered one; return ``models:/NAME/VERSION``.
+
+    A name that is new is made; a model that is a version of it already stays that version.
+
+    Raises:
+        TrackingError: the registry refuses.
+    """
+    mlflow = load_mlflow()
+    client, source = mlflow.MlflowClient(run.uri), f"models:/{model_id}"
+    with one_line(run.uri):
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name)
+        known = client.search_model_versions(f"name = '{name}'")
+        version = next((v for v in known if v.model_id == model_id), None)
+        if version is None:
+            version = client.create_model_version(name, source, run.run_id, model_id=model_id)
+    return f"models:/{name}/{version.version}"
+
+
+def check_name(name: str) -> str:
+    """Return a name for the registry.
+
+    Raises:
+        UsageError: it is empty, or holds what would end it in a model's address.
+    """
+    if name.strip() and not set(name) & set("/:@'"):
+        return name
+    raise UsageError(f"{name!r} is no name", where="--register", hint="leave out / : @ and quotes")
 
 
 def model_arguments(model: ModelRecord, folder: Path) -> dict[str, Any]:
@@ -198,14 +229,19 @@ def copy_package(folder: Path) -> Path:
 
 
 def signature(threshold: float) -> Any:
-    """Return the schema that MLflow enforces: encoded images in, masks and their facts out."""
+    """Return the schema that MLflow enforces: images in, masks and their facts out.
+
+    The image may be of any type, for MLflow has none that is base64 or an array; the model itself
+    refuses what is neither.
+    """
     load_mlflow()
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType
 
     outputs = [("binary", "mask"), ("long", "height"), ("long", "width")]
     return ModelSignature(
-        inputs=Schema([ColSpec("binary", "image")]),
+        inputs=Schema([ColSpec(AnyType(), "image")]),
         outputs=Schema([ColSpec(*one) for one in [*outputs, ("double", "positive_share")]]),
         params=ParamSchema([ParamSpec("threshold", "double", float(threshold))]),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vidseg import backbones
 from vidseg.classifiers.base import Progress
 from vidseg.config import RunConfig
 from vidseg.evaluate import frame_scores
@@ -72,8 +73,10 @@ def run(
         on_fold(records[-1])
     record = _record(experiment, counts, records)
     record.overlays = _overlays(experiment, plan, fits, counts[MODEL])
-    if config.refit:
-        record.model = _model(experiment)
+    served = _refit(experiment) if config.refit else fits[0] if len(plan) == 1 else None
+    if served is not None:
+        record.model = _model(experiment, served)
+        backbones.keep(record.model.weights, store.root)
     record.notes += [note for note in store.notes if note not in record.notes]
     return record
 
@@ -205,11 +208,14 @@ def _tests(fold: Fold, material: Material, index: int) -> bool:
     return material.group in fold.test and held_out
 
 
-def _model(experiment: Experiment) -> ModelRecord:
+def _refit(experiment: Experiment) -> Fitted:
     """Fit on all groups, for serving."""
-    config = experiment.config
     everyone = Fold(0, tuple(sorted(set(experiment.groups.values()))), ())
-    fitted = experiment.fit(config.setting, everyone, "refit on all groups")
+    return experiment.fit(experiment.config.setting, everyone, "refit on all groups")
+
+
+def _model(experiment: Experiment, fitted: Fitted) -> ModelRecord:
+    config = experiment.config
     first = next(iter(experiment.materials.values()))
     return ModelRecord(
         classifier=str(config.classifier),

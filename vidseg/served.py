@@ -11,7 +11,6 @@ import base64
 import binascii
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidseg import plugins
+from vidseg import backbones, plugins
 from vidseg.classifiers.base import Model, Network
 from vidseg.errors import DataError
 from vidseg.extractors.frozen import FrozenExtractor
-from vidseg.extractors.weights import file_sha256
 from vidseg.records import ModelRecord
 from vidseg.specs import Spec
 from vidseg.store.resize import resize
@@ -34,7 +32,6 @@ HEAD = "head.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
 
-WEIGHTS_VARIABLE = "VIDSEG_WEIGHTS"
 MAX_BYTES = 64 * 2**20
 """Longest encoded image that is decoded."""
 MAX_PIXELS = 2**26
@@ -53,7 +50,7 @@ def save(record: ModelRecord, folder: Path) -> tuple[Path, Path]:
         "classifier": record.classifier,
         "extractor": record.extractor,
         "extractor_fingerprint": record.extractor_fingerprint,
-        "weights": record.weights,
+        "weights": backbones.described(record.weights),
         "image_size": None if size is None else str(size),
         "mask_size": str(record.mask_size),
         "threshold": record.threshold,
@@ -62,8 +59,14 @@ def save(record: ModelRecord, folder: Path) -> tuple[Path, Path]:
     return head, description
 
 
-def load(head: Path, description: Path) -> Predictor:
+def load(
+    head: Path, description: Path, *, device: str = "cpu", threads: int | None = None
+) -> Predictor:
     """Rebuild the model.
+
+    Args:
+        head, description: the files that :func:`save` wrote.
+        device, threads: where the extractor computes; threads None: what torch has now.
 
     Raises:
         DataError: a file is missing or not ours; the weights are not found; the extractor
@@ -87,9 +90,10 @@ def load(head: Path, description: Path) -> Predictor:
     handle = _extractor(content)
     classifier = plugins.create("classifier", content["classifier"], where="the model")
     size = content["image_size"]
+    levels = classifier.levels(handle)
     return Predictor(
         model=classifier.load(state, handle),
-        extractor=FrozenExtractor(handle, levels=classifier.levels(handle)),
+        extractor=FrozenExtractor(handle, device=device, threads=threads, levels=levels),
         image_size=None if size is None else Size.parse(size),
         mask_size=Size.parse(content["mask_size"]),
         threshold=float(content["threshold"]),
@@ -98,10 +102,7 @@ def load(head: Path, description: Path) -> Predictor:
 
 def _extractor(content: dict[str, Any]) -> Any:
     spec = plugins.bind("extractor", content["extractor"], where="the model")
-    if weights := content["weights"]:
-        found = find_weights(weights["sha256"], Path(weights.get("path", "")))
-        spec = Spec(spec.name, None, {**spec.params, "weights": str(found)})
-    handle = plugins.create("extractor", spec, where="the model")
+    handle = plugins.create("extractor", _with_weights(spec, content["weights"]), where="the model")
     if handle.fingerprint != content["extractor_fingerprint"]:
         raise DataError(
             f"the extractor {content['extractor']} computes other features here "
@@ -112,34 +113,26 @@ def _extractor(content: dict[str, Any]) -> Any:
     return handle
 
 
-def find_weights(sha256: str, recorded: Path) -> Path:
-    """Return a file with these bytes: where it was, or in what ``VIDSEG_WEIGHTS`` names.
+def _with_weights(spec: Spec, weights: dict[str, Any]) -> Spec:
+    """Return the extractor's spec with the file that has the recorded weights.
 
-    ``VIDSEG_WEIGHTS`` is a file or folders, separated as in ``PATH``; they are searched deeply,
-    files of the recorded name first.
-
-    Raises:
-        DataError: there is none; names the hash, where it looked, and what to set.
+    What the extractor fetches by itself (``weights=imagenet``) it may fetch again.
     """
-    for path in _places(recorded):
-        if path.is_file() and file_sha256(path) == sha256:
-            return path
-    looked = os.environ.get(WEIGHTS_VARIABLE)
-    raise DataError(
-        f"no weights file with sha256 {sha256} ({recorded.name}); looked at {recorded}"
-        + (f" and in {WEIGHTS_VARIABLE}={looked}" if looked else ""),
-        where="the model's extractor",
-        hint=f"set {WEIGHTS_VARIABLE} to that file or to a folder that holds it",
-    )
-
-
-def _places(recorded: Path) -> Iterator[Path]:
-    yield recorded
-    for named in filter(None, os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep)):
-        place = Path(named).expanduser()
-        yield place
-        found = sorted(place.rglob(f"*{recorded.suffix}")) if place.is_dir() else []
-        yield from sorted(found, key=lambda path: path.name != recorded.name)
+    if not weights:
+        return spec
+    try:
+        found = backbones.find(weights["sha256"], Path(weights["path"]), weights.get("bytes"))
+    except DataError as lost:
+        if spec.params.get("weights", "imagenet") != "imagenet":
+            raise
+        try:
+            _ = plugins.create("extractor", spec, where="the model").fingerprint
+        except DataError as error:
+            raise DataError(
+                f"{lost.what}, and {error.what}", where=lost.where, hint=lost.hint
+            ) from error
+        return spec
+    return Spec(spec.name, None, {**spec.params, "weights": str(found)})
 
 
 @dataclass
@@ -180,15 +173,22 @@ class Predictor:
         return np.asarray(resized, np.float32)
 
     def mask(self, image: Image, threshold: float | None = None) -> npt.NDArray[np.bool_]:
-        """Return where the image shows foreground: ``bool (H, W)`` at the image's size."""
+        """Return where the image shows foreground: ``bool (H, W)`` at the image's size.
+
+        Raises:
+            DataError: ``threshold`` is not a number.
+        """
         limit = self.threshold if threshold is None else threshold
+        if limit != limit:
+            raise DataError("is not a number", where="threshold", hint="leave it out, or give one")
         return np.asarray(self.scores(image) > limit)
 
 
 def as_images(given: Iterable[Any]) -> Iterator[Image]:
     """Yield one ``uint8 (H, W, 3)`` image for each cell of an ``image`` column.
 
-    A cell is an encoded image (bytes of PNG, JPEG...; text is taken as base64) or an array.
+    A cell is an encoded image (bytes of PNG, JPEG...; text is taken as base64), an array, or the
+    nested lists that JSON has for one.
 
     Raises:
         DataError: names the row and what is wrong with it.
@@ -197,6 +197,8 @@ def as_images(given: Iterable[Any]) -> Iterator[Image]:
         where = f"image {row}"
         if isinstance(cell, np.ndarray):
             yield _checked(cell, where)
+        elif isinstance(cell, list):
+            yield _checked(_array(cell, where), where)
         elif isinstance(cell, bytes | bytearray | memoryview | str):
             yield decode(_bytes(cell, where), where)
         else:
@@ -205,6 +207,19 @@ def as_images(given: Iterable[Any]) -> Iterator[Image]:
                 where=where,
                 hint="give the encoded image (PNG, JPEG), as base64 in a served request",
             )
+
+
+def _array(cell: list[Any], where: str) -> npt.NDArray[Any]:
+    """Return nested lists as the smallest array: whole numbers from 0 to 255 become uint8."""
+    try:
+        array = np.asarray(cell)
+    except ValueError as error:
+        raise DataError(
+            "has rows of different lengths", where=where, hint="give height x width x 3 numbers"
+        ) from error
+    whole = np.issubdtype(array.dtype, np.integer) and array.size
+    fits = whole and array.min() >= 0 and array.max() <= 255
+    return array.astype(np.uint8) if fits else array
 
 
 def _checked(array: npt.NDArray[Any], where: str) -> Image:
@@ -216,7 +231,7 @@ def _checked(array: npt.NDArray[Any], where: str) -> Image:
 
 
 def _bytes(cell: bytes | bytearray | memoryview | str, where: str) -> bytes:
-    """Return the encoded image; MLflow decodes base64 in some request formats and not in others.
+    """Return the encoded image; base64 may come as text or as bytes.
 
     No image file is made of base64's letters only.
     """

@@ -24,7 +24,7 @@ PIPELINE = options.several(
     click.option(
         "--refit/--no-refit",
         default=None,
-        help="Fit the served model on all groups.  [default: refit]",
+        help="Fit the model that is logged on all groups.  [default: refit]",
     ),
 )
 PLACES = options.several(
@@ -37,6 +37,7 @@ PLACES = options.several(
     ),
     click.option("--experiment", metavar="NAME", help="MLflow experiment.  [default: vidseg]"),
     click.option("--run-name", metavar="NAME", help="MLflow run name.  [default: the setting]"),
+    click.option("--register", metavar="NAME", help="Register the model under this name."),
     options.tracking_uri,
     options.store,
     options.store_limit,
@@ -54,6 +55,7 @@ def run(
     config_file: Path | None,
     experiment: str | None,
     run_name: str | None,
+    register: str | None,
     tracking_uri: str | None,
     store_root: Path | None,
     store_limit: str | None,
@@ -73,6 +75,7 @@ def run(
 
     written = read_config(config_file) if config_file else {}
     config = make_config(written | {k: v for k, v in given.items() if v not in (None, "")})
+    _check_register(register, config)
     store = options.open_store(store_root, store_limit)
     screen = Screen(quiet=quiet)
     with screen.showing():
@@ -82,6 +85,7 @@ def run(
             screen,
             experiment=experiment,
             run_name=run_name,
+            register=register,
             tracking_uri=tracking_uri,
             store=store,
             ledger_root=ledger_root,
@@ -97,6 +101,7 @@ def _tracked(
     *,
     experiment: str | None,
     run_name: str | None,
+    register: str | None,
     tracking_uri: str | None,
     store: Any,
     ledger_root: Path | None,
@@ -122,8 +127,25 @@ def _tracked(
             on_fold=lambda fold: mlflow_log.log_metrics(mlflow_log.fold_points(fold), opened),
         )
         with screen.task("logging to MLflow", None):
-            mlflow_log.log_run(record, opened)
-        return options.where_to_look(opened, "this run", "run"), record
+            version = mlflow_log.log_run(record, opened, register=register)
+        address = options.where_to_look(opened, "this run", "run")
+        return (f"{address}\nregistered    {version}" if version else address), record
+
+
+def _check_register(register: str | None, config: RunConfig) -> None:
+    """Refuse, before any work, a name that the registry would refuse after it, and no model."""
+    if not register:
+        return
+    from vidseg.errors import UsageError
+    from vidseg.mlflow_save import check_name
+
+    check_name(register)
+    if not config.refit and config.split.name != "fixed":
+        raise UsageError(
+            "several folds are several models, and none of them is logged",
+            where="--register with --no-refit",
+            hint="leave out --no-refit, or give a split with one fold: fixed:test=",
+        )
 
 
 def show_record(record: RunRecord) -> None:
