@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +12,13 @@ import numpy as np
 from vidseg.datasets.rasterise import rasterise
 from vidseg.errors import DataError
 from vidseg.extractors.frozen import FrozenExtractor
+from vidseg.labels.training import MaskMemory, TrainingLabels
 from vidseg.store import Store
 from vidseg.types import (
     Features,
     FloatImage,
     FrameRef,
+    FrameSource,
     Image,
     Mask,
     Size,
@@ -26,8 +27,8 @@ from vidseg.types import (
     VideoInfo,
 )
 
-MASK_BYTES = 64 * 2**20
-"""Bytes of masks that one video keeps in memory."""
+Rendered = tuple[Image | FloatImage, Mask]
+"""Image and mask of a variant."""
 
 
 class Material:
@@ -55,7 +56,7 @@ class Material:
         self.stored = store.frames(video, image_size)
         self.stored_features = store.features(video, extractor, self.stored)
         self._mask_size = mask_size
-        self._masks: OrderedDict[int, Mask] = OrderedDict()
+        self._masks = MaskMemory()
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -82,18 +83,8 @@ class Material:
         return self.stored.read(index)
 
     def mask(self, index: int) -> Mask:
-        """Return the mask of frame ``index``, ``int8 (h, w)`` at the mask size, read-only.
-
-        The last ``MASK_BYTES`` of masks are kept: a stream of epochs asks for each many times.
-        """
-        if index not in self._masks:
-            mask = rasterise(self.video.labels(index), self.mask_size)
-            mask.setflags(write=False)
-            while self._masks and (len(self._masks) + 1) * mask.nbytes > MASK_BYTES:
-                self._masks.popitem(last=False)
-            self._masks[index] = mask
-        self._masks.move_to_end(index)
-        return self._masks[index]
+        """Return the true mask of frame ``index``, ``int8 (h, w)`` at the mask size, read-only."""
+        return self._masks.get(index, lambda i: rasterise(self.video.labels(i), self.mask_size))
 
     def features(self, index: int) -> Features:
         """Return the features of frame ``index``, from the store or computed.
@@ -109,6 +100,25 @@ class Material:
             raise DataError(
                 error.what, where=f"video {self.video.name} frame {index}", hint=error.hint
             ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The images of a video with its training masks; a :class:`vidseg.types.FrameSource`.
+
+    Keep one for a video: what variants measure of it is remembered with the object.
+    """
+
+    material: Material
+    labels: TrainingLabels
+
+    def image(self, index: int) -> Image:
+        """Return frame ``index`` at the image size."""
+        return self.material.image(index)
+
+    def mask(self, index: int) -> Mask:
+        """Return the training mask of frame ``index`` at the mask size."""
+        return self.labels.mask(index)
 
 
 def seed_of(*parts: object) -> int:
@@ -152,11 +162,13 @@ class TrainingFrames:
     Attributes:
         materials: by video name; at least those that ``refs`` name.
         refs: the frames, in the order of the sampler.
+        labelled: videos with training masks, by name; of absent ones the truth is taken.
         epoch: which draw of fresh variants is seen.
     """
 
     materials: Mapping[str, Material]
     refs: Sequence[FrameRef]
+    labelled: Mapping[str, Labelled] = field(default_factory=dict)
     epoch: int = 0
 
     @property
@@ -189,7 +201,8 @@ class TrainingFrames:
 
     def mask(self, ref: FrameRef) -> Mask:
         """Return the mask of ``ref``."""
-        return self._rendered(ref)[1] if ref.variant is not None else self._of(ref).mask(ref.index)
+        source = self._source(ref)
+        return self._rendered(ref)[1] if ref.variant is not None else source.mask(ref.index)
 
     def features(self, ref: FrameRef) -> Features:
         """Return the features of ``ref``; those of a variant are computed on the fly."""
@@ -214,7 +227,10 @@ class TrainingFrames:
     def _of(self, ref: FrameRef) -> Material:
         return self.materials[ref.video]
 
+    def _source(self, ref: FrameRef) -> FrameSource:
+        return self.labelled.get(ref.video) or self._of(ref)
+
     def _rendered(self, ref: FrameRef) -> tuple[Image | FloatImage, Mask]:
         assert ref.variant is not None
         epoch = self.epoch if ref.variant.fresh else 0
-        return ref.variant.render(self._of(ref), ref.index, epoch)
+        return ref.variant.render(self._source(ref), ref.index, epoch)
