@@ -34,11 +34,12 @@ _READER = "pillow, exif orientation applied, 8 bit RGB, 1"
 _DEPTH_8 = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
 
-def locate(path: str, *, what: str) -> Path:
+def locate(path: str, *, what: str, or_file: bool = False) -> Path:
     """Return the folder that ``path`` names, as it is or below ``VIDSEG_DATA``.
 
-    ``~`` is expanded. A relative path is looked up in the current directory, then in the folder
-    that the environment variable ``VIDSEG_DATA`` names (``mlflow run`` changes the directory).
+    With ``or_file`` it may name a file as well. ``~`` is expanded. A relative path is looked up in
+    the current directory, then in the folder that the environment variable ``VIDSEG_DATA`` names
+    (``mlflow run`` changes the directory).
 
     Raises:
         UsageError: ``path`` is empty.
@@ -52,7 +53,7 @@ def locate(path: str, *, what: str) -> Path:
     if base and not given.is_absolute():
         places.append(user_path(base) / given)
     for place in places:
-        if place.is_dir():
+        if place.is_dir() or (or_file and place.is_file()):
             return place
     looked = " and ".join(str(place.absolute()) for place in places)
     kind = "a file, not a folder" if any(p.exists() for p in places) else "no such folder"
