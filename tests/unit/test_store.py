@@ -19,6 +19,7 @@ import pytest
 from vidseg.errors import DataError, StoreError, UsageError
 from vidseg.store import Store, files, parse_bytes
 from vidseg.store.resize import resize
+from vidseg.store.room import format_bytes
 from vidseg.types import Image, Size, VideoInfo
 
 if TYPE_CHECKING:
@@ -465,6 +466,10 @@ class TestLimit:
     def test_amounts(self, text: str, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VIDSEG_STORE_LIMIT", text)
         assert Store().info().limit == expected
+
+    @pytest.mark.parametrize("text", ["8GB", "1.05MB", "999KB", "1B", "0B", "1.5TB"])
+    def test_amounts_are_written_as_they_are_read(self, text: str) -> None:
+        assert format_bytes(parse_bytes(text, where="here")) == text
 
     @pytest.mark.parametrize("text", ["much", "-1GB", "10 PB", "GB", "1e9", "I", "1 I"])
     def test_amounts_that_are_none(self, text: str) -> None:

@@ -190,7 +190,7 @@ class FitContext:
 
     seed: int = 0
     device: str = "cpu"
-    memory_budget: int = 8 * 2**30
+    memory_budget: int = 8 * 10**9
     workdir: Path = field(default_factory=Path)
     budget: Budget = field(default_factory=Budget)
     log: Callable[[str, float, int], None] = _ignore

@@ -32,6 +32,12 @@ def parse_bytes(text: str, *, where: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
+def format_bytes(count: float) -> str:
+    """Return an amount as it is written for :func:`parse_bytes`: ``8GB``, ``16.8MB``, ``512B``."""
+    power = next((p for p in (4, 3, 2, 1) if count >= 999.5 * 1000 ** (p - 1)), 0)
+    return f"{count / 1000**power:,.3g}{' KMGT'[power].strip()}B"
+
+
 class Room:
     """Keeps the store under its limit by removing the entries that were unused the longest.
 
@@ -99,8 +105,8 @@ class Room:
 
     def _note(self) -> None:
         line = (
-            f"the store {self._root} has reached its limit of {self.limit / 1e9:.2f} GB: what does "
-            "not fit is computed again when needed; raise VIDSEG_STORE_LIMIT to keep more"
+            f"the store {self._root} has reached its limit of {format_bytes(self.limit)}: what "
+            "does not fit is computed again when needed; raise VIDSEG_STORE_LIMIT to keep more"
         )
         if line not in self._notes:
             self._notes.append(line)

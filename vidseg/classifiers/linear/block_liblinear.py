@@ -22,6 +22,7 @@ from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.pyramid import LinearHead
+from vidseg.store.room import format_bytes
 
 SLACK = 1.5
 """The gap is measured exactly once its estimate is below this many tolerances."""
@@ -148,8 +149,8 @@ class BlockLiblinear:
         plan = Plan.of(points, sum(channels), self.stored, ctx.memory_budget, frame, self.blocks)
         ctx.progress.say(
             f"block_liblinear: {plan.points:,} points x {plan.dimensions:,} values in "
-            f"{plan.count} blocks, {plan.disk_bytes / 2**30:.3g} GiB on disk, "
-            f"{plan.memory_bytes / 2**30:.3g} GiB in memory"
+            f"{plan.count} blocks, {format_bytes(plan.disk_bytes)} on disk, "
+            f"{format_bytes(plan.memory_bytes)} in memory"
         )
         return plan
 

@@ -21,6 +21,7 @@ from vidseg.classifiers.linear.levels import frame_name
 from vidseg.classifiers.linear.points import PointSet, generator, visits
 from vidseg.errors import DataError, ResourceError
 from vidseg.pyramid import Float32
+from vidseg.store.room import format_bytes
 
 Stored = Literal["float16", "float32"]
 
@@ -69,8 +70,8 @@ class Plan:
         if largest < 1 or state + 2 * frame + 3 * piece > budget:
             raise ResourceError(
                 f"{points:,} points x {Dual.BYTES_PER_POINT} bytes of dual variables + 2 x "
-                f"{_mib(frame)} of a frame's features + {_mib(3 * piece)} of pieces do not fit "
-                f"memory_budget, {_mib(budget)}",
+                f"{format_bytes(frame)} of a frame's features + {format_bytes(3 * piece)} of "
+                f"pieces do not fit memory_budget, {format_bytes(budget)}",
                 where="block_liblinear",
                 hint="raise memory_budget, or choose fewer pixels_per_frame, or pixel_svm",
             )
@@ -226,7 +227,7 @@ class Blocks:
 
     def _full(self) -> ResourceError:
         return ResourceError(
-            f"{self.plan.disk_bytes / 2**30:.3g} GiB of blocks do not fit the disk",
+            f"{format_bytes(self.plan.disk_bytes)} of blocks do not fit the disk",
             where=self.folder,
             hint="free space there, choose stored=float16 or a smaller pixels_per_frame, or "
             "pixel_svm",
@@ -241,7 +242,3 @@ def _scatter(signs: Signs, home: Rows, labels: Signs, following: Rows) -> None:
     within = np.arange(len(blocks)) - np.repeat(np.cumsum(counts) - counts, counts)
     labels[following[blocks] + within] = signs[order]
     following += counts
-
-
-def _mib(count: float) -> str:
-    return f"{count / 2**20:,.1f} MiB"

@@ -27,6 +27,7 @@ from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
 from vidseg.errors import ResourceError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.pyramid import Floats, LinearHead
+from vidseg.store.room import format_bytes
 
 PER_VALUE = 24
 """Peak bytes per value: 16 in liblinear's nodes, 4 of column index, 4 of mapped points."""
@@ -207,7 +208,7 @@ def write_points(folder: Path, points: PointSet, count: int, ctx: FitContext) ->
     """
     needed, free = count * points.dimensions * 4, shutil.disk_usage(folder).free
     full = ResourceError(
-        f"{needed / 2**30:.3g} GiB of points do not fit the disk",
+        f"{format_bytes(needed)} of points do not fit the disk",
         where=folder.parent,
         hint="free space there, or choose a smaller pixels_per_frame",
     )

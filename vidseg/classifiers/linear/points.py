@@ -19,6 +19,7 @@ from vidseg.classifiers.linear.levels import check_finite, frame_name
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.errors import DataError, ResourceError
 from vidseg.pyramid import Float32, hypercolumns
+from vidseg.store.room import format_bytes
 from vidseg.types import FrameRef, Mask, Size
 
 Labels = npt.NDArray[np.int8]
@@ -234,13 +235,9 @@ def require_memory(
     fits = budget // (dimensions * per_value * frames)
     smaller = f"choose pixels_per_frame={fits}, " if fits else "choose fewer frames, "
     raise ResourceError(
-        f"{points:,} points x {dimensions:,} values x {per_value} bytes = {_gigabytes(needed)}, "
-        f"memory_budget is {_gigabytes(budget)}",
+        f"{points:,} points x {dimensions:,} values x {per_value} bytes = {format_bytes(needed)}, "
+        f"memory_budget is {format_bytes(budget)}",
         where=classifier,
         hint=f"{smaller}a smaller mask_size, or a classifier that streams all pixels: "
         "sgd, or pixel_svm",
     )
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 2**30:.3g} GiB"

@@ -23,6 +23,7 @@ from vidseg.classifiers.linear.exact.frames import (
 from vidseg.classifiers.linear.exact.sample import GROWTH
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.errors import ResourceError
+from vidseg.store.room import format_bytes
 
 DataPath = Literal["memory", "memory-fp16", "disk"]
 PATHS: tuple[DataPath, ...] = ("memory", "memory-fp16", "disk")
@@ -101,25 +102,27 @@ class Room:
         if self.work <= self.budget:
             return "disk"
         raise ResourceError(
-            f"pixel_svm needs {_mb(self.work)} beside the features ({self.frames} frames of "
-            f"{self.pixels} pixels, samples of {self.aim} pixels by {self.parameters} weights), "
-            f"memory_budget is {_mb(self.budget)}",
+            f"pixel_svm needs {format_bytes(self.work)} beside the features ({self.frames} frames "
+            f"of {self.pixels} pixels, samples of {self.aim} pixels by {self.parameters} weights), "
+            f"memory_budget is {format_bytes(self.budget)}",
             hint="raise memory_budget, or choose a smaller sample or mask_size",
         )
 
     def reason(self, path: DataPath) -> str:
         """Return one sentence that says which way was chosen, and why."""
-        held = f"{self.frames} frames x {_mb(self.single)}"
+        held = f"{self.frames} frames x {format_bytes(self.single)}"
         if path == "memory":
-            return f"pixel_svm: features in memory as float32 ({held}, budget {_mb(self.budget)})"
+            budget = format_bytes(self.budget)
+            return f"pixel_svm: features in memory as float32 ({held}, budget {budget})"
         if path == "memory-fp16":
             return (
                 f"pixel_svm: features in memory as float16 ({self.frames} frames x "
-                f"{_mb(self.half)}; float32 would exceed the budget of {_mb(self.budget)})"
+                f"{format_bytes(self.half)}; float32 would exceed the budget of "
+                f"{format_bytes(self.budget)})"
             )
         return (
-            f"pixel_svm: features read from the store each time ({held} "
-            f"exceed the budget of {_mb(self.budget)}; {_mb(self.native)} a frame)"
+            f"pixel_svm: features read from the store each time ({held} exceed the budget of "
+            f"{format_bytes(self.budget)}; {format_bytes(self.native)} a frame)"
         )
 
     def open(
@@ -171,13 +174,11 @@ def _mapped(path: Path, shape: torch.Size) -> torch.Tensor:
         path.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise ResourceError(
-            f"no room for {_mb(4 * count)} of scores" if full else f"cannot write ({error})",
+            f"no room for {format_bytes(4 * count)} of scores"
+            if full
+            else f"not written ({error})",
             where=path.parent,
             hint="free some disk, or raise memory_budget so that they stay in memory",
         ) from error
     path.unlink()
     return tensor.view(shape)
-
-
-def _mb(count: float) -> str:
-    return f"{count / 2**20:,.1f} MiB"
