@@ -88,7 +88,8 @@ class Experiment:
     def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[Material]:
         """Return the videos of ``groups`` that a setting trains on.
 
-        Of several videos of a group the first ones come after every group has given one.
+        Of several videos of a group the first ones come after every group has given one. The
+        choice is seeded by (seed, fold), and nested: two videos are among the fold's four.
 
         Raises:
             DataError: there are fewer than the setting asks for.
@@ -102,7 +103,7 @@ class Experiment:
                 where=f"setting {setting.sampler}",
                 hint="ask for fewer, or add videos",
             )
-        ranked = sorted(members, key=lambda m: seed_of(setting.seed, "videos", m.video.name))
+        ranked = sorted(members, key=lambda m: seed_of(setting.seed, "videos", *groups, m.video.name))
         turns: Counter[str] = Counter()
         rounds: list[tuple[int, str]] = []
         for material in ranked:
@@ -123,7 +124,7 @@ class Experiment:
         if place not in self._refs:
             sampler = plugins.create("sampler", setting.sampler)
             videos = [material.video for material in self.training_videos(setting, fold.train)]
-            self._refs[place] = list(sampler.sample(videos, Sampling(self.materials, setting.seed)))
+            self._refs[place] = list(sampler.sample(videos, Sampling(self.materials, setting.seed, fold.train)))
         refs = self._refs[place]
         if fold.part is not None:
             part, materials = fold.part, self.materials

@@ -37,6 +37,7 @@ def fit_inputs(
         "stage": "fit",
         "videos": [_content(material) for material in members],
         "groups": [material.group for material in members],
+        "train": list(fold.train),
         "held_out": None if fold.part is None else astuple(fold.part),
         "sampler": str(setting.sampler),
         "extractor": members[0].extractor.key,

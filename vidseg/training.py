@@ -129,14 +129,22 @@ def seed_of(*parts: object) -> int:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What the experiment offers to a sampler; a :class:`vidseg.samplers.base.SampleContext`."""
+    """What the experiment offers to a sampler; a :class:`vidseg.samplers.base.SampleContext`.
+
+    Attributes:
+        materials: by video name.
+        seed: of the setting.
+        train: the fold's training groups. Each fold draws for itself: if a lucky draw were shared
+            by all folds, all groups would gain by it, and the statistics would take it for certain.
+    """
 
     materials: Mapping[str, Material]
     seed: int
+    train: Sequence[str] = ()
 
     def rng(self, video: Video) -> np.random.Generator:
-        """Return a generator seeded by (seed, video)."""
-        return np.random.default_rng(seed_of(self.seed, video.name))
+        """Return a generator seeded by (seed, fold, video)."""
+        return np.random.default_rng(seed_of(self.seed, *self.train, video.name))
 
     def length(self, video: Video) -> int:
         """Return the true number of frames."""
