@@ -327,6 +327,26 @@ def test_videos_of_an_arm_are_nested_and_seeded(place: Place) -> None:
     assert len({frozenset(chosen[seed, 0][2]) for seed in range(4)}) > 1
 
 
+def test_every_fold_draws_for_itself(place: Place) -> None:
+    data = "synthetic:videos=4,frames=40,size=64x48"
+    arms = {"r": {"sampler": "random:n=5"}, "v": {"sampler": "random:n=5", "videos": 2}}
+    bench = place.bench(dataset=data, arms=arms, comparisons=[])
+    drawn: dict[str, set[tuple[int, ...]]] = {}
+    for cell in bench.cells:
+        train = bench.training(cell)
+        assert cell.arm.name == "v" or train is not None
+        for video in {ref.video for ref in train.refs} if train else ():
+            own = tuple(ref.index for ref in train.refs if ref.video == video)
+            drawn.setdefault(f"{cell.arm.name} {video}", set()).add(own)
+    assert all(len(drawn[f"r syn0{i}"]) == 3 for i in range(4)), "three folds train on each video"
+    results, plan = place.run(bench)
+    random, some = suite_record(bench, bench.cells, results, plan).settings
+    assert {video: len(frames) for video, frames in random.frames.items()} == {
+        f"syn0{i}": 5 for i in range(4)
+    }
+    assert [len(frames) for frames in some.frames.values()] == [5, 5]
+
+
 def test_fewer_than_two_groups(place: Place) -> None:
     with pytest.raises(DataError, match="needs two groups, the data set has 1"):
         place.bench(dataset="synthetic:videos=1,frames=8,size=64x48")

@@ -269,12 +269,24 @@ def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
 
 
 def _frames(bench: Bench, cells: Sequence[Cell]) -> dict[str, list[int]]:
-    """Return the frames of each training video in the first seed, over all folds."""
+    """Return the frames of each training video in the first seed.
+
+    Folds draw for themselves: a video's are those of the first fold that trains on it. Of an arm
+    that trains on some videos only, the first fold's are all; where a split holds out frames,
+    every fold adds some.
+    """
     found: dict[str, set[int]] = {}
     for cell in cells:
         train = bench.training(cell) if cell.seed == cells[0].seed else None
+        own: dict[str, set[int]] = {}
         for ref in train.refs if train else ():
-            found.setdefault(ref.video, set()).add(ref.index)
+            own.setdefault(ref.video, set()).add(ref.index)
+        for video, frames in own.items():
+            known = found.setdefault(video, frames)
+            if cell.fold.part is not None:
+                known |= frames
+        if found and cell.arm.videos is not None:
+            break
     return {video: sorted(frames) for video, frames in found.items()}
 
 
