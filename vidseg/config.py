@@ -190,7 +190,7 @@ def make_config(options: Mapping[str, Any]) -> RunConfig:
         threshold=_number(given["threshold"], "threshold", None),
         budget=budget,
         memory_budget=_bytes(given["memory_budget"], "memory_budget"),
-        device=_device(given["device"]),
+        device=choose_device(given["device"]),
         threads=_threads(given["threads"]),
         refit=_truth(given["refit"], "refit"),
     )
@@ -207,8 +207,12 @@ def _mask_size(value: object) -> Size | None:
     return None if value in (None, "same") else Size.parse(str(value), where="mask_size")
 
 
-def _device(value: object) -> str:
-    """Return the device; ``auto`` takes a GPU where torch sees one."""
+def choose_device(value: object) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where torch sees one.
+
+    Raises:
+        UsageError: no device of that name, or torch sees no GPU.
+    """
     if value not in ("auto", "cpu", "cuda"):
         raise UsageError(f"{value!r} is no device", where="device", hint="choose auto, cpu or cuda")
     if value == "cpu":

@@ -19,6 +19,7 @@ from vidseg.threads import calm_threads
 
 COMMANDS = {
     "run": ("vidseg.cli.run:run", "Train and test one pipeline on one frame setting."),
+    "predict": ("vidseg.cli.predict:predict", "Find masks in new pictures with a logged model."),
     "suite": ("vidseg.cli.suite:suite", "Run a whole protocol and report what it means."),
     "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),

@@ -41,6 +41,14 @@ ledger = click.option(
     help="Where finished stages are kept. [default: VIDSEG_LEDGER, else the user's data folder]",
 )
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
+device = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"
+)
+threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of the extractor.  [default: physical cores]",
+)
 
 
 conditions = (
@@ -77,12 +85,8 @@ conditions = (
     click.option(
         "--memory-budget", metavar="SIZE", help="Memory that a fit may take.  [default: 8GB]"
     ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Threads of the extractor.  [default: physical cores]",
-    ),
+    device,
+    threads,
 )
 """Options of a run that a suite states once for all of its settings."""
 

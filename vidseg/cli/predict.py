@@ -1,0 +1,82 @@
+"""``vidseg predict``: masks and overlays of new pictures, by a model that a run logged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vidseg.cli import options
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.argument(
+    "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURES..."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="New folder for masks and overlays.",
+)
+@click.option(
+    "--threshold", type=float, help="Scores above it are foreground.  [default: the model's]"
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True, max=1000),
+    help="Frames per second of the overlay clip.  [default: the clip's; 25 for a folder]",
+)
+@options.several(
+    options.device,
+    options.threads,
+    options.tracking_uri,
+    click.option("--fresh", is_flag=True, help="Replace a prediction that DIR holds."),
+    options.quiet,
+)
+def predict(
+    model: str,
+    inputs: tuple[Path, ...],
+    output: Path,
+    threshold: float | None,
+    fps: float | None,
+    device: str | None,
+    threads: int | None,
+    tracking_uri: str | None,
+    fresh: bool,
+    quiet: bool,
+) -> None:
+    """Find masks in new pictures with a model that `vidseg run` logged.
+
+    MODEL is runs:/RUN_ID/model, models:/NAME/VERSION or a model's folder. PICTURES are image files,
+    or one folder of them, or one clip. DIR gets masks/*.png, overlays/*.jpg and, for a clip or a
+    folder of consecutive frames, overlay.mp4. What is there already is not done again.
+    """
+    from vidseg.cli.screen import Screen
+    from vidseg.config import choose_device
+    from vidseg.mlflow_load import open_model
+    from vidseg.predict import open_source
+    from vidseg.predict import predict as do_predict
+
+    screen = Screen(quiet=quiet)
+    with screen.showing():
+        source = open_source([path.expanduser() for path in inputs], fps)
+        with screen.task("opening the model", None):
+            place = choose_device(device or "auto")
+            predictor, digest = open_model(model, tracking_uri, device=place, threads=threads)
+        done = do_predict(
+            predictor,
+            source,
+            output,
+            model={"address": model, "digest": digest},
+            threshold=threshold,
+            fresh=fresh,
+            progress=screen,
+        )
+    there = done.count - done.computed
+    click.echo(f"masks     {done.masks} ({done.count}{f', {there} were there' if there else ''})")
+    click.echo(f"overlays  {done.overlays}")
+    if done.clip:
+        click.echo(f"clip      {done.clip}")

@@ -1,0 +1,95 @@
+"""Opens a model of vidseg by its address: of a run, of the registry, or of a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from vidseg import served
+from vidseg.errors import DataError, TrackingError, UsageError
+from vidseg.mlflow_store import connect, load_mlflow, one_line, resolve, shown, sqlite_file
+
+_ADDRESSES = "runs:/RUN_ID/model, models:/NAME/VERSION, models:/NAME@ALIAS or a model's folder"
+_NEEDED = ("MLmodel", "artifacts")
+
+
+def open_model(
+    address: str,
+    tracking_uri: str | None = None,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> tuple[served.Predictor, str]:
+    """Return the model, and a hash of its content.
+
+    Args:
+        address: ``runs:/RUN_ID/model``, ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, another
+            artifact URI, or the folder of a model.
+        tracking_uri: as for :func:`vidseg.mlflow_store.connect`; unused for folders.
+        device, threads: where the extractor computes.
+
+    Raises:
+        UsageError: ``address`` is none of these.
+        TrackingError: there is no such run or version, or the server does not answer.
+        DataError: it is no model of vidseg; its backbone's weights are not found.
+    """
+    if Path(address).is_dir():
+        return _open_folder(Path(address), address, device, threads)
+    scheme = urlsplit(address).scheme
+    if len(scheme) < 2:  # one letter is a drive
+        raise UsageError(f"{address!r} is no model", where="MODEL", hint=f"give {_ADDRESSES}")
+    with tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder:
+        _fetch(_full(address), tracking_uri, Path(folder))
+        return _open_folder(Path(folder), address, device, threads)
+
+
+def _full(address: str) -> str:
+    """Add the model's name to the bare address of a run."""
+    from vidseg.mlflow_save import MODEL
+
+    parts = address.removeprefix("runs:/").strip("/").split("/")
+    bare = address.startswith("runs:/") and len(parts) == 1
+    return f"runs:/{parts[0]}/{MODEL}" if bare else address
+
+
+def _fetch(address: str, tracking_uri: str | None, folder: Path) -> None:
+    """Download what a model is made of, without its copy of the code."""
+    uri = resolve(tracking_uri)
+    file = sqlite_file(uri) if urlsplit(address).scheme in ("runs", "models") else None
+    if file is not None and not file.exists():
+        raise TrackingError(
+            "there is no such tracking store",
+            where=shown(uri),
+            hint="name it with --tracking-uri or MLFLOW_TRACKING_URI",
+        )
+    connect(tracking_uri)
+    mlflow = load_mlflow()
+    with one_line(uri, f"give {_ADDRESSES}"):
+        for part in _NEEDED:
+            mlflow.artifacts.download_artifacts(f"{address}/{part}", dst_path=str(folder))
+
+
+def _open_folder(
+    folder: Path, address: str, device: str, threads: int | None
+) -> tuple[served.Predictor, str]:
+    head, description = (
+        folder / _artifact(folder, name, address) for name in ("head", "description")
+    )
+    predictor = served.load(head, description, device=device, threads=threads)
+    digest = hashlib.sha256(head.read_bytes() + description.read_bytes()).hexdigest()
+    return predictor, digest
+
+
+def _artifact(folder: Path, name: str, address: str) -> str:
+    """Return the path of a model's file, as its MLmodel says."""
+    try:
+        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        return str(content["flavors"]["python_function"]["artifacts"][name]["path"])
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise DataError(
+            "is no model of vidseg", where=address, hint="give one that `vidseg run` logged"
+        ) from error
