@@ -21,6 +21,9 @@ ENOUGH = 0.01
 
 MAX_STEPS = 40
 
+ROWS = 4096
+"""Rows that are weighted at a time: they stay in the processor's cache."""
+
 BLOCKS = 4
 """The Gram matrix is made in as many block columns: 5/8 of the products of a full one."""
 
@@ -58,15 +61,20 @@ class Newton:
     exact: bool = False
 
     def minimise(
-        self, point: torch.Tensor, enough: float = 0.0, steps: int = MAX_STEPS
+        self, point: torch.Tensor, enough: float = 0.0, most: float = float("inf")
     ) -> Solution:
-        """Iterate from ``point`` until a step promises less than ``enough``, or for ``steps``."""
+        """Iterate from ``point`` until a step promises less than ``enough``.
+
+        A sample that lets the objective fall by more than ``most``, which is more than there is,
+        holds no longer: then the first step is returned, with what it won.
+        """
         labels, costs = self.sample.labels, self.sample.costs
         scores = self.sample.points @ point.float()
         start = self._value(point, scores)
         curvature, gram = torch.zeros_like(costs), None
         promised = first = 0.0
-        for _ in range(steps):
+        single: Solution | None = None
+        for _ in range(MAX_STEPS):
             gradient = self._gradient(point, scores)
             latest = self.loss.curvature(scores, labels, costs)
             gram = self._updated(gram, latest - curvature)
@@ -79,6 +87,10 @@ class Newton:
             promised = -0.5 * float(gradient @ step)
             first = first or promised
             won = start - self._value(point, scores)
+            if single is None and won > 0:
+                single = Solution(point, scores, max(first, won))
+            if single is not None and won + promised > most:
+                return single
             if promised <= max(enough, ENOUGH * won):
                 break
             change = self.sample.points @ step.float()
@@ -96,14 +108,15 @@ class Newton:
         return (terms.residual @ self.sample.points).double() + point + self.tilt
 
     def _updated(self, gram: torch.Tensor | None, change: torch.Tensor) -> torch.Tensor:
-        """Return the Gram matrix with the changed curvatures added, ``(P, P)``."""
-        rows = change.nonzero()[:, 0]
-        points = self.sample.points[rows]
-        weights = change[rows, None]
-        if self.exact:
-            points, weights = points.double(), weights.double()
-        added = _weighted_gram(points, weights)
-        return added if gram is None else gram.add_(added)
+        """Return the Gram matrix with the changed curvatures added, ``(P, P)``, as below."""
+        points = self.sample.points
+        if gram is None:
+            width = points.shape[1]
+            kind = torch.float64 if self.exact else points.dtype
+            gram = points.new_zeros(width, width, dtype=kind)
+        for rows in change.nonzero()[:, 0].split(ROWS):
+            _add_gram(gram, points[rows].to(gram), change[rows, None].to(gram))
+        return gram
 
     def _step(self, gram: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Return ``-H^-1 g``, and whether H was positive definite without help."""
@@ -143,14 +156,10 @@ class Newton:
         return length
 
 
-def _weighted_gram(points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return ``X^T diag(d) X``; blocks below the diagonal only, for it is symmetric."""
+def _add_gram(gram: torch.Tensor, points: torch.Tensor, weights: torch.Tensor) -> None:
+    """Add ``X^T diag(d) X`` to ``gram``; only what is on the diagonal and below is right."""
     width = points.shape[1]
     edges = [width * i // BLOCKS for i in range(BLOCKS + 1)]
-    gram = points.new_empty(width, width)
     weighted = points * weights
     for start, end in itertools.pairwise(edges):
-        block = points[:, start:].T @ weighted[:, start:end]
-        gram[start:, start:end] = block
-        gram[start:end, start:] = block.T
-    return gram
+        gram[start:, start:end].addmm_(points[:, start:].T, weighted[:, start:end])

@@ -19,8 +19,11 @@ import torch
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import Chunk, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
-from vidseg.classifiers.linear.exact.sample import Pick, Sample, gathered, points
+from vidseg.classifiers.linear.exact.sample import GROWTH, Pick, Sample, Table, fill, gathered
 from vidseg.pyramid import Floats
+
+Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+"""Labels, costs, rates and places of some pixels."""
 
 
 class Reading(NamedTuple):
@@ -78,6 +81,7 @@ class Objective:
         blank: makes room for one score a pixel, ``float32 (n, h, w)``.
         meter: counts readings.
         scores: those of the latest reading.
+        table: the points of the latest sample.
     """
 
     frames: Frames
@@ -89,9 +93,11 @@ class Objective:
     blank: Callable[[], torch.Tensor]
     meter: Meter = field(default_factory=Meter)
     scores: torch.Tensor = field(init=False)
+    table: Table = field(init=False)
 
     def __post_init__(self) -> None:
         self.scores = self.blank()
+        self.table = Table(self.size, self.scores.device)
 
     @property
     def size(self) -> int:
@@ -105,9 +111,12 @@ class Objective:
             point: ``float64 (P,)``.
             pick: how a sample of pixels is drawn on the way; None draws none.
             aim: how many pixels it should have, in all processes together.
+
+        The sample before is lost: the new one takes its place in memory.
         """
         scalars, gradient = np.zeros(3), np.zeros(len(self.frames.standard.mean) + 1)
-        drawn: list[Sample] = []
+        drawn: list[Columns] = []
+        self.table.clear(self._reserve(aim))
         for chunk in self._chunks():
             scores = self._forward(chunk, point)
             self.scores[chunk.frames] = scores
@@ -122,8 +131,9 @@ class Objective:
         return reading, None if pick is None else self._joined(drawn, aim)
 
     def sample(self, aim: int) -> Sample:
-        """Read all frames once to draw ``aim`` pixels evenly."""
-        pick, drawn = Pick.uniform(aim, self.pixels), list[Sample]()
+        """Read all frames once to draw ``aim`` pixels evenly; the sample before is lost."""
+        pick, drawn = Pick.uniform(aim, self.pixels), list[Columns]()
+        self.table.clear(self._reserve(aim))
         for chunk in self._chunks():
             labels, costs = self._labels(chunk.frames)
             drawn += self._draw(chunk, pick, torch.zeros_like(labels), labels, costs)
@@ -188,9 +198,9 @@ class Objective:
         distances: torch.Tensor,
         labels: torch.Tensor,
         costs: torch.Tensor,
-    ) -> list[Sample]:
-        """Return the pixels that are drawn from each frame of a chunk."""
-        samples = []
+    ) -> list[Columns]:
+        """Put the points that are drawn from a chunk into the table; return their columns."""
+        columns = []
         for place in range(len(labels)):
             frame = chunk.frames.start + place
             seed = (self.ctx.seed, self.meter.draws, self.ctx.rank, frame)
@@ -200,20 +210,24 @@ class Objective:
             if not len(pixels):
                 continue
             levels = [level.tensor_split(len(labels))[place] for level in chunk.levels]
-            rows = points(self.frames.pyramid, levels, pixels, self.frames.standard, self.bias)
+            rows = self.table.more(len(pixels))
+            fill(rows, self.frames.pyramid, levels, pixels, self.frames.standard, self.bias)
             cost = costs[place].ravel()[pixels] / rates
-            signs = labels[place].ravel()[pixels]
-            samples.append(Sample(rows, signs, cost, rates, pixels + first))
-        return samples
+            columns.append((labels[place].ravel()[pixels], cost, rates, pixels + first))
+        return columns
 
-    def _joined(self, drawn: list[Sample], aim: int) -> Sample:
+    def _joined(self, drawn: list[Columns], aim: int) -> Sample:
         """Return one sample of all that was drawn, in all processes."""
         none = torch.zeros(0, device=self.scores.device)
-        empty = Sample(none.new_zeros(0, self.size), none, none, none, none.long())
-        own = Sample.joined([*drawn, empty])
+        drawn.append((none, none, none, none.long()))
+        own = Sample(self.table.rows, *(torch.cat(parts) for parts in zip(*drawn, strict=True)))
         own = own.thinned(-(-aim // self.ctx.world), self.ctx.seed + self.meter.draws)
         self.meter.draws += 1
         return gathered(own, self.ctx.reduce, self.ctx.rank) if self.ctx.world > 1 else own
+
+    def _reserve(self, aim: int) -> int:
+        """Return the rows that this process's part of a sample hardly ever exceeds."""
+        return GROWTH * aim // (2 * self.ctx.world) * 3 // 2
 
     def _finish(self, point: Floats, sums: Floats) -> Reading:
         """Change to standardised features, and add the regulariser."""

@@ -7,7 +7,7 @@ sums over all pixels (Horvitz & Thompson 1952). Only these pixels ever become hy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -102,11 +102,6 @@ class Sample:
         """All arrays."""
         return self.points, self.labels, self.costs, self.rates, self.places
 
-    @classmethod
-    def joined(cls, samples: Iterable[Sample]) -> Sample:
-        """Return the rows of one or more samples, one after the other."""
-        return cls(*(torch.cat(parts) for parts in zip(*(s.columns for s in samples), strict=True)))
-
     def rows(self, which: torch.Tensor) -> Sample:
         """Return some rows as they are."""
         return Sample(*(column[which] for column in self.columns))
@@ -145,16 +140,50 @@ class Sample:
         )
 
 
-def points(
+class Table:
+    """Rows of one sample after the other in the same memory: fresh pages cost as much as filling.
+
+    Args:
+        width: of a row.
+        device: of the rows.
+    """
+
+    def __init__(self, width: int, device: torch.device) -> None:
+        self._memory, self._used = torch.empty(0, width, device=device), 0
+
+    def clear(self, capacity: int) -> None:
+        """Forget all rows; what was drawn before is overwritten. Reserve ``capacity`` rows."""
+        self._used = 0
+        if len(self._memory) < capacity:
+            self._memory = self._memory.new_empty(capacity, self._memory.shape[1])
+
+    def more(self, count: int) -> torch.Tensor:
+        """Return the next ``count`` rows, to be filled."""
+        start, self._used = self._used, self._used + count
+        if self._used > len(self._memory):
+            grown = self._memory.new_empty(3 * self._used // 2, self._memory.shape[1])
+            grown[:start] = self._memory[:start]
+            self._memory = grown
+        return self._memory[start : self._used]
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """All rows."""
+        return self._memory[: self._used]
+
+
+def fill(
+    out: torch.Tensor,
     pyramid: Pyramid,
     levels: list[torch.Tensor],
     pixels: torch.Tensor,
     standard: Standardisation,
     bias: float | None,
-) -> torch.Tensor:
-    """Return standardised hypercolumns of some pixels of one frame, ``float32 (n, P)``.
+) -> None:
+    """Write standardised hypercolumns of some pixels of one frame into ``out``.
 
     Args:
+        out: ``float32 (n, P)``.
         pyramid: sizes of levels and mask.
         levels: ``float32 (h_l * w_l, C_l)`` each.
         pixels: ``int64 (n,)`` flat indices into the mask.
@@ -162,7 +191,7 @@ def points(
         bias: the bias feature, or None.
     """
     width = sum(level.shape[1] for level in levels)
-    out = levels[0].new_full((len(pixels), width + (bias is not None)), bias or 0.0)
+    out[:, width:] = bias or 0.0
     y, x = pixels // pyramid.target.width, pixels % pyramid.target.width
     start = 0
     for level, size in zip(levels, pyramid.levels, strict=True):
@@ -179,7 +208,6 @@ def points(
         start += level.shape[1]
     mean, scale = (torch.from_numpy(v).to(out) for v in (standard.mean, standard.scale))
     out[:, :width].sub_(mean).mul_(scale)
-    return out
 
 
 @lru_cache(maxsize=256)

@@ -28,14 +28,8 @@ from vidseg.pyramid import Floats
 Places = npt.NDArray[np.int64]
 Ending = Literal["certificate", "estimate", "passes", "precision", "stalled"]
 
-WARM = 4
-"""The first sample, which makes the starting point, has at least this part of a sample's pixels,"""
-
-EVERY = 20
-"""and at most a whole one: it has every 20th pixel of the training set."""
-
 FEW = 8
-"""This part of the first sample makes the starting point of the starting point."""
+"""This part of the first sample makes the point that its own solution starts from."""
 
 HOLLOW = 0.1
 """A step that wins less than this share of what its sample promised is shortened, ..."""
@@ -100,10 +94,8 @@ class Solver:
         self._first_pass = objective.meter.passes
 
     def start(self, point: Floats | None) -> Stage:
-        """Return the first stage: at ``point``, or at the solution of a small, even sample."""
-        aim = self.rules.aim
-        size = min(aim, max(aim // WARM, int(self.objective.pixels) // EVERY))
-        sample = self.objective.sample(size)
+        """Return the first stage: at ``point``, or at the solution of an even sample."""
+        sample = self.objective.sample(self.rules.aim)
         if point is not None:
             scores = sample.points @ torch.from_numpy(point).to(sample.points)
             return Stage(point, self._following(sample, scores))
@@ -197,10 +189,7 @@ class Solver:
         own = (terms.residual @ sample.points).double() + point
         tilt = torch.from_numpy(reading.gradient).to(device) - own
         enough = 0.1 * self.rules.tolerance * reading.value
-        newton = Newton(sample, loss, tilt)
-        solution = newton.minimise(point, enough)
-        if solution.decrease > reading.value:  # more than there is: the sample holds no longer
-            solution = newton.minimise(point, steps=1)
+        solution = Newton(sample, loss, tilt).minimise(point, enough, most=reading.value)
         pick = self._following(sample, solution.scores, stage.pick.always)
         trial = self._agreed(solution.point)
         gap = float(self._shared(np.array([solution.decrease]))[0])
