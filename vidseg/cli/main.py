@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": ("vidseg.cli.predict:predict", "Find masks in new pictures with a logged model."),
     "suite": ("vidseg.cli.suite:suite", "Run a whole protocol and report what it means."),
     "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
+    "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
     "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),
     "runs": ("vidseg.cli.runs:runs", "Tend the runs of the tracking store."),
@@ -81,14 +82,16 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     debug = DEBUG in given
     signal.signal(signal.SIGTERM, _stopped)
     try:
-        vidseg.main([arg for arg in given if arg != DEBUG], "vidseg", standalone_mode=False)
+        words = [arg for arg in given if arg != DEBUG]
+        # without standalone mode click returns the code of an Exit that a command raises
+        code = vidseg.main(words, "vidseg", standalone_mode=False)
     except BaseException as error:
         if debug and not isinstance(error, click.exceptions.Exit | SystemExit):
             import traceback
 
             traceback.print_exc()
         sys.exit(_explain(error))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _stopped(number: int, frame: FrameType | None) -> NoReturn:

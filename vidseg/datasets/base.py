@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.errors import UsageError
+from vidseg.errors import DataError, UsageError
 from vidseg.types import Mask, Size, Video
+
+Opened = TypeVar("Opened")
 
 
 class Dataset(Protocol):
@@ -19,9 +21,19 @@ class Dataset(Protocol):
     A plugin is a class whose ``__init__`` takes typed keyword parameters (the first may be given
     without its name). Constructing it may list files; it reads no pixel.
 
-    A data set may also have ``notes() -> Sequence[str]``: facts that the user should see once,
-    such as a ``seqLength`` that lies. Its videos may have ``frame_hashes``, one content hash for
-    each frame's file: the content check finds shared frames by them without decoding.
+    A data set may also have
+
+    * ``notes() -> Sequence[str]``: facts that the user should see once, such as a ``seqLength``
+      that lies;
+    * ``survey() -> Sequence[Video | VidsegError]``: the videos, and the error in place of each
+      that cannot be opened, so that ``vidseg datasets check`` finds all faults at once.
+
+    Its videos may have
+
+    * ``frame_hashes``, one content hash for each frame's file: the content check finds shared
+      frames by them without decoding;
+    * ``notes``, and ``mismatches``, those of them that say that frames and annotation disagree
+      about their number.
     """
 
     contract: ClassVar[int]
@@ -92,6 +104,14 @@ class MaskLabels:
     origin: float = 0.0
     ids: npt.NDArray[np.int64] | None = None
     ignored: npt.NDArray[np.bool_] | None = None
+
+
+def attempt(open_: Callable[[], Opened]) -> Opened | DataError:
+    """Return what ``open_`` returns, or the DataError that it raises."""
+    try:
+        return open_()
+    except DataError as error:
+        return error
 
 
 def check_source(source: str, video: str) -> None:

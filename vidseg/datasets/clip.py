@@ -17,14 +17,14 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 from pydantic import Field
 
-from vidseg.datasets.base import BoxLabels, MaskLabels, check_source
+from vidseg.datasets.base import BoxLabels, MaskLabels, attempt, check_source
 from vidseg.datasets.clip_frames import SUFFIXES, ClipFrames
 from vidseg.datasets.images import content_key, locate, name_of, natural_key
 from vidseg.datasets.mot import ORIGIN
@@ -104,11 +104,16 @@ class Clip:
         """
         return self._videos
 
+    def survey(self) -> list[ClipVideo | DataError]:
+        """Return the clips, and the error in place of each that cannot be opened."""
+        return [attempt(partial(self._open, file)) for file in self._files]
+
     @cached_property
     def _videos(self) -> list[ClipVideo]:
-        return [
-            ClipVideo(file.stem, ClipFrames(file), self._truth_of(file)) for file in self._files
-        ]
+        return [self._open(file) for file in self._files]
+
+    def _open(self, file: Path) -> ClipVideo:
+        return ClipVideo(file.stem, ClipFrames(file), self._truth_of(file))
 
     def _truth_of(self, clip: Path) -> _Boxes | _Masks:
         file = self._truth if self._truth.is_file() else _find_truth(clip, self._truth)

@@ -15,9 +15,9 @@ Citations: Perazzi et al. 2016 (DAVIS 2016, grey masks 0 and 255), Pont-Tuset et
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.datasets.base import MaskLabels, check_source
+from vidseg.datasets.base import MaskLabels, attempt, check_source
 from vidseg.datasets.images import (
     ImageSequence,
     check_numbering,
@@ -104,17 +104,27 @@ class Masks:
         """
         return self._videos
 
+    def survey(self) -> list[MaskVideo | DataError]:
+        """Return the videos, and the error in place of each that cannot be opened."""
+        return [attempt(opening) for opening in self._openings()]
+
     @cached_property
     def _videos(self) -> list[MaskVideo]:
+        return [opening() for opening in self._openings()]
+
+    def _openings(self) -> list[Callable[[], MaskVideo]]:
         names = _subfolders(self._images)
         if not names:
             self._chosen.of([self.name], str)
-            return [_open(self.name, self._images, self._masks, self._meaning)]
+            return [partial(_open, self.name, self._images, self._masks, self._meaning)]
         chosen = self._chosen.of(names, str)
         left_out = set(names) - set(chosen)
         masks = [name for name in _subfolders(self._masks) if name not in left_out]
         _compare(chosen, masks, self._images, self._masks, "video")
-        return [_open(n, self._images / n, self._masks / n, self._meaning) for n in chosen]
+        return [
+            partial(_open, name, self._images / name, self._masks / name, self._meaning)
+            for name in chosen
+        ]
 
 
 @dataclass(frozen=True)

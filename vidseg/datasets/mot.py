@@ -20,14 +20,14 @@ import configparser
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.datasets.base import BoxLabels, Truth, check_source
+from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
 from vidseg.datasets.images import (
     ImageSequence,
     check_numbering,
@@ -108,6 +108,10 @@ class Mot:
         """Return lengths that lie, rows without a frame, and sequences without foreground."""
         return [f"{video.name}: {note}" for video in self._videos for note in video.notes]
 
+    def survey(self) -> list[MotVideo | DataError]:
+        """Return the sequences, and the error in place of each that cannot be opened."""
+        return [attempt(partial(_open, folder, self._rule)) for folder in self._folders]
+
     @cached_property
     def _videos(self) -> list[MotVideo]:
         return [_open(folder, self._rule) for folder in self._folders]
@@ -123,6 +127,7 @@ class MotVideo:
         truth: the boxes.
         fps: frames per second as announced.
         notes: what the user should know.
+        mismatches: those of the notes that say that frames and annotation do not match.
     """
 
     name: str
@@ -130,6 +135,7 @@ class MotVideo:
     truth: Truth
     fps: float | None
     notes: tuple[str, ...]
+    mismatches: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -203,16 +209,17 @@ def _open(folder: Path, rule: LabelRule) -> MotVideo:
     if not truth_file.is_file():
         _refuse_missing_truth(truth_file)
     rows, lines = read_rows(truth_file)
-    notes = []
+    mismatches = []
     if info.length not in (None, len(images)):
-        notes.append(f"seqLength says {info.length}, {len(images)} frames exist and are used")
+        mismatches.append(f"seqLength says {info.length}, {len(images)} frames exist and are used")
     beyond = rows[:, FRAME] > len(images)
     if beyond.any():
-        notes.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
+        mismatches.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
     truth = select_rows(rows[~beyond], rule, sequence=name_of(folder), file=truth_file)
-    if truth.ignored.all():
-        notes.append("no box is foreground")
-    return MotVideo(name_of(folder), images, truth, info.fps, tuple(notes))
+    notes = [*mismatches, *(["no box is foreground"] if truth.ignored.all() else [])]
+    return MotVideo(
+        name_of(folder), images, truth, info.fps, tuple(notes), mismatches=tuple(mismatches)
+    )
 
 
 def _refuse_missing_truth(file: Path) -> None:

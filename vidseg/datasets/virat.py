@@ -20,14 +20,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidseg.datasets import virat_tracks
-from vidseg.datasets.base import BoxLabels, Truth, check_source
+from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
 from vidseg.datasets.clip_frames import SUFFIXES, ClipFrames
 from vidseg.datasets.images import (
     ImageSequence,
@@ -115,6 +115,10 @@ class Virat:
             notes.append(_SITE)
         return notes
 
+    def survey(self) -> list[ViratVideo | DataError]:
+        """Return the sequences, and the error in place of each that cannot be opened."""
+        return [attempt(partial(self._open, number)) for number in self._numbers]
+
     @cached_property
     def _videos(self) -> list[ViratVideo]:
         return [self._open(number) for number in self._numbers]
@@ -154,7 +158,12 @@ class ViratVideo:
     truth: Truth
     length: int
     first: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """The notes: all of them are about the number of frames."""
+        return self.notes
 
     @property
     def image_key(self) -> str:

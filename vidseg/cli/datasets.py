@@ -1,0 +1,165 @@
+"""``vidseg datasets``: what a data set holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidseg.cli import options
+
+if TYPE_CHECKING:
+    from vidseg.opening import OpenDataset
+    from vidseg.records import Row
+    from vidseg.types import Image, Video
+
+
+@click.group()
+def datasets() -> None:
+    """Show what a data set holds, or check it for faults."""
+
+
+@datasets.command()
+@click.argument("spec")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png",
+    help="Write a contact sheet: a few frames of each video with their masks drawn.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Frames of each video on the contact sheet.",
+)
+@options.quiet
+def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
+    """Show the videos of a data set: group, frames, size, share of foreground.
+
+    SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train.
+    """
+    from vidseg.cli.screen import Screen, show_table
+    from vidseg.opening import open_dataset
+    from vidseg.specs import parse
+
+    if output is not None:
+        _check_output(output)
+    screen = Screen(quiet=quiet)
+    with screen.showing():
+        opened = open_dataset(parse(spec, where="SPEC"), screen)
+        rows = [_row(video, opened.groups[video.name], screen) for video in opened.videos]
+        sheet = None if output is None else _sheet(opened, frames, screen)
+    groups = len({row["group"] for row in rows})
+    total = sum(row["frames"] for row in rows)
+    show_table(f"{spec}: {len(rows)} videos, {groups} groups, {total} frames", rows)
+    if sheet is not None and output is not None:
+        _write(sheet, output)
+        click.echo(f"contact sheet {output}")
+
+
+@datasets.command()
+@click.argument("spec")
+@options.quiet
+def check(spec: str, quiet: bool) -> None:
+    """Look at every frame and label of a data set; exit with 1 when something is wrong.
+
+    Finds frames without label and labels without frame, malformed rows, unreadable and truncated
+    images, numbers that contradict each other, boxes outside of their frame, and pictures that
+    stand in several groups. A fault is a line that begins with "wrong".
+    """
+    from vidseg import plugins
+    from vidseg.cli.screen import Screen
+    from vidseg.datasets.checks import examine
+    from vidseg.specs import parse
+
+    screen = Screen(quiet=quiet)
+    with screen.showing(), screen.task("looking at every frame", None) as task:
+        dataset = plugins.create("dataset", parse(spec, where="SPEC"), where="SPEC")
+        result = examine(dataset, lambda video: task.advance())
+    for wrong, video, text in result.findings:
+        name = f"{video}: " if video and not text.startswith(f"{video}:") else ""
+        click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
+    faults = sum(finding.wrong for finding in result.findings)
+    verdict = f"{faults} faults" if faults > 1 else "one fault" if faults else "nothing wrong"
+    click.echo(f"{verdict} in {result.videos} videos, {result.frames} frames that decode")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+def _row(video: Video, group: str, screen: Any) -> Row:
+    """Return a video's line of the table; undefined shares are NaN."""
+    import numpy as np
+
+    from vidseg.datasets.checks import overview_size
+    from vidseg.datasets.rasterise import rasterise
+
+    length, size, fps = video.probe()
+    counts = np.zeros(3, np.int64)
+    boxes, drawn = 0, True
+    objects: set[int] = set()
+    with screen.task(f"reading the labels of {video.name}", length) as task:
+        for index in range(length):
+            labels = video.labels(index)
+            mask = rasterise(labels, overview_size(labels.size), where=f"frame {index}")
+            counts += np.bincount(mask.ravel() + 1, minlength=3)
+            if labels.boxes is not None:
+                boxes, drawn = boxes + len(labels.boxes), False
+                objects.update([] if labels.ids is None else labels.ids.tolist())
+            task.advance()
+    valid = counts[0] + counts[2]
+    return {
+        "video": video.name,
+        "group": group,
+        "frames": length,
+        "size": str(size),
+        "fps": "-" if fps is None else f"{fps:g}",
+        "boxes": "masks" if drawn else str(boxes),
+        "tracks": str(len(objects)) if objects else "-",
+        "positive %": float(counts[2] / valid) if valid else float("nan"),
+        "ignored %": float(counts[1] / counts.sum()),
+    }
+
+
+def _sheet(opened: OpenDataset, frames: int, screen: Any) -> Image:
+    from vidseg.contact_sheet import MOST, contact_sheet
+
+    if len(opened.videos) > MOST:
+        screen.say(f"the contact sheet shows the first {MOST} of {len(opened.videos)} videos")
+    with screen.task("drawing the contact sheet", None):
+        return contact_sheet(opened.videos, opened.groups, frames)
+
+
+def _check_output(file: Path) -> None:
+    """Refuse, before any work, a file that could not be written after it."""
+    from vidseg.errors import UsageError
+
+    if file.suffix.lower() != ".png":
+        raise UsageError(f"{file} is no PNG", where="--output", hint="name it as FILE.png")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(
+            f"{file.parent} is no folder", where="--output", hint="make it, or name another"
+        )
+
+
+def _write(image: Image, file: Path) -> None:
+    """Write a PNG whole or not at all."""
+    import os
+
+    from PIL import Image as Pil
+
+    from vidseg.errors import UsageError
+
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        Pil.fromarray(image).save(temporary, "png")
+        temporary.replace(file)
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be written ({error.strerror or error})", where="--output"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

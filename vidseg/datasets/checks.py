@@ -1,0 +1,205 @@
+"""What is wrong with a data set: every frame decoded, every label read, scenes compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vidseg.datasets.base import Dataset
+from vidseg.datasets.rasterise import FOREGROUND, rasterise
+from vidseg.datasets.scenes import check_scenes
+from vidseg.errors import VidsegError
+from vidseg.types import Labels, Size, Video
+
+SHOWN = 10
+"""Findings of one kind and video that are told one by one; the rest is counted."""
+
+OVERVIEW_WIDTH = 320
+
+Tick = Callable[[Video], None]
+
+
+class Finding(NamedTuple):
+    """One thing that the check found.
+
+    Attributes:
+        wrong: True for a fault, False for what is usual or meant but worth knowing.
+        video: name of the video, empty where it is about several or does not open.
+        text: what it is and where: file, row or frame.
+    """
+
+    wrong: bool
+    video: str
+    text: str
+
+
+class Examined(NamedTuple):
+    """What was looked at.
+
+    Attributes:
+        findings: in the order of the videos, those about several videos last.
+        videos: number of videos, those that do not open included.
+        frames: number of frames that were decoded.
+    """
+
+    findings: list[Finding]
+    videos: int
+    frames: int
+
+
+def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
+    """Look at every frame and label of a data set.
+
+    Faults are: a video that does not open (frames without labels, labels without frames, a
+    malformed row), frames or labels that cannot be read, numbers of frames that contradict each
+    other, boxes outside of their frame, and videos of different groups that show the same or nearly
+    the same pictures.
+
+    Args:
+        dataset: the data set.
+        tick: called after each frame.
+
+    Raises:
+        VidsegError: the data set cannot be listed at all.
+    """
+    survey = getattr(dataset, "survey", None)
+    tried: list[Video | VidsegError] = list(survey() if survey else dataset.videos())
+    videos = [each for each in tried if not isinstance(each, VidsegError)]
+    findings = [Finding(True, "", str(each)) for each in tried if isinstance(each, VidsegError)]
+    sound, frames = [], 0
+    for video in videos:
+        found, read = _examine(video, tick)
+        findings += found
+        frames += read
+        if not any(each.wrong for each in found if each.text not in _notes(video)):
+            sound.append(video)
+    if len(videos) == len(tried):
+        findings += _general(dataset, videos)
+    return Examined(findings + list(_together(videos, sound)), len(tried), frames)
+
+
+def overview_size(native: Size) -> Size:
+    """Return the size at which masks are drawn to be counted: at most 320 pixels wide."""
+    if native.width <= OVERVIEW_WIDTH:
+        return native
+    return Size(max(1, round(native.height * OVERVIEW_WIDTH / native.width)), OVERVIEW_WIDTH)
+
+
+def _notes(video: Video) -> Sequence[str]:
+    return getattr(video, "notes", ())
+
+
+def _examine(video: Video, tick: Tick) -> tuple[list[Finding], int]:
+    """Return what is found in one video, and how many of its frames decode."""
+    try:
+        length, size, _ = video.probe()
+    except VidsegError as error:
+        return [Finding(True, video.name, str(error))], 0
+    mismatches = getattr(video, "mismatches", ())
+    findings = [Finding(note in mismatches, video.name, note) for note in _notes(video)]
+    broken = list(_broken_frames(video, length, size, tick))
+    labels = _LabelCheck(video, length)
+    for texts in (broken, labels.faults, labels.outside):
+        findings += [Finding(True, video.name, text) for text in _shortened(texts)]
+    findings += [Finding(False, video.name, text) for text in labels.remarks()]
+    return findings, length - len(broken)
+
+
+def _shortened(texts: Sequence[str]) -> list[str]:
+    more = len(texts) - SHOWN
+    return [*texts[:SHOWN], *([f"and {more} more like the last"] if more > 0 else [])]
+
+
+def _broken_frames(video: Video, length: int, size: Size, tick: Tick) -> Iterator[str]:
+    index = 0
+    while index < length:
+        try:
+            for image in video.frames(range(index, length)):
+                if image.dtype != np.uint8 or image.shape != (*size, 3):
+                    yield f"frame {index} is {image.dtype} {image.shape}, not uint8 {(*size, 3)}"
+                index += 1
+                tick(video)
+            if index < length:
+                yield f"ends after {index} frames, {length} were found before"
+                return
+        except VidsegError as error:
+            yield f"frame {index}: {error}"
+            index += 1
+            tick(video)
+
+
+class _LabelCheck:
+    """Reads every label of a video.
+
+    Attributes:
+        faults: labels that cannot be read or drawn.
+        outside: boxes of which no part is in the frame.
+    """
+
+    def __init__(self, video: Video, length: int) -> None:
+        self.faults: list[str] = []
+        self.outside: list[str] = []
+        self._boxes = self._crossing = 0
+        self._foreground = False
+        for index in range(length):
+            try:
+                labels = video.labels(index)
+                drawn = rasterise(labels, overview_size(labels.size), where=f"frame {index}")
+            except VidsegError as error:
+                self.faults.append(f"frame {index}: {error}")
+                continue
+            self._foreground |= bool((drawn == FOREGROUND).any())
+            self._look_at_boxes(index, labels)
+
+    def _look_at_boxes(self, index: int, labels: Labels) -> None:
+        if labels.boxes is None or labels.mask is not None:
+            return
+        height, width = labels.size
+        start = labels.boxes[:, :2] - labels.origin
+        stop = start + labels.boxes[:, 2:]
+        end = np.array([width, height])
+        out = np.any((stop <= 0) | (start >= end), axis=1)
+        crossing = np.any((start < 0) | (stop > end), axis=1) & ~out
+        self._boxes += len(start)
+        self._crossing += int(crossing.sum())
+        for row in np.flatnonzero(out):
+            track = "" if labels.ids is None else f" of track {labels.ids[row]}"
+            sides = ", ".join(f"{side:g}" for side in labels.boxes[row])
+            self.outside.append(
+                f"frame {index}: the box{track} ({sides}) lies outside of the {labels.size} frame"
+            )
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what is no fault."""
+        if self._crossing:
+            yield f"{self._crossing} of {self._boxes} boxes reach over the border and are cut there"
+        if not self._foreground and not self.faults:
+            yield "shows no foreground at all: it leaves both arms of every comparison"
+
+
+def _general(dataset: Dataset, videos: Iterable[Video]) -> list[Finding]:
+    """Return the data set's own notes without those that its videos told already."""
+    told = {f"{video.name}: {note}" for video in videos for note in _notes(video)}
+    notes: Sequence[str] = getattr(dataset, "notes", list)()
+    return [Finding(False, "", note) for note in notes if note not in told]
+
+
+def _together(videos: Sequence[Video], sound: Sequence[Video]) -> Iterator[Finding]:
+    """Yield names that are there twice, and scenes that are there under several groups."""
+    twice = [name for name, count in Counter(v.name for v in videos).items() if count > 1]
+    for name in twice:
+        yield Finding(True, name, "two videos have this name")
+    if twice:
+        return
+    scenes = check_scenes(sound)
+    for text in (*scenes.warnings, *scenes.notes):
+        yield Finding(True, "", text)
+    if len(sound) < len(videos):
+        yield Finding(
+            False,
+            "",
+            f"{len(videos) - len(sound)} faulty videos were not compared with the others' pictures",
+        )
