@@ -114,7 +114,7 @@ class Newton:
             width = points.shape[1]
             kind = torch.float64 if self.exact else points.dtype
             gram = points.new_zeros(width, width, dtype=kind)
-        for rows in change.nonzero()[:, 0].split(ROWS):
+        for rows in torch.split(change.nonzero()[:, 0], ROWS):
             _add_gram(gram, points[rows].to(gram), change[rows, None].to(gram))
         return gram
 
