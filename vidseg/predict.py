@@ -76,8 +76,8 @@ class Prediction:
 def open_source(inputs: Sequence[Path], fps: float | None = None) -> Source:
     """Return what ``inputs`` name: pictures, or one folder of pictures, or one clip.
 
-    A folder is a sequence when its names end in numbers that count in equal steps and all pictures
-    have one size. A clip is decoded once, from its start to its end.
+    A folder is a sequence when its names end in numbers that count in equal steps. A clip is
+    decoded once, from its start to its end.
 
     Args:
         inputs: paths.
@@ -127,7 +127,7 @@ def _is_sequence(files: Sequence[Path]) -> bool:
         return False
     numbers = images.numbers_of(files)
     steps = set(np.diff(numbers)) if numbers else set()
-    return len(steps) == 1 and len({images.read_size(file) for file in files}) == 1
+    return len(steps) == 1
 
 
 def _clip(file: Path, fps: float | None) -> Source:
@@ -173,7 +173,7 @@ def predict(
     try:
         before = _claim(output, facts, fresh)
         computed = _masks(predictor, source, output, limit, progress)
-        clip = output / CLIP if source.fps is not None else None
+        clip = output / CLIP if _makes_a_clip(source, output) else None
         if clip is not None and (computed or not clip.exists() or before.get("fps") != source.fps):
             _overlay_clip(source, output, clip, progress)
     except OSError as error:
@@ -259,6 +259,14 @@ def _masks(
             _write(overlay, _encoded(drawn, "JPEG", quality=_JPEG_QUALITY))
             task.advance()
     return len(missing)
+
+
+def _makes_a_clip(source: Source, output: Path) -> bool:
+    """Return whether the pictures are consecutive and of one size."""
+    if source.fps is None:
+        return False
+    overlays = (output / OVERLAYS / f"{name}.jpg" for name in source.names)
+    return len({images.read_size(file) for file in overlays}) == 1
 
 
 def _overlay_clip(source: Source, output: Path, clip: Path, progress: Progress) -> None:
