@@ -24,8 +24,8 @@ LADDERS: dict[str, dict[str, Sequence[float]]] = {
     "squared_hinge": {
         "pixel_svm": (1e-1, 1e-2, 1e-3, 1e-4),
         "pixel_svm disk": (1e-2, 1e-3, 1e-4),
-        "liblinear -s 1": (1.0, 0.1, 0.01, 0.001),
-        "liblinear -s 2": (0.1, 0.01, 0.001, 0.0001),
+        "liblinear -s 1": (1.0, 0.1, 0.01),
+        "liblinear -s 2": (0.01, 0.001, 0.0001),
         "block_liblinear": (1, 4, 16, 64),
         "LinearSVC": (0.1, 0.01, 0.001, 0.0001),
         "SGDClassifier": (4, 16, 64, 256),
@@ -99,7 +99,7 @@ def solve(
     bench: Bench, case: Case, method: str, loss: str, cost: float, rungs: Sequence[float],
     limit: float,
 ) -> Iterator[tuple[float, Floats, dict[str, float]]]:  # fmt: skip
-    """Yield (rung, weights, facts) until the ladder or ``limit`` CPU seconds end."""
+    """Yield (rung, weights, facts) until the ladder, or ``limit`` CPU seconds of a rung, end."""
     start = multiprocessing.get_context("forkserver")
     start.set_forkserver_preload(["benchmarks._methods"])
     job: dict[str, Any] = {
@@ -116,6 +116,7 @@ def solve(
         while True:
             if receive.poll(0.2):
                 yield receive.recv()
+                spent = _cpu(child.pid)
             elif _cpu(child.pid) - spent > limit:
                 return
     except EOFError:

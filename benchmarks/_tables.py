@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks._frames import Bench
-from benchmarks._runs import GAPS, LADDERS, Case, Run, median_curve, seconds_to
+from benchmarks._runs import GAPS, Case, Run, median_curve, seconds_to
 
 LIMIT = 8 * 2**30
 
@@ -31,7 +31,7 @@ def everything(result: dict[str, Any]) -> str:
     runs, references = [Run(**run) for run in result["runs"]], result["references"]
     parts = []
     if runs:
-        parts += [solvers(runs, references, result["limit"]), room(runs, references)]
+        parts += [solvers(runs, references), room(runs, references)]
     parts += [bandwidth(result["bandwidth"])] if "bandwidth" in result else []
     parts += [alternative(result["alternative"])] if "alternative" in result else []
     return "\n".join(parts)
@@ -43,7 +43,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def solvers(runs: Sequence[Run], references: Sequence[dict[str, Any]], limit: float) -> str:
+def solvers(runs: Sequence[Run], references: Sequence[dict[str, Any]]) -> str:
     """Return CPU seconds to each gap, best gap, peak memory and readings, by case and solver."""
     rows = []
     for ref in references:
@@ -51,11 +51,10 @@ def solvers(runs: Sequence[Run], references: Sequence[dict[str, Any]], limit: fl
         for method in dict.fromkeys(r.method for r in chosen):
             mine = [r for r in chosen if r.method == method]
             curve = median_curve(mine, ref["optimum"])
-            never = "-" if len(curve) == len(LADDERS[ref["loss"]][method]) else f">{limit:g}"
             passes = [r.passes for r in mine if r.passes is not None and r.turn == 0]
             rows.append([
                 ref["case"], ref["loss"], f"{ref['cost']:g}", method,
-                *(_seconds(curve, gap, never) for gap in GAPS),
+                *(_seconds(curve, gap) for gap in GAPS),
                 f"{max(min(g for _, g in curve), 0):.0e}",
                 f"{max(r.peak for r in mine) / 2**20:,.0f}",
                 "/".join(f"{p:.0f}" for p in passes) or "",
@@ -74,10 +73,10 @@ def _key(ref: dict[str, Any]) -> tuple[str, str, float]:
     return ref["case"], ref["loss"], ref["cost"]
 
 
-def _seconds(curve: Sequence[tuple[float, float]], gap: float, never: str) -> str:
+def _seconds(curve: Sequence[tuple[float, float]], gap: float) -> str:
     found = seconds_to(curve, gap)
     if found is None:
-        return never
+        return f">{max(cpu for cpu, _ in curve):.2f}"
     return f"{'<' if found[1] else ''}{found[0]:.2f}"
 
 

@@ -9,8 +9,9 @@ converting, solving; not decoding, extracting, importing or compiling.
 
 A solver is run at a ladder of tolerances, each from the start. CPU seconds to a gap are
 interpolated on the ladder, linearly in log gap and log seconds, between the last rung above the gap
-and the first one below it. "<": the loosest rung met the gap already; ">": the limit of CPU seconds
-ended the ladder before; "-": no rung met it. Rounds are interleaved; medians over rounds.
+and the first one below it. "<": the loosest rung met the gap already; ">": the slowest rung that ended
+was still above it (a rung that exceeds the limit of CPU seconds ends the ladder). Rounds are
+interleaved; medians over rounds.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--samples", help="folder of real samples (else VIDSEG_SAMPLES)")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions, while time lasts")
     parser.add_argument("--minutes", type=float, default=15.0, help="no run starts after them")
-    parser.add_argument("--limit", type=float, default=40.0, help="seconds for a ladder")
+    parser.add_argument("--limit", type=float, default=40.0, help="CPU seconds for a rung")
+    parser.add_argument("--methods", nargs="+", help="only these solvers, named as in the tables")
     parser.add_argument("--cases", default="", help="only the cases whose name contains this")
     parser.add_argument("--costs", type=float, nargs="+", default=COSTS, help="values of C")
     parser.add_argument(
@@ -90,7 +92,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"limit": 5.0 if given.quick else given.limit}
     if given.part != "solvers":
         result["alternative"] = _alternative.measure(bench, quick=given.quick)
-    duel = Duel(bench, result["limit"])
+    duel = Duel(bench, result["limit"], given.methods)
     if given.part != "pixels":
         result["bandwidth"] = _bandwidth.measure(bench, cases[0])
         for turn in range(1 if given.quick else given.rounds):
@@ -117,11 +119,12 @@ class Duel:
 
     Args:
         bench: videos and features.
-        limit: CPU seconds for a ladder.
+        limit: CPU seconds for a rung.
+        methods: solvers to run; all by default.
     """
 
-    def __init__(self, bench: Bench, limit: float) -> None:
-        self.bench, self.limit = bench, limit
+    def __init__(self, bench: Bench, limit: float, methods: Sequence[str] | None = None) -> None:
+        self.bench, self.limit, self.methods = bench, limit, methods
         self.runs: list[Run] = []
         self.references: list[Reference] = []
         self._judge: tuple[Case, Judge] | None = None
@@ -133,6 +136,7 @@ class Duel:
             run
             for loss, ladders in LADDERS.items()
             for method, rungs in ladders.items()
+            if not self.methods or method in self.methods
             for run in self._ladder(judge, case, method, loss, cost, rungs, turn)
         ]
         if turn == 0:
