@@ -9,8 +9,8 @@ converting, solving; not decoding, extracting, importing or compiling.
 
 A solver is run at a ladder of tolerances, each from the start. CPU seconds to a gap are
 interpolated on the ladder, linearly in log gap and log seconds, between the last rung above the gap
-and the first one below it. "<": the loosest rung met the gap already; ">": the slowest rung that ended
-was still above it (a rung that exceeds the limit of CPU seconds ends the ladder). Rounds are
+and the first one below it. "<": the loosest rung met the gap already; ">": the slowest rung that
+ended was still above it (a rung that exceeds the limit of CPU seconds ends the ladder). Rounds are
 interleaved; medians over rounds.
 """
 
