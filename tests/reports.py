@@ -218,8 +218,10 @@ def gain_curve(
     return suite("gain-curve", settings, axes=arms)
 
 
-def iso_budget(groups: Sequence[str], ratio: float = 3.0, noise: float = 0.003) -> SuiteRecord:
-    """Return a grid whose exchange rate is ``ratio``."""
+def iso_budget(
+    groups: Sequence[str], ratio: float = 3.0, noise: float = 0.003, frames: float = 1.0
+) -> SuiteRecord:
+    """Return a grid whose exchange rate is ``ratio / frames``; at 0 extra frames gain nothing."""
     arms = {
         f"{v} x {f}": {"videos": v, "frames": f, "sampler": "uniform"}
         for v in (1, 2, 4)
@@ -228,7 +230,7 @@ def iso_budget(groups: Sequence[str], ratio: float = 3.0, noise: float = 0.003) 
 
     def effect(arm: str, _: str) -> float:
         axes = arms[arm]
-        gain = ratio * np.log(axes["videos"]) + np.log(axes["frames"])
+        gain = ratio * np.log(axes["videos"]) + frames * np.log(axes["frames"])
         return 0.3 + 0.02 * float(gain)
 
     settings = [

@@ -12,6 +12,7 @@ from tests import reports
 from vidseg.errors import DataError
 from vidseg.report import build, short, suite_from_json, suite_to_json
 from vidseg.report.facts import Kind
+from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
 from vidseg.stats import Verdict, effective_frames
 
@@ -159,6 +160,24 @@ def test_exchange_rate_is_the_planted_one(ratio: float) -> None:
 
 def test_exchange_rate_of_four_groups_is_not_identified() -> None:
     assert "not identified at 95 %" in build(reports.iso_budget(FOUR)).sentence
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        (0.0, "worth at least "),
+        (-1.0, "worth any number of extra frames: those are seen not to gain (95"),
+    ],
+)
+def test_frames_that_gain_nothing_are_an_answer(frames: float, said: str) -> None:
+    report = build(reports.iso_budget(TWELVE, frames=frames))
+    assert report.grids[0].rate is not None
+    assert not report.grids[0].rate.identified
+    assert report.sentence.startswith("Label new videos before more frames: at 2 videos")
+    assert said in report.sentence
+    assert make_page(report, "s").tone == "told"
+    four = build(reports.iso_budget(FOUR, frames=frames))
+    assert four.sentence.startswith("We cannot tell yet")
 
 
 def test_incomplete_grid_says_so() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from vidseg.report import axes, closing, comparisons, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
+from vidseg.report.sentence import rate_told
 from vidseg.report.wording import NAMES, count
 from vidseg.stats import Verdict
 
@@ -54,7 +55,7 @@ def _tone(report: Report) -> str:
         told = fit is not None and fit.shape != "cannot tell"
     elif report.lead is not None and report.kind is Kind.ISO_BUDGET:
         rate = report.grids[report.lead].rate
-        told = rate is not None and rate.identified
+        told = rate is not None and rate_told(rate, report.level)
     elif report.lead is not None:
         result = report.pairs[report.lead].result
         told = result is not None and result.verdict is not Verdict.CANNOT_TELL

@@ -176,6 +176,11 @@ def _grid(report: Report, grid: Grid) -> str:
     groups = count(len(rate.groups), "group")
     floor = p_value(min(1.0, 2.0 ** (1 - len(rate.groups))))
     tail = f"with {groups} the smallest possible p is {floor}"
+    if not rate.identified and rate_told(rate, report.level):
+        return (
+            f"Label new videos before more frames{where}: {at} one frame of a new video is worth "
+            f"{_at_least(rate)}; {tail}"
+        )
     if not rate.identified:
         return (
             f"We cannot tell yet what a new video is worth{where}: {at} one frame of a new video "
@@ -196,19 +201,34 @@ def _rate_advice(rate: ExchangeRate) -> str:
     return "Count frames, not videos"
 
 
+def rate_told(rate: ExchangeRate, asked: float) -> bool:
+    """Return whether advice can be given: the rate is bounded, or new videos surely win."""
+    return rate.identified or (rate.level >= asked and rate.low > 1 and rate.new_videos > 0)
+
+
+def _at_least(rate: ExchangeRate) -> str:
+    if math.isinf(rate.low):
+        return f"any number of extra frames: those are seen not to gain ({level(rate.level)} level)"
+    return (
+        f"at least {number(rate.low, 2)} extra frames of the videos one has ({level(rate.level)} "
+        "level); those may gain nothing at all"
+    )
+
+
 def worth(rate: ExchangeRate) -> str:
     """Return an exchange rate in words."""
     if math.isnan(rate.rate):
         return "nothing, since neither videos nor frames gain"
     if math.isinf(rate.rate):
         return "any number of extra frames, since those gain nothing"
-    return f"{number(rate.rate, 2)} extra frames of the videos one has"
+    extra = number(rate.rate, 2)
+    return f"{extra} extra frame{'' if extra == '1' else 's'} of the videos one has"
 
 
 def rate_interval(rate: ExchangeRate) -> str:
     """Return the interval of an exchange rate in words."""
     if math.isinf(rate.low):
-        return f"{level(rate.level)} interval empty: extra frames are seen to harm"
+        return f"{level(rate.level)} interval empty: extra frames are seen not to gain"
     if math.isinf(rate.high):
         return f"at least {number(rate.low, 2)} at {level(rate.level)}"
     return f"{level(rate.level)} interval {number(rate.low, 2)} to {number(rate.high, 2)}"

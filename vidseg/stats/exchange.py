@@ -36,7 +36,7 @@ class ExchangeRate:
     Attributes:
         rate: ``b / c``; infinite where only new videos gain, nan where neither does.
         low, high: confidence interval. Where unbounded, ``high`` is infinite and ``low`` is "at
-            least" (of the set at 0 and above; infinite where extra frames are seen to harm).
+            least" (of the set at 0 and above; infinite where they are seen not to gain).
         level: level attained; see :class:`vidseg.stats.Interval`.
         identified: the set is bounded at the level asked. If not, say "not identified".
         new_videos, extra_frames: ``b`` and ``c``, score per unit of natural logarithm.
