@@ -6,17 +6,51 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, Literal, get_args
 
 from vidseg import plugins
+from vidseg.balance import check_weighable
 from vidseg.classifiers.base import Budget, BudgetRule
 from vidseg.errors import UsageError
+from vidseg.labels.refine import Refine
 from vidseg.specs import Spec, read_yaml
 from vidseg.splits import resolve_split
 from vidseg.store.room import parse_bytes
 from vidseg.types import Size
 
 NATIVE = "native"
+INNER: Final = "inner"
+Threshold = float | Literal["inner"]
+"""A number, or ``"inner"``: chosen on held-out training groups (:mod:`vidseg.thresholds`)."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What training masks are made of, and how their classes weigh. Tests are on the truth.
+
+    Attributes:
+        source: resolved spec of the training labels.
+        refine: what a foreground box becomes.
+        prior: class weights make foreground this share of the training pixels, in (0, 1); None
+            leaves every pixel its weight.
+    """
+
+    source: Spec = field(default_factory=lambda: Spec("truth"))
+    refine: Refine = "box"
+    prior: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the training masks are the true ones as they are."""
+        return self.source.name == "truth" and self.refine == "box"
+
+    def mapping(self) -> dict[str, Any]:
+        """Return the YAML form, which :func:`make_labelling` reads back."""
+        return {
+            "train_labels": self.source.mapping(),
+            "refine": self.refine,
+            "prior": self.prior,
+        }
 
 
 @dataclass(frozen=True)
@@ -29,6 +63,7 @@ class Setting:
         videos: train on so many of the training videos, None on all. Nested: the videos of a
             smaller number are among those of a larger one; seeded by ``seed``.
         budget: how long classifiers with epochs may train.
+        labelling: training masks and class weights.
     """
 
     sampler: Spec
@@ -36,6 +71,7 @@ class Setting:
     seed: int = 0
     videos: int | None = None
     budget: Budget = field(default_factory=Budget)
+    labelling: Labelling = field(default_factory=Labelling)
 
 
 @dataclass(frozen=True)
@@ -49,8 +85,9 @@ class RunConfig:
         mask_size: where scores and masks are compared; None is the image size.
         seed: seeds samplers, shuffles and ``k-fold``.
         test_stride: every how many frames a test video is scored; 1 is all.
-        threshold: scores above it are foreground.
+        threshold: scores above it are foreground; ``"inner"`` chooses one for each fit.
         budget: how long classifiers with epochs may train.
+        labelling: training masks and class weights.
         memory_budget: bytes of anonymous memory that a fit may take.
         device: ``cpu`` or ``cuda``.
         threads: threads of the extractor; part of the features' key.
@@ -66,8 +103,9 @@ class RunConfig:
     mask_size: Size | None = None
     seed: int = 0
     test_stride: int = 1
-    threshold: float = 0.0
+    threshold: Threshold = 0.0
     budget: Budget = field(default_factory=Budget)
+    labelling: Labelling = field(default_factory=Labelling)
     memory_budget: int = 8 * 10**9
     device: str = "cpu"
     threads: int = 1
@@ -83,7 +121,7 @@ class RunConfig:
     @property
     def setting(self) -> Setting:
         """Return what is trained."""
-        return Setting(self.sampler, self.classifier, self.seed, None, self.budget)
+        return Setting(self.sampler, self.classifier, self.seed, None, self.budget, self.labelling)
 
     def mapping(self) -> dict[str, Any]:
         """Return the YAML form, which :func:`make_config` reads back."""
@@ -92,6 +130,7 @@ class RunConfig:
             "sampler": self.sampler.mapping(),
             "extractor": self.extractor.mapping(),
             "classifier": self.classifier.mapping(),
+            **self.labelling.mapping(),
             "split": self.split.mapping(),
             "image_size": str(self.image_size or NATIVE),
             "mask_size": str(self.mask_size) if self.mask_size else None,
@@ -124,7 +163,10 @@ DEFAULTS: dict[str, Any] = {
     "dataset": "synthetic",
     "sampler": "20",
     "extractor": "filters",
-    "classifier": "sgd",
+    "classifier": "pixel_svm",
+    "train_labels": "truth",
+    "refine": "box",
+    "prior": None,
     "split": "leave-one-group-out",
     "image_size": "320x240",
     "mask_size": None,
@@ -177,23 +219,62 @@ def make_config(options: Mapping[str, Any]) -> RunConfig:
         None if given["epochs"] is None else _integer(given["epochs"], "epochs", 1),
         None if given["max_time"] is None else _number(given["max_time"], "max_time", 0.0),
     )
+    labelling = make_labelling(given)
+    classifier = plugins.resolve("classifier", given["classifier"], where="classifier")
+    check_weighable(classifier, labelling.prior)
     return RunConfig(
         dataset=plugins.resolve("dataset", given["dataset"], where="dataset"),
         sampler=plugins.resolve("sampler", given["sampler"], where="sampler"),
         extractor=plugins.resolve("extractor", given["extractor"], where="extractor"),
-        classifier=plugins.resolve("classifier", given["classifier"], where="classifier"),
+        classifier=classifier,
         split=resolve_split(given["split"]),
         image_size=None if image == NATIVE else Size.parse(str(image), where="image_size"),
         mask_size=_mask_size(given["mask_size"]),
         seed=_integer(given["seed"], "seed", 0),
         test_stride=_integer(given["test_stride"], "test_stride", 1),
-        threshold=_number(given["threshold"], "threshold", None),
+        threshold=_threshold(given["threshold"]),
         budget=budget,
+        labelling=labelling,
         memory_budget=_bytes(given["memory_budget"], "memory_budget"),
         device=choose_device(given["device"]),
         threads=_threads(given["threads"]),
         refit=_truth(given["refit"], "refit"),
     )
+
+
+def make_labelling(given: Mapping[str, Any]) -> Labelling:
+    """Check and resolve ``train_labels``, ``refine`` and ``prior``.
+
+    Raises:
+        UsageError: a value that cannot be meant; names the option.
+    """
+    refine, prior = given["refine"], given["prior"]
+    if refine not in get_args(Refine):
+        raise UsageError(
+            f"{refine!r} refines nothing", where="refine", hint=" or ".join(get_args(Refine))
+        )
+    share = None if prior in (None, "none") else _share(prior, "prior")
+    source = plugins.resolve("label", given["train_labels"], where="train_labels")
+    return Labelling(source, refine, share)
+
+
+def _share(value: object, name: str) -> float:
+    share = _number(value, name, None)
+    if not 0 < share < 1:
+        raise UsageError(
+            f"{value!r} is refused", where=name, hint=f"{name} is a share, more than 0, less than 1"
+        )
+    return share
+
+
+def _threshold(value: object) -> Threshold:
+    if value == INNER:
+        return INNER
+    if isinstance(value, str):
+        raise UsageError(
+            f"{value!r} is refused", where="threshold", hint=f"threshold is a number or {INNER}"
+        )
+    return _number(value, "threshold", None)
 
 
 def _bytes(value: object, name: str) -> int:

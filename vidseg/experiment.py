@@ -12,21 +12,21 @@ import contextlib
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from vidseg import plugins
 from vidseg.baselines import fit_baselines
-from vidseg.classifiers.base import Classifier, FitContext, Model, Progress, both_classes
-from vidseg.config import RunConfig, Setting
+from vidseg.classifiers.base import Classifier, FitContext, Model, Progress
+from vidseg.config import INNER, RunConfig, Setting
 from vidseg.errors import DataError, StoreError
 from vidseg.evaluate import box_margin, evaluate
 from vidseg.extractors.base import ExtractorHandle
+from vidseg.fitting import choose_threshold, count_pixels, make_classifier, prepare, refine_labels
 from vidseg.keys import fit_inputs, score_inputs, score_stage
+from vidseg.labels.training import TrainingLabels
 from vidseg.ledger import Ledger, Stage, digest, plain
 from vidseg.metrics import VideoCounts
 from vidseg.outcomes import (
@@ -39,7 +39,7 @@ from vidseg.outcomes import (
     read_facts,
 )
 from vidseg.splits import Fold
-from vidseg.training import Material, Sampling, TrainingFrames, seed_of
+from vidseg.training import Labelled, Material, Sampling, TrainingFrames, seed_of
 from vidseg.types import FrameRef
 
 MODEL = "model"
@@ -70,6 +70,7 @@ class Experiment:
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
+    _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
 
     @property
     def groups(self) -> dict[str, str]:
@@ -131,7 +132,28 @@ class Experiment:
             refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
         if not refs:
             raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
-        return TrainingFrames(self.materials, refs)
+        return TrainingFrames(self.materials, refs, self._labels(setting, {r.video for r in refs}))
+
+    def _labels(self, setting: Setting, videos: Collection[str]) -> dict[str, Labelled]:
+        """Return the training masks of videos where they are not the true ones."""
+        if setting.labelling.plain:
+            return {}
+        return {video: self._labels_of(setting, video) for video in sorted(videos)}
+
+    def _labels_of(self, setting: Setting, video: str) -> Labelled:
+        labelling, material = setting.labelling, self.materials[video]
+        place = str(labelling.source), labelling.refine, video
+        if place not in self._labelled:
+            source = plugins.create("label", labelling.source, where="train_labels")
+            labels = TrainingLabels(
+                material.video,
+                source.of(material.video),
+                labelling.refine,
+                lambda: material.mask_size,
+                material.store,
+            )
+            self._labelled[place] = Labelled(material, labels)
+        return self._labelled[place]
 
     def test_frames(self, fold: Fold, material: Material) -> list[int]:
         """Return the frames of a test video that are scored."""
@@ -216,12 +238,12 @@ class Experiment:
         Raises:
             VidsegError: whatever the classifier or the data refuses.
         """
-        classifier: Classifier = plugins.create("classifier", setting.classifier)
         inputs = self._fit_inputs(setting, fold)
         key = digest(inputs)
         stage = None if self.fresh else self.ledger.read(key, "fit")
         if stage is None or stage.state is None:
-            return self._fit_now(key, inputs, classifier, setting, fold, label)
+            return self._fit_now(key, inputs, setting, fold, label)
+        classifier: Classifier = plugins.create("classifier", setting.classifier)
         model = classifier.load(stage.state, self.handle)
         facts = read_facts(stage.result["facts"])
         return Fitted(key, setting, model, facts, read_curves(stage.result["curves"]), reused=True)
@@ -253,20 +275,25 @@ class Experiment:
         self,
         key: str,
         inputs: dict[str, Any],
-        classifier: Classifier,
         setting: Setting,
         fold: Fold,
         label: str,
     ) -> Fitted:
         train = self.training(setting, fold)
-        facts = self._training_facts(train)
-        self._prepare(train, label, features="features" in classifier.needs)
+        facts = refine_labels(train, label, self.progress, self.stop)
+        facts |= count_pixels(train)
+        classifier, weight = make_classifier(setting, facts["train_positive_share"])
+        facts |= weight
+        features = "features" in classifier.needs
+        prepare(train, label, self.progress, self.stop, features=features)
         curves: Curves = []
         ctx = self._context(key, setting, curves)
         began = time.perf_counter()
         with _torch_threads(self.config.threads):
             model = classifier.fit(train, self.handle, ctx)
-        facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
+            facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
+            if self.config.threshold == INNER:
+                facts |= choose_threshold(train, setting, self.handle, ctx)
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
         shutil.rmtree(ctx.workdir, ignore_errors=True)
@@ -287,40 +314,6 @@ class Experiment:
             stop=self.stop,
         )
 
-    def _training_facts(self, train: TrainingFrames) -> dict[str, float]:
-        """Count the training pixels; one class only is refused before any feature is computed."""
-        positives = negatives = 0
-        for ref in train.refs:
-            mask = train.mask(ref)
-            positives += int(np.count_nonzero(mask > 0))
-            negatives += int(np.count_nonzero(mask < 0))
-        videos = sorted({ref.video for ref in train.refs})
-        both_classes((positives, negatives), where=f"training videos {', '.join(videos)}")
-        return {
-            "train_videos": float(train.videos),
-            "train_frames": float(len(train.refs)),
-            "train_pixels": float(positives + negatives),
-            "train_positive_share": positives / (positives + negatives),
-        }
-
-    def _prepare(self, train: TrainingFrames, label: str, *, features: bool) -> None:
-        """Decode the training frames, and compute the features that the classifier needs."""
-        plain_refs = [ref for ref in train.refs if ref.variant is None]
-        wanted: dict[str, set[int]] = {}
-        for ref in plain_refs:
-            wanted.setdefault(ref.video, set()).add(ref.index)
-        total = sum(len(indices) for indices in wanted.values())
-        with self.progress.task(f"{label}: features of training frames", total) as task:
-            for video, indices in wanted.items():
-                self.stop()
-                material, order = self.materials[video], sorted(indices)
-                material.stored.prepare(order)
-                if features:
-                    for index in order:
-                        self.stop()
-                        material.features(index)
-                        task.advance()
-
     def _score_now(self, cells: Mapping[str, Fitted], fold: Fold, label: str) -> dict[str, Scored]:
         videos = self.members(fold.test)
         models: dict[tuple[str, str], Model] = {}
@@ -338,12 +331,17 @@ class Experiment:
                 models,
                 videos,
                 frames=lambda material: self.test_frames(fold, material),
-                thresholds={(name, MODEL): self.config.threshold for name in cells},
+                thresholds={(name, MODEL): self.threshold(cell) for name, cell in cells.items()},
                 margin=self.margin,
                 task=task,
                 stop=self.stop,
             )
         return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}
+
+    def threshold(self, fitted: Fitted) -> float:
+        """Return the threshold of a fitted cell: the configuration's, or the one it chose."""
+        given = self.config.threshold
+        return fitted.facts["threshold"] if isinstance(given, str) else given
 
     def _keep_scores(
         self,
@@ -359,7 +357,14 @@ class Experiment:
         return Scored(inputs, own, reused=False)
 
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
-        return fit_inputs(self.config, setting, fold, self.training_videos(setting, fold.train))
+        members = self.training_videos(setting, fold.train)
+        keys = [self._label_key(setting, material) for material in members]
+        return fit_inputs(self.config, setting, fold, members, keys)
+
+    def _label_key(self, setting: Setting, material: Material) -> str:
+        if setting.labelling.plain:
+            return material.video.label_key
+        return self._labels_of(setting, material.video.name).labels.key
 
     def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
         return score_inputs(self.config, key, fold, self.members(fold.test), self.margin)

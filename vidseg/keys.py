@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidseg import plugins
-from vidseg.config import RunConfig, Setting
+from vidseg.config import INNER, RunConfig, Setting
 from vidseg.ledger import digest, source_digest
 from vidseg.specs import Spec
 from vidseg.splits import Fold
@@ -22,7 +22,11 @@ ROOM = Path(__file__).parent
 
 
 def fit_inputs(
-    config: RunConfig, setting: Setting, fold: Fold, members: Sequence[Material]
+    config: RunConfig,
+    setting: Setting,
+    fold: Fold,
+    members: Sequence[Material],
+    labels: Sequence[str],
 ) -> dict[str, Any]:
     """Return what the fit stage depends on.
 
@@ -31,11 +35,15 @@ def fit_inputs(
         setting: what is trained.
         fold: which frames are held out, where it is by frame.
         members: the training videos.
+        labels: key of the training labels of each.
     """
     budget = setting.budget
     return {
         "stage": "fit",
-        "videos": [_content(material) for material in members],
+        "videos": [
+            [material.video.name, material.video.image_key, key]
+            for material, key in zip(members, labels, strict=True)
+        ],
         "groups": [material.group for material in members],
         "train": list(fold.train),
         "held_out": None if fold.part is None else astuple(fold.part),
@@ -44,6 +52,9 @@ def fit_inputs(
         "classifier": str(setting.classifier),
         "image_size": str(config.image_size),
         "mask_size": str(config.mask_size),
+        "prior": setting.labelling.prior,
+        # a threshold that is chosen belongs to the fit; one that is given, to its scores
+        "threshold": INNER if config.threshold == INNER else None,
         "seed": setting.seed,
         "budget": [budget.rule, budget.base, budget.max_time],
         "memory_budget": config.memory_budget,
@@ -87,6 +98,12 @@ def score_stage(inputs: dict[str, Any]) -> str:
 def _fit_sources(config: RunConfig, setting: Setting) -> str:
     rooms = [ROOM / "pyramid.py", ROOM / "training.py", ROOM / "classifiers" / "base.py"]
     rooms.append(ROOM / "datasets" / "rasterise.py")
+    if setting.labelling.prior is not None:
+        rooms.append(ROOM / "balance.py")
+    if config.threshold == INNER:
+        rooms.append(ROOM / "thresholds.py")
+    if not setting.labelling.plain:
+        rooms.append(ROOM / "labels")
     used = {
         "dataset": config.dataset,
         "sampler": setting.sampler,

@@ -1,9 +1,10 @@
 """Finds plugins by entry point, imports each on first use, and calls it with checked parameters.
 
-Groups are ``vidseg.datasets``, ``.samplers``, ``.extractors``, ``.classifiers``, ``.executors`` and
-``.trackers``. The built-in plugins are declared in ``pyproject.toml`` like anybody's. In a source
-checkout (``pyproject.toml`` stands beside the package) that table is read, and installed metadata
-named vidseg is ignored, so that ``python -m vidseg`` in a checkout always sees its own plugins.
+Groups are ``vidseg.datasets``, ``.samplers``, ``.extractors``, ``.classifiers``, ``.executors``,
+``.trackers`` and ``.labels``. The built-in plugins are declared in ``pyproject.toml`` like
+anybody's. In a source checkout (``pyproject.toml`` stands beside the package) that table is read,
+and installed metadata named vidseg is ignored, so that ``python -m vidseg`` in a checkout always
+sees its own plugins.
 
 A plugin is a class; the signature of its ``__init__`` is its schema. A broken plugin is a row with
 a reason in the listing, and an error only when it is used.
@@ -30,7 +31,7 @@ from vidseg import signatures
 from vidseg.errors import PluginError, VidsegError
 from vidseg.specs import Spec, parse, write
 
-KINDS = ("dataset", "sampler", "extractor", "classifier", "executor", "tracker")
+KINDS = ("dataset", "sampler", "extractor", "classifier", "executor", "tracker", "label")
 PACKAGE = Path(__file__).parent
 
 

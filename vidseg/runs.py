@@ -189,7 +189,6 @@ def _overlays(
     fits: Sequence[Fitted],
     scored: Sequence[VideoCounts],
 ) -> list[tuple[str, Image]]:
-    threshold = experiment.config.threshold
     pictures = []
     for rank, video, index in choose_frames(scored):
         material = experiment.materials[video]
@@ -198,6 +197,7 @@ def _overlays(
         counts = next(v for v in scored if v.video == video)
         iou = counts.frame_scores("iou")[counts.frames.index(index)]
         text = f"{video} frame {index}, IoU {iou:.2f} ({rank})"
+        threshold = experiment.threshold(fits[place])
         picture = draw_overlay(material.image(index), material.mask(index), scores, threshold, text)
         pictures.append((f"{video}_{rank}_{index:06d}", picture))
     return pictures
@@ -224,7 +224,7 @@ def _model(experiment: Experiment, fitted: Fitted) -> ModelRecord:
         weights=getattr(experiment.handle, "weights_info", dict)(),
         image_size=config.image_size,
         mask_size=first.mask_size,
-        threshold=config.threshold,
+        threshold=experiment.threshold(fitted),
         state=fitted.model.export(),
         example=next(iter(first.video.frames([0]))),
     )

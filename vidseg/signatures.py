@@ -21,6 +21,7 @@ METHODS = {
     "classifier": ("fit", "load"),
     "executor": (),
     "tracker": ("start", "update"),
+    "label": ("of",),
 }
 """What a plugin of each kind must be able to do."""
 

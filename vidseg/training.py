@@ -52,7 +52,7 @@ class Material:
         mask_size: Size | None,
         extractor: FrozenExtractor,
     ) -> None:
-        self.video, self.group, self.extractor = video, group, extractor
+        self.video, self.group, self.extractor, self.store = video, group, extractor, store
         self.stored = store.frames(video, image_size)
         self.stored_features = store.features(video, extractor, self.stored)
         self._mask_size = mask_size

@@ -51,6 +51,24 @@ threads = click.option(
 )
 
 
+class NumberOr(click.ParamType):  # type: ignore[type-arg]
+    """A number, or one word."""
+
+    name = "number"
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
+        """Return the number or the word; anything else is refused."""
+        if value == self._word:
+            return self._word
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor {self._word}", param, ctx)
+
+
 conditions = (
     click.option(
         "--image-size",
@@ -68,6 +86,22 @@ conditions = (
         "--test-stride",
         type=click.IntRange(min=1),
         help="Score every n-th test frame.  [default: 1, all]",
+    ),
+    click.option(
+        "--train-labels",
+        metavar="SPEC",
+        help="What training labels are; tests are on the truth.  [default: truth]",
+    ),
+    click.option(
+        "--refine",
+        type=click.Choice(["box", "ellipse", "grabcut"]),
+        help="What a box becomes in a training mask.  [default: box]",
+    ),
+    click.option(
+        "--prior",
+        metavar="SHARE",
+        type=float,
+        help="Weigh classes as if this share of the pixels were foreground.  [default: no weights]",
     ),
     click.option(
         "--budget",

@@ -20,7 +20,13 @@ PIPELINE = options.several(
     click.option("--extractor", metavar="SPEC", help="Image features.  [default: filters]"),
     click.option("--classifier", metavar="SPEC", help="What learns.  [default: sgd]"),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of all draws.  [default: 0]"),
-    click.option("--threshold", type=float, help="Scores above it are foreground.  [default: 0]"),
+    click.option(
+        "--threshold",
+        metavar="NUMBER",
+        type=options.NumberOr("inner"),
+        help="Scores above it are foreground; inner chooses it on held-out training groups.  "
+        "[default: 0]",
+    ),
     click.option(
         "--refit/--no-refit",
         default=None,

@@ -14,7 +14,8 @@ import yaml
 from pydantic import ValidationError
 
 from vidseg import plugins
-from vidseg.config import RunConfig, Setting, make_config
+from vidseg.balance import check_weighable
+from vidseg.config import Labelling, RunConfig, Setting, make_config, make_labelling
 from vidseg.errors import UsageError, VidsegError
 from vidseg.paths import user_path
 from vidseg.specs import CoreLoader, Spec, scalar
@@ -35,6 +36,9 @@ CONDITIONS = (
     "memory_budget",
     "device",
     "threads",
+    "train_labels",
+    "refine",
+    "prior",
 )
 """Options of a run that a suite states once for all of its settings."""
 
@@ -50,6 +54,7 @@ class Arm:
         split: resolved spec; usually the suite's.
         pipelines: names of the pipelines that run it.
         axes: the values of its grid, such as ``{"frames": 5}``.
+        labelling: training masks and class weights; usually the suite's.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Arm:
     split: Spec
     pipelines: tuple[str, ...]
     axes: dict[str, Any] = field(default_factory=dict)
+    labelling: Labelling = field(default_factory=Labelling)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,9 @@ class Suite:
     def setting(self, arm: Arm, pipeline: str, seed: int) -> Setting:
         """Return what one setting trains with one seed."""
         config = self.pipelines[pipeline]
-        return Setting(arm.sampler, config.classifier, seed, arm.videos, config.budget)
+        return Setting(
+            arm.sampler, config.classifier, seed, arm.videos, config.budget, arm.labelling
+        )
 
     def mapping(self) -> dict[str, Any]:
         """Return the resolved suite as plain data."""
@@ -101,7 +109,7 @@ class Suite:
             **self.file.model_dump(include={"name", "question", "primary", "delta", "level"}),
             "seeds": self.file.seeds,
             **common,
-            "arms": {arm.name: _arm_mapping(arm, first.split) for arm in self.arms},
+            "arms": {arm.name: _arm_mapping(arm, first) for arm in self.arms},
             "pipelines": {
                 name: {
                     "extractor": config.extractor.mapping(),
@@ -203,10 +211,9 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
     except ValidationError as error:
         raise source.refuse(error, data) from error
     pipelines = _pipelines(file, source)
-    split = next(iter(pipelines.values())).split
     arms: list[Arm] = []
     for name, arm in file.arms.items():
-        arms.extend(_arms(name, arm, split, tuple(pipelines), source))
+        arms.extend(_arms(name, arm, pipelines, source))
     _check_names(arms, source)
     return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source))
 
@@ -283,10 +290,9 @@ def _comparisons(
     return tuple(found)
 
 
-def _arms(
-    name: str, arm: ArmFile, split: Spec, pipelines: tuple[str, ...], source: Source
-) -> list[Arm]:
-    where = ("arms", name)
+def _arms(name: str, arm: ArmFile, configs: Mapping[str, RunConfig], source: Source) -> list[Arm]:
+    where, first = ("arms", name), next(iter(configs.values()))
+    pipelines = tuple(configs)
     if arm.pipelines is not None:
         unknown = [one for one in arm.pipelines if one not in pipelines]
         if unknown:
@@ -297,7 +303,7 @@ def _arms(
             )
         pipelines = tuple(one for one in pipelines if one in arm.pipelines)
     with source.at(*where, "split"):
-        own = split if arm.split is None else resolve_split(arm.split)
+        own = first.split if arm.split is None else resolve_split(arm.split)
     grid = arm.matrix or {}
     made = []
     for values in itertools.product(*grid.values()):
@@ -308,7 +314,30 @@ def _arms(
             sampler = plugins.resolve("sampler", _filled(arm.sampler, axes))
         with source.at(*where, "videos"):
             videos = _videos(_filled(arm.videos, axes))
-        made.append(Arm(filled, sampler, videos, own, pipelines, axes))
+        labelling = _labelling(arm, axes, first.labelling, where, source)
+        with source.at(*where, "prior"):
+            for one in pipelines:
+                check_weighable(configs[one].classifier, labelling.prior)
+        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
+    return made
+
+
+def _labelling(
+    arm: ArmFile,
+    axes: Mapping[str, Any],
+    common: Labelling,
+    where: Sequence[str],
+    source: Source,
+) -> Labelling:
+    """Return the suite's labelling with what the arm says otherwise."""
+    made = common
+    for key in ("train_labels", "refine", "prior"):
+        value = getattr(arm, key)
+        if value is not None:
+            with source.at(*where, key):
+                filled = _filled(value, axes)
+                filled = scalar(filled) if key == "prior" and isinstance(filled, str) else filled
+                made = make_labelling({**made.mapping(), key: filled})
     return made
 
 
@@ -345,12 +374,18 @@ def _videos(value: Any) -> int | None:
     return number
 
 
-def _arm_mapping(arm: Arm, split: Spec) -> dict[str, Any]:
+def _arm_mapping(arm: Arm, common: RunConfig) -> dict[str, Any]:
     mapping: dict[str, Any] = {"sampler": arm.sampler.mapping()}
     if arm.videos is not None:
         mapping["videos"] = arm.videos
-    if arm.split != split:
+    if arm.split != common.split:
         mapping["split"] = arm.split.mapping()
+    shared = common.labelling.mapping()
+    mapping |= {
+        key: "none" if value is None else value
+        for key, value in arm.labelling.mapping().items()
+        if value != shared[key]
+    }
     if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
         mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
     return {**mapping, "pipelines": list(arm.pipelines)}

@@ -116,9 +116,14 @@ def _run_record(
     histograms = [video.histogram for videos in own.values() for video in videos]
     mapping = config.mapping() | {"sampler": cell.setting.sampler.mapping()}
     mapping |= {"split": cell.arm.split.mapping(), "seed": cell.seed}
-    params = {k: v for k, v in config.params().items() if not k.startswith("sampler.")}
+    labelling = cell.setting.labelling
+    mapping |= labelling.mapping()
+    given = ("sampler.", "train_labels.")
+    params = {k: v for k, v in config.params().items() if not k.startswith(given)}
     params |= {"setting": cell.name, "arm": cell.arm.name, "pipeline": cell.pipeline}
     params |= {"sampler": str(cell.setting.sampler), "suite": bench.suite.name}
+    params |= {"train_labels": str(labelling.source), "run.refine": labelling.refine}
+    params["run.prior"] = "null" if labelling.prior is None else labelling.prior
     params["videos"] = cell.arm.videos or "all"
     params["run.seed"] = ",".join(str(seed) for seed in bench.suite.file.seeds)
     return RunRecord(
@@ -319,6 +324,7 @@ def _plain_arms(bench: Bench, a: str, b: str) -> bool:
     return (
         arms[a].split == arms[b].split
         and arms[a].videos == arms[b].videos
+        and arms[a].labelling == arms[b].labelling
         and all(ref.variant is None for train in trains for ref in train.refs)
     )
 

@@ -28,6 +28,9 @@ class ArmFile(_Strict):
     sampler: Any
     videos: int | str | None = None
     split: Any = None
+    train_labels: Any = None
+    refine: str | None = None
+    prior: float | str | None = None
     pipelines: Annotated[list[str], Field(min_length=1)] | None = None
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
 
@@ -62,7 +65,10 @@ class SuiteFile(_Strict):
     mask_size: str | None = None
     split: Any = None
     test_stride: int | None = None
-    threshold: float | None = None
+    threshold: float | Literal["inner"] | None = None
+    train_labels: Any = None
+    refine: str | None = None
+    prior: float | None = None
     budget: str | None = None
     epochs: int | None = None
     max_time: float | None = None
