@@ -162,3 +162,32 @@ def truncate(file: Path, share: float = 0.5) -> None:
     """Cut a file, as an interrupted copy does."""
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
+
+
+def virat_tree(
+    root: Path,
+    sequences: Sequence[str] = ("9", "21"),
+    *,
+    frames: int = 6,
+    size: tuple[int, int] = (64, 48),
+    footage: Literal["first", "folder"] = "first",
+) -> Path:
+    """Write ``root/NNgt`` with one track a sequence, and its first frame or all frames.
+
+    The track is that of :func:`box`, from frame 0 to the last but one.
+    """
+    for seed, name in enumerate(sequences):
+        truth = root / f"{name}gt"
+        truth.mkdir(parents=True)
+        (truth / "size.txt").write_text(f"{frames}\n")
+        (truth / "nbtrack.txt").write_text("1\n")
+        alive = max(1, frames - 1)
+        lines = [0, alive, *(side for index in range(alive) for side in box(index, size))]
+        (truth / "0.txt").write_text("".join(f"{line}\n" for line in lines))
+        if footage == "first":
+            Image.fromarray(picture(0, size, seed)).save(root / f"{name}.jpg", quality=95)
+            continue
+        (root / name).mkdir()
+        for index in range(frames):
+            Image.fromarray(picture(index, size, seed)).save(root / name / f"{index:04d}.png")
+    return root

@@ -55,7 +55,8 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
         sheet = None if output is None else _sheet(opened, frames, screen)
     groups = len({row["group"] for row in rows})
     total = sum(row["frames"] for row in rows)
-    show_table(f"{spec}: {len(rows)} videos, {groups} groups, {total} frames", rows)
+    show_table("videos", rows)
+    click.echo(f"{len(rows)} videos, {groups} groups, {total} frames")
     if sheet is not None and output is not None:
         _write(sheet, output)
         click.echo(f"contact sheet {output}")
