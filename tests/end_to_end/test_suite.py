@@ -162,6 +162,7 @@ def test_killed_at_three_places_and_gone_on(
     code, _, err = finish(start(tmp_path))
     assert code == 0, err
     assert "9 of 9 cells are in the ledger" in err
+    assert "\ncell " not in err, "cells that are read are not told one by one"
     same(tmp_path, whole)
 
 
@@ -214,8 +215,17 @@ def test_failed_cells_and_every_cell_failed(tmp_path: Path, migrated: Path) -> N
     }
     assert any("every cell failed" in text for text in result["errors"])
     code, out, err = finish(start(tmp_path))
-    assert code == 0, err
-    assert "long s/fold 0/seed 0" in out
+    assert code == 1
+    assert "long s/fold 0/seed 0" in out, "the report is there all the same"
+    last = err.splitlines()[-1]
+    assert "3 of 6 cells failed: long s/fold 0/seed 0, long s/fold 1/seed 0, long s/fold" in last
+    assert "the first with: video syn01: the sampler" in last
+    told = [line for line in err.splitlines() if line.startswith("cell ")]
+    assert len(told) == 6, "a line a cell, where there is no terminal"
+    assert sum(": iou " in line for line in told) == 3
+    assert sum(": failed: video " in line for line in told) == 3
+    others = [line for line in err.splitlines() if "goes on" not in line and line not in told]
+    assert len(others) == 6, err
     result = found(tmp_path)
     assert {name: status for name, status, _ in result["runs"]} == {
         "tiny": "FINISHED",

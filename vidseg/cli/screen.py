@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from vidseg.classifiers.base import Quiet
 from vidseg.records import Row
 
 LINE_SECONDS = 30.0
@@ -41,20 +42,30 @@ class _Line:
 
 
 class _Log:
-    """One task where stderr is no terminal: a line now and then."""
+    """One task where stderr is no terminal: a line every half minute for as long as it lasts."""
 
     def __init__(self, console: Console, description: str, total: float | None) -> None:
         self._console, self._description, self._total = console, description, total
-        self._done, self._said = 0.0, time.monotonic()
+        self._done = 0.0
+        self._again()
 
     def advance(self, steps: float = 1) -> None:
-        """Move on by ``steps``; say so every half minute."""
+        """Move on by ``steps``."""
         self._done += steps
-        if time.monotonic() - self._said > LINE_SECONDS:
-            self._said = time.monotonic()
-            of = f"/{self._total:.0f}" if self._total else ""
-            line = f"{self._description}: {self._done:.0f}{of}"
-            self._console.print(line, highlight=False, markup=False)
+
+    def close(self) -> None:
+        """Say no more."""
+        self._timer.cancel()
+
+    def _again(self) -> None:
+        self._timer = threading.Timer(LINE_SECONDS, self._tell)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _tell(self) -> None:
+        far = f": {self._done:.0f} of {self._total:.0f}" if self._total else " goes on"
+        self._console.print(f"{self._description}{far}", highlight=False, markup=False)
+        self._again()
 
 
 class Screen:
@@ -68,6 +79,7 @@ class Screen:
         self._quiet = quiet
         self._console = Console(stderr=True, quiet=quiet, soft_wrap=True)
         self._live: Progress | None = None
+        self._depth = 0
 
     @contextlib.contextmanager
     def showing(self) -> Iterator[Screen]:
@@ -93,15 +105,36 @@ class Screen:
     @contextlib.contextmanager
     def task(self, description: str, total: float | None) -> Iterator[Any]:
         """Open a line of progress."""
+        if self._quiet:
+            yield Quiet()
+            return
         if self._live is None:
-            self._console.print(description, highlight=False, markup=False)
-            yield _Log(self._console, description, total)
+            with self._logged(description, total) as log:
+                yield log
             return
         task = self._live.add_task(escape(description), total=total)
         try:
             yield _Line(self._live, task)
         finally:
             self._live.remove_task(task)
+
+    @contextlib.contextmanager
+    def _logged(self, description: str, total: float | None) -> Iterator[_Log]:
+        """Announce a task, unless it is a part of another one: it speaks only if it takes long."""
+        if not self._depth:
+            self.say(description)
+        log = _Log(self._console, description, total)
+        self._depth += 1
+        try:
+            yield log
+        finally:
+            self._depth -= 1
+            log.close()
+
+    def step(self, text: str) -> None:
+        """Tell that a step is done; a live display shows that by itself."""
+        if self._live is None:
+            self.say(text)
 
     def say(self, text: str) -> None:
         """Tell one fact above the progress."""

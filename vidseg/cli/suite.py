@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from vidseg.executors.base import Executor
     from vidseg.ledger import Ledger
     from vidseg.mlflow_suite import CellLog
+    from vidseg.outcomes import Finished
     from vidseg.records import Row, SuiteRecord
     from vidseg.store import Store
     from vidseg.suites.bench import Bench
     from vidseg.suites.cells import Cell
     from vidseg.suites.model import Suite
+
+
+NAMED = 5
+"""Failed cells that the last line names."""
 
 
 class Named(click.Group):
@@ -139,6 +144,7 @@ def run(
     with screen.showing():
         record, address = _tracked(places, workers, screen, folder, experiment, tracking_uri)
     _show(record, folder, address)
+    _refuse_failures(record, folder)
 
 
 @dataclass(frozen=True)
@@ -262,6 +268,26 @@ def _refuse_nothing(record: SuiteRecord, asked: set[str], folder: Path) -> None:
         )
 
 
+def _refuse_failures(record: SuiteRecord, folder: Path) -> None:
+    """End the command as failed, its report written, where some cells failed.
+
+    Raises:
+        DataError: names them.
+    """
+    from vidseg.errors import DataError
+
+    failures = [row for setting in record.settings for row in setting.failures]
+    if failures:
+        names = ", ".join(row["cell"] for row in failures[:NAMED])
+        more = f" and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
+        raise DataError(
+            f"{len(failures)} of {record.plan['cells']} cells failed: {names}{more}; the first "
+            f"with: {failures[0]['error']}",
+            where=f"suite {record.name}",
+            hint=f"all are in {(folder / 'report.html').absolute()}",
+        )
+
+
 def _refill(places: Places, bench: Bench, log: CellLog, key: str) -> None:
     """Fill the ledger from the runs of the suite; it may have been begun on another machine."""
     from vidseg.mlflow_suite import kept_cells, read_kept
@@ -293,6 +319,7 @@ def _do(
     log: CellLog,
 ) -> SuiteRecord:
     """Do what is left of the cells, send them as they finish, and return the suite's record."""
+    from vidseg.cli.cell_lines import CellLines
     from vidseg.suites.engine import forget_cells, read_cells, run_cells
     from vidseg.suites.plan import make_plan, waiting_cells
     from vidseg.suites.results import cell_content, suite_record
@@ -300,15 +327,23 @@ def _do(
     if places.fresh:
         forget_cells(bench, cells)
     with screen.task("planning", None):
-        plan = make_plan(bench, waiting_cells(bench, cells))
+        waiting = waiting_cells(bench, cells)
+        plan = make_plan(bench, waiting)
     screen.say(describe_plan(plan))
+    lines = CellLines(screen, [cell.id for cell in waiting], bench.suite.file.primary)
+
+    def finished(cell: Cell, found: Finished) -> None:
+        log.send(cell_content(cell, found))
+        lines.finished(cell, found)
+
     results = run_cells(
         bench,
         cells,
         workers,
         context=places.context(),
         progress=screen,
-        on_finished=lambda cell, found: log.send(cell_content(cell, found)),
+        on_finished=finished,
+        on_failed=lines.failed,
     )
     # settings that --only left out are shown where they are finished
     read_cells(bench, bench.cells, results)
@@ -331,11 +366,13 @@ def _show_plan(places: Places, screen: Screen) -> None:
 
 def describe_plan(plan: Row) -> str:
     """Return one line about what is to be done, and one about the time where it was calibrated."""
+    from vidseg.store.room import format_bytes
+
     about = "" if plan["forwards_exact"] else "at least "
     lines = [
         f"{plan['cells_waiting']} cells to do: {about}{plan['forwards_announced']} extractor "
-        f"forwards, {plan['store_bytes'] / 1e9:.2f} GB into the store, "
-        f"{plan['training_bytes'] / 1e9:.2f} GB of features in the largest training set"
+        f"forwards, {format_bytes(plan['store_bytes'])} into the store, "
+        f"{format_bytes(plan['training_bytes'])} of features in the largest training set"
     ]
     if "seconds_forwards" in plan:
         lines.append(

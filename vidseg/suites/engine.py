@@ -16,6 +16,7 @@ from vidseg.suites.cells import Cell
 from vidseg.suites.worker import fit_cells, score_cells
 
 Tell = Callable[[Cell, Finished], None]
+TellFailure = Callable[[str, str], None]
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Results:
         forwards: extractor forwards that were done for it, those of the plan included.
         seconds: how long it took.
         reused: how many cells were read from the ledger.
+        on_failed: called with id and error of every cell that fails.
     """
 
     finished: dict[str, Finished] = field(default_factory=dict)
@@ -35,6 +37,13 @@ class Results:
     forwards: int = 0
     seconds: float = 0.0
     reused: int = 0
+    on_failed: TellFailure = lambda cell, error: None
+
+    def fail(self, failures: Mapping[str, str]) -> None:
+        """Take the errors of failed cells, by id, and tell them."""
+        self.failures |= failures
+        for cell, error in failures.items():
+            self.on_failed(cell, error)
 
     def left(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells that neither finished nor failed."""
@@ -50,6 +59,7 @@ def run_cells(
     progress: Progress,
     stop: Callable[[], None] = lambda: None,
     on_finished: Tell = lambda cell, found: None,
+    on_failed: TellFailure = lambda cell, error: None,
 ) -> Results:
     """Do every cell that is not in the ledger yet, and return all of them.
 
@@ -61,13 +71,14 @@ def run_cells(
         progress: where to tell how far it is.
         stop: raises when the user asked to stop.
         on_finished: called with every finished cell, those in the ledger first.
+        on_failed: called with id and error of every cell that fails.
 
     Raises:
         Stopped: finished stages are kept.
         StoreError: the disk is full or the ledger cannot be written.
     """
     began = time.perf_counter()
-    results = Results()
+    results = Results(on_failed=on_failed)
     read_cells(bench, cells, results, on_finished)
     results.reused = len(results.finished)
     if results.reused:
@@ -106,7 +117,7 @@ def read_cells(
         try:
             found = bench.experiments[cell.pipeline].finished(cell.setting, cell.fold)
         except VidsegError as error:
-            results.failures[cell.id] = str(error)
+            results.fail({cell.id: str(error)})
             continue
         if found is not None:
             results.finished[cell.id] = found
@@ -128,11 +139,11 @@ def _here(
         for group in bench.together(cells):
             stop()
             fitted, failures = fit_cells(bench, group, "")
-            results.failures |= failures
+            results.fail(failures)
             ready = [cell for cell in group if cell.id in fitted]
             if ready:
                 label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
-                results.failures |= score_cells(bench, ready, fitted, label)
+                results.fail(score_cells(bench, ready, fitted, label))
             _collect(bench, ready, results, on_finished)
             task.advance(len(group))
 
@@ -141,7 +152,7 @@ def _collect(bench: Bench, cells: Sequence[Cell], results: Results, on_finished:
     """Take the cells that were written a moment ago."""
     read_cells(bench, cells, results, on_finished)
     for cell in results.left(cells):
-        results.failures[cell.id] = "its results could not be read back from the ledger"
+        results.fail({cell.id: "its results could not be read back from the ledger"})
 
 
 def _elsewhere(
@@ -200,9 +211,9 @@ def _take(task: Task, outcome: Outcome, results: Results) -> list[str]:
     if "died" in outcome:
         if task["stage"] == "score" and len(task["cells"]) > 1:
             return list(task["cells"])
-        results.failures |= dict.fromkeys(task["cells"], outcome["died"])
+        results.fail({cell: outcome["died"] for cell in task["cells"]})
         return []
-    results.failures |= outcome["failures"]
+    results.fail(outcome["failures"])
     results.forwards += outcome["forwards"]
     if outcome["fatal"]:
         raise StoreError(outcome["fatal"])

@@ -1,0 +1,44 @@
+"""What a suite tells of each cell that it finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vidseg.cli.screen import Screen
+from vidseg.experiment import MODEL
+from vidseg.metrics import summarise
+from vidseg.outcomes import Finished
+from vidseg.suites.cells import Cell
+
+
+@dataclass
+class CellLines:
+    """One line for each cell that is done now, where the terminal shows no bar.
+
+    Attributes:
+        screen: where to tell.
+        waiting: ids of the cells that are to be done.
+        primary: the score that is told.
+        count: lines told so far.
+    """
+
+    screen: Screen
+    waiting: Sequence[str]
+    primary: str
+    count: int = 0
+
+    def finished(self, cell: Cell, found: Finished) -> None:
+        """Tell the score of a cell; those that were in the ledger are passed over."""
+        if cell.id in self.waiting:
+            score = summarise(found.scored.counts[MODEL]).get(self.primary)
+            said = "undefined" if score is None else f"{100 * score:.1f} %"
+            self._step(cell.id, f"{self.primary} {said}")
+
+    def failed(self, cell: str, error: str) -> None:
+        """Tell why a cell failed."""
+        self._step(cell, f"failed: {error}")
+
+    def _step(self, cell: str, said: str) -> None:
+        self.count += 1
+        self.screen.step(f"cell {self.count} of {len(self.waiting)}, {cell}: {said}")
