@@ -14,7 +14,6 @@ from vidseg.errors import DataError, TrackingError, UsageError
 from vidseg.mlflow_store import connect, load_mlflow, one_line, resolve, shown, sqlite_file
 
 _ADDRESSES = "runs:/RUN_ID/model, models:/NAME/VERSION, models:/NAME@ALIAS or a model's folder"
-_NEEDED = ("MLmodel", "artifacts")
 
 
 def open_model(
@@ -43,8 +42,8 @@ def open_model(
     if len(scheme) < 2:  # one letter is a drive
         raise UsageError(f"{address!r} is no model", where="MODEL", hint=f"give {_ADDRESSES}")
     with tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder:
-        _fetch(_full(address), tracking_uri, Path(folder))
-        return _open_folder(Path(folder), address, device, threads)
+        fetched = _fetch(_full(address), tracking_uri, folder)
+        return _open_folder(fetched, address, device, threads)
 
 
 def _full(address: str) -> str:
@@ -56,8 +55,8 @@ def _full(address: str) -> str:
     return f"runs:/{parts[0]}/{MODEL}" if bare else address
 
 
-def _fetch(address: str, tracking_uri: str | None, folder: Path) -> None:
-    """Download what a model is made of, without its copy of the code."""
+def _fetch(address: str, tracking_uri: str | None, folder: str) -> Path:
+    """Download a model below ``folder``; return where it lies."""
     uri = resolve(tracking_uri)
     file = sqlite_file(uri) if urlsplit(address).scheme in ("runs", "models") else None
     if file is not None and not file.exists():
@@ -69,8 +68,7 @@ def _fetch(address: str, tracking_uri: str | None, folder: Path) -> None:
     connect(tracking_uri)
     mlflow = load_mlflow()
     with one_line(uri, f"give {_ADDRESSES}"):
-        for part in _NEEDED:
-            mlflow.artifacts.download_artifacts(f"{address}/{part}", dst_path=str(folder))
+        return Path(mlflow.artifacts.download_artifacts(address, dst_path=folder))
 
 
 def _open_folder(

@@ -134,7 +134,7 @@ def register(model_id: str, name: str, run: OpenRun) -> str:
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
         known = client.search_model_versions(f"name = '{name}'")
-        version = next((v for v in known if v.model_id == model_id), None)
+        version = next((v for v in known if v.source == source), None)
         if version is None:
             version = client.create_model_version(name, source, run.run_id, model_id=model_id)
     return f"models:/{name}/{version.version}"

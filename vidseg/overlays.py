@@ -19,6 +19,8 @@ RIGHT = (0, 200, 80)
 FALSE_ALARM = (230, 30, 60)
 MISSED = (40, 120, 255)
 IGNORED = (128, 128, 128)
+FOUND = (255, 30, 150)
+"""Foreground where there is no truth beside it: a colour that streets and woods do not have."""
 CAPTION = 22
 PANEL = 400
 """Least width of a panel: smaller frames are enlarged by a whole factor."""
@@ -77,10 +79,10 @@ def draw_prediction(image: Image, mask: npt.NDArray[np.bool_]) -> Image:
     import cv2
 
     drawn = image.copy()
-    _tint(drawn, mask, RIGHT)
+    _tint(drawn, mask, FOUND)
     thickness = max(1, round(min(mask.shape) / 240))
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    cv2.drawContours(drawn, contours, -1, RIGHT, thickness)
+    cv2.drawContours(drawn, contours, -1, FOUND, thickness)
     return drawn
 
 

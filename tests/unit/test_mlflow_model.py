@@ -21,7 +21,8 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.mlflow_fixtures import make_model, make_record
-from vidseg import mlflow_save, plugins, served
+from vidseg import mlflow_load, mlflow_save, plugins, served
+from vidseg.errors import DataError, TrackingError, UsageError
 from vidseg.mlflow_log import OpenRun, log_run, open_run
 
 ELSEWHERE = """
@@ -99,6 +100,148 @@ def predict_elsewhere(folder: Path, cwd: Path) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer(model: Any, request: Any) -> Any:
+    """What MLflow's scoring server answers to a JSON body: the masks, or the refusal."""
+    import mlflow
+    from mlflow.pyfunc import scoring_server
+
+    body, schema = json.dumps(request), model.metadata.get_input_schema()
+    refused: Any = None
+    try:
+        found = scoring_server.invocations(body, "application/json", model, schema)
+    except mlflow.MlflowException as error:
+        refused = error
+    if refused is not None:
+        assert refused.get_http_status_code() == 400
+        return json.loads(refused.serialize_as_json())["message"]
+    assert found.status == 200
+    masks = [base64.b64decode(row["mask"]) for row in json.loads(found.response)["predictions"]]
+    return [np.asarray(Image.open(io.BytesIO(mask))) > 0 for mask in masks]
+
+
+@pytest.fixture(scope="module")
+def pyfunc(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("pyfunc")
+    before = {name for name in sys.modules if name.partition(".")[0] == "vidseg"}
+    arguments = mlflow_save.model_arguments(make_model(), tmp_path_factory.mktemp("parts"))
+    with mlflow_save._same_path():
+        mlflow.pyfunc.save_model(str(folder / "model"), **arguments)
+        model = mlflow.pyfunc.load_model(str(folder / "model"))
+    assert before <= set(sys.modules)
+    return model
+
+
+def requests_of(image: Any, text: str) -> list[dict[str, Any]]:
+    """Every way to ask about one image, as base64 and as numbers."""
+    return [
+        form
+        for cell in (text, image.tolist())
+        for form in (
+            {"dataframe_records": [{"image": cell}]},
+            {"dataframe_split": {"columns": ["image"], "data": [[cell]]}},
+            {"instances": [{"image": cell}]},
+            {"instances": [cell]},
+            {"inputs": [{"image": cell}]},
+            {"inputs": {"image": [cell]}},
+        )
+    ]
+
+
+def test_server_answers_base64_and_numbers_alike(pyfunc: Any, tmp_path: Path) -> None:
+    expected = served.load(*served.save(make_model(), tmp_path)).mask(example())
+    for request in requests_of(example(), as_base64(example())):
+        (mask,) = answer(pyfunc, request)
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_server_answers_several_images(pyfunc: Any) -> None:
+    small = example()[:30, :40]
+    cells = [as_base64(example()), as_base64(small)]
+    for request in ({"inputs": {"image": cells}}, {"instances": [{"image": c} for c in cells]}):
+        assert [mask.shape for mask in answer(pyfunc, request)] == [(60, 90), (30, 40)]
+    stack = np.stack([example(), example()])
+    assert len(answer(pyfunc, {"inputs": {"image": stack.tolist()}})) == 2
+
+
+def test_server_takes_a_threshold(pyfunc: Any) -> None:
+    request = {"inputs": {"image": [as_base64(example())]}, "params": {"threshold": 1e9}}
+    assert not answer(pyfunc, request)[0].any()
+    request["params"] = {"threshold": float("nan")}
+    assert answer(pyfunc, request) == "threshold: is not a number; leave it out, or give one"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("", "image 0: has 0 bytes"),
+        (base64.b64encode(b"no image").decode(), "image 0: cannot be decoded as an image"),
+        ("hello!", "image 0: is text but not base64"),
+        (None, "image 0: is NoneType"),
+        (3, "image 0: is int"),
+        ([[1, 2], [3]], "image 0: has rows of different lengths"),
+        ("A" * 100_000_000, "image 0: has 75000000 bytes; send an image of 1 to 67108864 bytes"),
+    ],
+)
+def test_server_refuses_in_one_short_line(pyfunc: Any, cell: Any, text: str) -> None:
+    refusal = answer(pyfunc, {"dataframe_records": [{"image": cell}]})
+    assert refusal.startswith(text)
+    assert len(refusal) < 200
+    assert "\n" not in refusal
+
+
+def as_base64(image: Any) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_model_is_registered_once(tracking: str) -> None:
+    import mlflow
+
+    record = make_record()
+    record.model = make_model()
+    with open_run("vidseg", record.name) as run:
+        assert log_run(record) is None
+        assert log_run(record, register="walkers") == "models:/walkers/1"
+        assert log_run(record, register="walkers") == "models:/walkers/1"
+        record.model.threshold = 0.25
+        assert log_run(record, register="walkers") == "models:/walkers/2"
+        assert log_run(record, register="others") == "models:/others/1"
+    versions = mlflow.MlflowClient().search_model_versions("name = 'walkers'")
+    assert {version.run_id for version in versions} == {run.run_id}
+
+    address = "models:/walkers/2"
+    by_version, key = mlflow_load.open_model(address, tracking)
+    by_run, _ = mlflow_load.open_model(f"runs:/{run.run_id}", tracking)
+    assert by_version.threshold == by_run.threshold == 0.25
+    assert key != mlflow_load.open_model("models:/walkers/1", tracking)[1]
+    mlflow.MlflowClient().set_registered_model_alias("walkers", "best", "2")
+    assert mlflow_load.open_model("models:/walkers@best", tracking)[1] == key
+
+    for lost in ("models:/walkers/9", "models:/nobody/1", f"runs:/{'0' * 32}/model"):
+        with pytest.raises(TrackingError, match=r"give runs:/RUN_ID/model"):
+            mlflow_load.open_model(lost, tracking)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a@b", "it's"])
+def test_names_that_the_registry_cannot_hold(name: str) -> None:
+    with pytest.raises(UsageError, match="--register"):
+        mlflow_save.check_name(name)
+
+
+def test_addresses_that_are_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is no model; give runs:/"):
+        mlflow_load.open_model("walkers")
+    with pytest.raises(DataError, match="no model of vidseg"):
+        mlflow_load.open_model(str(tmp_path))
+    absent = f"sqlite:///{tmp_path / 'absent.db'}"
+    with pytest.raises(TrackingError, match="no such tracking store"):
+        mlflow_load.open_model("models:/a/1", absent)
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_head_is_logged_anew(logged: Any, tracking: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as Pillow
 
 from tests.mlflow_fixtures import make_model
-from vidseg import plugins, served
+from vidseg import backbones, plugins, served
 from vidseg.errors import DataError
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.pyramid import LinearHead
@@ -109,6 +109,79 @@ def test_moved_weights_are_found_by_their_hash(
     assert served.load(head, description).mask(picture()).shape == (48, 64)
 
 
+@pytest.mark.parametrize("place", ["store", "torch", "hub"])
+def test_moved_weights_are_found_in_store_and_caches(
+    weighted: tuple[Path, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    head, description, weights = weighted
+    info = json.loads(description.read_text())["weights"]
+    digest, store, caches = info["sha256"], tmp_path / "store", tmp_path / "caches"
+    monkeypatch.setenv("VIDSEG_STORE", str(store))
+    monkeypatch.setenv("TORCH_HOME", str(caches / "torch"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(caches / "hub"))
+    if place == "store":
+        backbones.keep(info, store)
+        backbones.keep(info, store)
+        assert len(list(store.rglob("*.safetensors"))) == 1
+        weights.unlink()
+    else:
+        names = {"torch": f"torch/hub/checkpoints/s-{digest[:8]}.safetensors"}
+        file = caches / names.get(place, f"hub/models--a--b/blobs/{digest}")
+        file.parent.mkdir(parents=True)
+        weights.rename(file)
+    if place == "hub":
+        link = caches / "hub" / "models--a--b" / "snapshots" / "1" / "model.safetensors"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(file)
+    assert served.load(head, description).mask(picture()).shape == (48, 64)
+
+
+def test_only_files_of_the_recorded_length_are_hashed(
+    weighted: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, description, weights = weighted
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "large.safetensors").write_bytes(b"other")
+    moved = weights.rename(others / "z.safetensors")
+    monkeypatch.setenv("VIDSEG_WEIGHTS", str(others))
+    hashed: list[Path] = []
+    real = backbones.file_sha256
+
+    def file_sha256(path: Path) -> str:
+        hashed.append(path)
+        return real(path)
+
+    monkeypatch.setattr(backbones, "file_sha256", file_sha256)
+    served.load(head, description)
+    assert hashed == [moved]
+
+
+def test_fetched_weights_that_nobody_has_name_both_ways(
+    weighted: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the library fetched by itself is fetched again, or the message says why not."""
+    from vidseg.extractors import torchvision
+
+    head, description, weights = weighted
+    content = json.loads(description.read_text())
+    content["extractor"] = "torchvision:squeezenet1_1"
+    description.write_text(json.dumps(content))
+    moved = weights.rename(weights.with_name("moved.safetensors"))
+    monkeypatch.setattr(torchvision, "_fetched", lambda model: moved)
+    assert served.load(head, description).mask(picture()).shape == (48, 64)
+
+    def unreachable(model: str) -> Path:
+        raise DataError("the weights cannot be fetched: no network")
+
+    monkeypatch.setattr(torchvision, "_fetched", unreachable)
+    with pytest.raises(DataError, match=r"no weights file.*no network.*set VIDSEG_WEIGHTS"):
+        served.load(head, description)
+
+
 def test_lost_weights_are_named_by_hash(
     weighted: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +191,11 @@ def test_lost_weights_are_named_by_hash(
     monkeypatch.setenv("VIDSEG_WEIGHTS", str(tmp_path))
     with pytest.raises(DataError, match=f"{digest}.*{tmp_path}.*set VIDSEG_WEIGHTS"):
         served.load(head, description)
+
+
+def test_threshold_is_a_number(kept: served.Predictor) -> None:
+    with pytest.raises(DataError, match="threshold: is not a number"):
+        kept.mask(picture(), float("nan"))
 
 
 def test_another_extractor_is_refused(tmp_path: Path) -> None:
@@ -144,6 +222,7 @@ def test_every_form_of_an_image_is_one_image() -> None:
     text = base64.b64encode(png)
     wrapped = base64.encodebytes(png)
     forms = [image, png, bytearray(png), text.decode(), text, wrapped, np.bytes_(text)]
+    forms.append(image.tolist())
     for found in served.as_images(forms):
         np.testing.assert_array_equal(found, image)
 
@@ -171,6 +250,11 @@ def test_modes_and_orientation() -> None:
         (3.5, "float"),
         (picture()[..., 0], r"uint8 \(48, 64\)"),
         (picture().astype(np.float32), "float32"),
+        ((picture() / 255).tolist(), "float64"),
+        ((picture().astype(int) + 2).tolist(), r"int64 \(48, 64, 3\)"),
+        ((picture().astype(int) - 1).tolist(), r"int64 \(48, 64, 3\)"),
+        ([[[1, 2, 3]], [[1]]], "different lengths"),
+        ([], r"float64 \(0,\)"),
         (encoded(np.zeros((4, 4), np.uint16)), "mode I"),
         (bytes(served.MAX_BYTES + 1), f"{served.MAX_BYTES + 1} bytes"),
         (encoded(np.zeros((1, served.MAX_PIXELS + 1), bool)), "pixels"),
