@@ -211,7 +211,8 @@ def _take(task: Task, outcome: Outcome, results: Results) -> list[str]:
     if "died" in outcome:
         if task["stage"] == "score" and len(task["cells"]) > 1:
             return list(task["cells"])
-        results.fail({cell: outcome["died"] for cell in task["cells"]})
+        died: str = outcome["died"]
+        results.fail(dict.fromkeys(task["cells"], died))
         return []
     results.fail(outcome["failures"])
     results.forwards += outcome["forwards"]
