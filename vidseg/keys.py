@@ -61,7 +61,7 @@ def fit_inputs(
         "device": config.device,
         "threads": config.threads,
         "sources": _fit_sources(config, setting),
-        "versions": _versions(),
+        "versions": package_versions(),
     }
 
 
@@ -125,5 +125,6 @@ def _room_of(kind: str, spec: Spec) -> Path:
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide numbers."""
     return {package: metadata.version(package) for package in PACKAGES}

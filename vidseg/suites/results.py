@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from vidseg import __version__
 from vidseg.experiment import MODEL
+from vidseg.keys import package_versions
 from vidseg.ledger import digest, plain
 from vidseg.metrics import (
     SCORES,
@@ -75,6 +77,7 @@ def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Ro
             **done,
             "forwards": results.forwards,
             "failed": len(results.failures),
+            "versions": {"vidseg": __version__, **package_versions()},
         },
         notes=[*bench.dataset.notes, *bench.store.notes],
     )
