@@ -58,12 +58,16 @@ class ClipContext:
 
     seed: int = 0
     features_read: Counter[tuple[str, int]] = field(default_factory=Counter)
+    prepared: list[tuple[str, bool]] = field(default_factory=list)
 
     def rng(self, video: Clip) -> np.random.Generator:
         return np.random.default_rng([self.seed, *video.name.encode()])
 
     def length(self, video: Clip) -> int:
         return len(video.images)
+
+    def prepare(self, video: Clip, *, features: bool = False) -> None:
+        self.prepared.append((video.name, features))
 
     def image(self, video: Clip, index: int) -> Image:
         return video.image(index)

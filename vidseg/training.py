@@ -150,6 +150,12 @@ class Sampling:
         """Return the true number of frames."""
         return self.materials[video.name].length
 
+    def prepare(self, video: Video, *, features: bool = False) -> None:
+        """Decode a whole video once, in order, and compute its features if they are wanted."""
+        material = self.materials[video.name]
+        kept = material.stored_features if features else material.stored
+        kept.prepare(range(material.length))
+
     def image(self, video: Video, index: int) -> Image:
         """Return one frame at the image size."""
         return self.materials[video.name].image(index)
@@ -178,6 +184,9 @@ class TrainingFrames:
     refs: Sequence[FrameRef]
     labelled: Mapping[str, Labelled] = field(default_factory=dict)
     epoch: int = 0
+    _last: list[tuple[FrameRef, int, Rendered]] = field(
+        default_factory=list, repr=False, compare=False
+    )
 
     @property
     def groups(self) -> list[str]:
@@ -238,7 +247,13 @@ class TrainingFrames:
     def _source(self, ref: FrameRef) -> FrameSource:
         return self.labelled.get(ref.video) or self._of(ref)
 
-    def _rendered(self, ref: FrameRef) -> tuple[Image | FloatImage, Mask]:
+    def _rendered(self, ref: FrameRef) -> Rendered:
+        """Return image and mask of a variant; a visit asks for both, so the last one is kept."""
         assert ref.variant is not None
         epoch = self.epoch if ref.variant.fresh else 0
-        return ref.variant.render(self._source(ref), ref.index, epoch)
+        for kept, when, rendered in tuple(self._last):
+            if (kept, when) == (ref, epoch):
+                return rendered
+        rendered = ref.variant.render(self._source(ref), ref.index, epoch)
+        self._last[:] = [(ref, epoch, rendered)]
+        return rendered

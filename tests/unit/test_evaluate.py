@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -198,6 +199,27 @@ def test_variants_are_drawn_anew_each_epoch_only_when_fresh(fresh):
     assert train.frame(ref)[0, 0, 0] == 21
     assert train.fresh(4).frame(ref)[0, 0, 0] == (25 if fresh else 21)
     np.testing.assert_array_equal(train.fresh(4).mask(ref), -a.mask(2))
+
+
+def test_a_visit_renders_a_variant_once():
+    a, b = videos()
+    drawn = Counter()
+
+    class Counted(Brighter):
+        def render(self, source, index, epoch):
+            drawn[index, epoch] += 1
+            return super().render(source, index, epoch)
+
+    refs = [FrameRef("a", 2, Counted(True)), FrameRef("b", 1, Counted(True))]
+    train = TrainingFrames({"a": a, "b": b}, refs)
+    for epoch in (0, 1):
+        for ref in refs:
+            visit = train.fresh(epoch)
+            image, mask = visit.frame(ref), visit.mask(ref)
+            again = ref.variant.render(visit.materials[ref.video], ref.index, epoch)
+            np.testing.assert_array_equal(image, again[0])
+            np.testing.assert_array_equal(mask, again[1])
+    assert set(drawn.values()) == {2}, "once for the visit, once for the check"
 
 
 def test_draws_depend_on_seed_and_name_alone():

@@ -202,6 +202,9 @@ def test_features_are_read_once_for_all_settings_and_folds() -> None:
     for n in (2, 5, 5):
         chosen(f"k-center:n={n}", clip, ctx)
     assert ctx.features_read["a", 7] == 1
+    assert ctx.prepared == [("a", True)], "one pass over the video, in order"
+    chosen("frame-difference:n=2", clip, ctx)
+    assert ctx.prepared == [("a", True), ("a", False)]
 
 
 def test_another_size_or_extractor_is_measured_anew() -> None:

@@ -23,11 +23,15 @@ class SampleContext(Protocol):
         ...
 
     def rng(self, video: Video) -> np.random.Generator:
-        """Return a generator seeded by (seed, video): the same whatever the other videos are."""
+        """Return a generator seeded by (seed, fold, video), whatever the other videos draw."""
         ...
 
     def length(self, video: Video) -> int:
         """Return the true number of frames."""
+        ...
+
+    def prepare(self, video: Video, *, features: bool = False) -> None:
+        """Get ready to give all frames of a video, or their features: decode it once, in order."""
         ...
 
     def image(self, video: Video, index: int) -> Image:

@@ -50,6 +50,7 @@ class FrameDifference:
 
 def changes(video: Video, ctx: SampleContext) -> Float:
     """Return the change from each frame to the next, ``float64 (length - 1,)``, in grey levels."""
+    ctx.prepare(video)
     steps = np.zeros(ctx.length(video) - 1)
     before = _thumbnail(ctx.image(video, 0))
     for index in range(len(steps)):

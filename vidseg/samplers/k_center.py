@@ -47,6 +47,7 @@ class KCenter:
 
 def descriptors(video: Video, ctx: SampleContext) -> Float:
     """Return what is compared, ``float64 (frames, channels)``; one frame's features at a time."""
+    ctx.prepare(video, features=True)
     return np.stack([pooled(ctx.features(video, i)) for i in range(ctx.length(video))])
 
 

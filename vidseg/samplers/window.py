@@ -15,9 +15,9 @@ from vidseg.types import FrameRef, Video
 class Window:
     """Take ``n`` frames, ``every`` apart, around a random frame of each video.
 
-    The random frame depends on (seed, fold, video) only. The window grows from it towards the end of the
-    video and, when that is reached, towards the beginning, so the frames of a smaller ``n`` are
-    among those of a larger one: repeats with other seeds are random nested starts.
+    The random frame depends on (seed, fold, video) only. The window grows from it towards the end
+    of the video and, when that is reached, towards the beginning, so the frames of a smaller ``n``
+    are among those of a larger one: repeats with other seeds are random nested starts.
 
     Args:
         n: how many frames of each video.
