@@ -10,12 +10,22 @@ import tomllib
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
 from tests.docs.pages import Command
 from tests.docs.substitutions import substituted
-from tests.trees import davis_tree, mask_tree, mot_sequence
+from tests.movies import plain_clip
+from tests.trees import (
+    davis_tree,
+    mask_tree,
+    mask_values,
+    mot_rows,
+    mot_sequence,
+    picture,
+    virat_tree,
+)
 
 SEQUENCES = ("MOT16-02", "MOT16-04", "MOT16-05", "MOT16-09", "MOT16-10", "MOT16-11", "MOT16-13")
 KINDS = ("dataset", "sampler", "extractor", "classifier", "executor")
@@ -28,7 +38,10 @@ def lay_out(folder: Path) -> None:
     for seed, name in enumerate(SEQUENCES):
         mot_sequence(folder / "MOT16" / "train", name, frames=21, seed=seed)
     davis_tree(folder / "DAVIS", frames=3)
+    for name in ("MOT17-04-DPM", "MOT17-04-SDP", "MOT17-05-SDP"):
+        mot_sequence(folder / "MOT17" / "train", name, frames=3)
     mask_tree(folder / "my-videos", ("entrance", "yard", "street"), frames=12)
+    lay_out_aerial_and_clips(folder)
     save_squeezenet(folder / "squeezenet1_1.safetensors")
     # only its name is needed: VGG16 is never built here
     (folder / "vgg16.safetensors").write_bytes(b"")
@@ -36,6 +49,19 @@ def lay_out(folder: Path) -> None:
     (folder / "weights" / "squeezenet1_1.safetensors").symlink_to(
         folder / "squeezenet1_1.safetensors"
     )
+
+
+def lay_out_aerial_and_clips(folder: Path) -> None:
+    """Make the annotation of three aerial sequences, frames of two, and two clips with truth."""
+    virat_tree(folder / "VIRAT", ("9", "21", "33"))
+    virat_tree(folder / "VIRAT-frames", ("9", "21"), footage="folder")
+    clips = folder / "cameras"
+    clips.mkdir()
+    for seed, name in enumerate(("entrance", "yard")):
+        plain_clip(clips / f"{name}.mp4", [picture(i, seed=seed) for i in range(6)])
+    rows = (",".join(f"{value:g}" for value in row) for row in mot_rows(6))
+    (clips / "entrance.txt").write_text("\n".join(rows))
+    plain_clip(clips / "yard_mask.mp4", [np.dstack([mask_values(i)] * 3) for i in range(6)])
 
 
 def save_squeezenet(file: Path) -> None:

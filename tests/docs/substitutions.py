@@ -28,10 +28,14 @@ PLAIN = r"^suite (?!list|show)"
 RULES = (
     Rule(rf"^run |{PLAIN}", ("--image-size", "48x32"), "pixels cost time"),
     Rule(
-        r"mot:MOT", ("--split", "fixed:test=MOT16-09"), "one fold instead of six or seven, for time"
+        r"^(run|suite) .*mot:MOT",
+        ("--split", "fixed:test=MOT16-09"),
+        "one fold instead of six or seven, for time",
     ),
     Rule(r"^run .*masks:DAVIS", ("--split", "fixed:test=bear"), "one fold, for time"),
     Rule(r"^run .*masks:my-videos", ("--split", "fixed:test=yard"), "one fold, for time"),
+    Rule(r"^run .*clip:cameras", ("--split", "fixed:test=yard"), "one fold, for time"),
+    Rule(r"^run .*virat:", ("--split", "fixed:test=virat-9"), "one fold, for time"),
     Rule(
         r"^run .*synthetic:|^suite quickstart|^run (?!.*--dataset)",
         ("--dataset", SMALL),
@@ -68,7 +72,7 @@ RULES = (
         "one seed instead of up to five",
     ),
     Rule(
-        r"^suite paper .*(mot:MOT16-hd|delta|vgg16)",
+        r"^suite paper .*(exclude=MOT16-05|delta|vgg16)",
         ("--only", "1 sgd"),
         "the suite runs whole once, on README's first command",
     ),
