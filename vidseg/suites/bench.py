@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vidseg import plugins
-from vidseg.classifiers.base import Progress
+from vidseg.classifiers.base import Progress, Task
 from vidseg.errors import Stopped, StoreError
 from vidseg.experiment import Experiment
 from vidseg.extractors.frozen import FrozenExtractor
@@ -94,6 +95,22 @@ class Bench:
         return found
 
 
+@dataclass(frozen=True)
+class Hushed:
+    """Progress without the facts that each of many fits tells; their records have them."""
+
+    progress: Progress
+
+    def task(
+        self, description: str, total: float | None
+    ) -> contextlib.AbstractContextManager[Task]:
+        """Open a line of progress."""
+        return self.progress.task(description, total)
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+
 def reads_features(cell: Cell) -> bool:
     """Return whether a cell's classifier works on the extractor's features, not on images."""
     return "features" in plugins.create("classifier", cell.setting.classifier).needs
@@ -124,7 +141,7 @@ def open_bench(
                 dataset,
                 store=store,
                 ledger=ledger,
-                progress=progress,
+                progress=Hushed(progress),
                 stop=stop,
                 extractor=extractor,
             )
