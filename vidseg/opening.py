@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vidseg import plugins
 from vidseg.classifiers.base import Progress
 from vidseg.config import RunConfig
+from vidseg.datasets.base import Memory
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import DataError
 from vidseg.experiment import Experiment
@@ -36,8 +37,13 @@ class OpenDataset:
     notes: tuple[str, ...]
 
 
-def open_dataset(spec: Spec, progress: Progress) -> OpenDataset:
+def open_dataset(spec: Spec, progress: Progress, memory: Memory | None = None) -> OpenDataset:
     """Open a data set and find scenes that stand in it under several names.
+
+    Args:
+        spec: the data set.
+        progress: where to tell how far it is.
+        memory: keeps what costs a decoding to find, such as ``store.facts``.
 
     Raises:
         VidsegError: what the data set refuses, or two videos of one name.
@@ -45,8 +51,12 @@ def open_dataset(spec: Spec, progress: Progress) -> OpenDataset:
     dataset = plugins.create("dataset", spec, where="dataset")
     videos: list[Video] = list(dataset.videos())
     _check_names(videos, str(spec))
+    if memory is not None:
+        for video in videos:
+            if callable(remember := getattr(video, "remember", None)):
+                remember(memory)
     with progress.task("looking for scenes that are there twice", None):
-        scenes = check_scenes(videos)
+        scenes = check_scenes(videos, memory=memory)
     notes = (*getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes)
     for note in notes:
         progress.say(note)

@@ -53,7 +53,7 @@ def run(
     Raises:
         VidsegError: what the data, a plugin or the disk refuses.
     """
-    dataset = open_dataset(config.dataset, progress)
+    dataset = open_dataset(config.dataset, progress, store.facts)
     experiment = open_experiment(
         config, dataset, store=store, ledger=ledger, progress=progress, stop=stop, fresh=fresh
     )

@@ -45,12 +45,13 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
     from vidseg.cli.screen import Screen, show_table
     from vidseg.opening import open_dataset
     from vidseg.specs import parse
+    from vidseg.store import Store
 
     if output is not None:
         _check_output(output)
     screen = Screen(quiet=quiet)
     with screen.showing():
-        opened = open_dataset(parse(spec, where="SPEC"), screen)
+        opened = open_dataset(parse(spec, where="SPEC"), screen, Store().facts)
         rows = [_row(video, opened.groups[video.name], screen) for video in opened.videos]
         sheet = None if output is None else _sheet(opened, frames, screen)
     groups = len({row["group"] for row in rows})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,9 @@ class Dataset(Protocol):
     * ``frame_hashes``, one content hash for each frame's file: the content check finds shared
       frames by them without decoding;
     * ``notes``, and ``mismatches``, those of them that say that frames and annotation disagree
-      about their number.
+      about their number;
+    * ``remember(memory: Memory)``: a place for what costs a decoding to find and is true of the
+      content for ever, such as a clip's length.
     """
 
     contract: ClassVar[int]
@@ -49,6 +51,18 @@ class Dataset(Protocol):
         Raises:
             DataError: the folder is missing or empty, or holds no ground truth.
         """
+        ...
+
+
+class Memory(Protocol):
+    """Keeps facts about content from one process to the next, or forgets them."""
+
+    def get(self, key: str) -> Any:
+        """Return what was put under ``key``, or None."""
+        ...
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep ``value``, made of what JSON can hold."""
         ...
 
 

@@ -24,7 +24,7 @@ from typing import Annotated, ClassVar, Protocol
 import numpy as np
 from pydantic import Field
 
-from vidseg.datasets.base import BoxLabels, MaskLabels, attempt, check_source
+from vidseg.datasets.base import BoxLabels, MaskLabels, Memory, attempt, check_source
 from vidseg.datasets.clip_frames import SUFFIXES, ClipFrames
 from vidseg.datasets.images import content_key, locate, name_of, natural_key
 from vidseg.datasets.mot import ORIGIN
@@ -130,6 +130,10 @@ class ClipTruth(Protocol):
         """Hash of their content and meaning."""
         ...
 
+    def remember(self, memory: Memory) -> None:
+        """Take a place for what costs a decoding to find."""
+        ...
+
     def check(self, clip: Path, info: VideoInfo) -> None:
         """Refuse labels that do not fit the clip.
 
@@ -172,6 +176,11 @@ class ClipVideo:
         """Hash of the labels, and of the clip whose size they refer to."""
         return content_key(_READER, self.clip.key, self.truth.key)
 
+    def remember(self, memory: Memory) -> None:
+        """Keep the true length of the clip, and of a mask clip, in ``memory``."""
+        self.clip.memory = memory
+        self.truth.remember(memory)
+
     def probe(self) -> VideoInfo:
         """Return true length and size; decodes the clip once, and compares the labels with it.
 
@@ -212,6 +221,9 @@ class _Boxes:
     def key(self) -> str:
         return content_key(*self._truth)
 
+    def remember(self, memory: Memory) -> None:
+        """Need nothing: a file of boxes is read in no time."""
+
     def check(self, clip: Path, info: VideoInfo) -> None:
         if self._last > info.length:
             raise DataError(
@@ -233,6 +245,9 @@ class _Masks:
     @property
     def key(self) -> str:
         return content_key(self._clip.key, self._threshold)
+
+    def remember(self, memory: Memory) -> None:
+        self._clip.memory = memory
 
     def check(self, clip: Path, info: VideoInfo) -> None:
         own = self._clip.probe()

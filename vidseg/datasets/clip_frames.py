@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vidseg.datasets.base import Memory
 from vidseg.datasets.containers import missing_bytes
 from vidseg.datasets.images import content_key
 from vidseg.errors import DataError, VidsegError
@@ -42,10 +43,14 @@ class ClipFrames:
 
     Args:
         file: the file; nothing is read before it is needed.
+
+    Attributes:
+        memory: where the clip's true length is kept between processes; None keeps it here only.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.memory: Memory | None = None
 
     def probe(self) -> VideoInfo:
         """Return true length and size; decodes the whole clip the first time.
@@ -57,6 +62,18 @@ class ClipFrames:
 
     @cached_property
     def _info(self) -> VideoInfo:
+        if self.memory is None:
+            return self._decode()
+        name = f"clip {self.key}"
+        held = self.memory.get(name)
+        if held is None:
+            length, size, fps = self._decode()
+            held = [length, *size, fps]
+            self.memory.put(name, held)
+        length, height, width, fps = held
+        return VideoInfo(length, Size(height, width), fps)
+
+    def _decode(self) -> VideoInfo:
         with _open(self.file) as stream:
             rate = stream.average_rate
             length, size = 0, None

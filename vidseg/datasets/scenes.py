@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.datasets.base import Memory
 from vidseg.errors import DataError
 from vidseg.types import Image, Video
 
@@ -25,6 +26,8 @@ NEAR_BITS = 8
 """Frames look alike when at most this many of 64 bits differ. Copies that were scaled or compressed
 again differ in 0 to 4; different scenes, generated or real, never came below 13 in our trials."""
 
+_LOOK = 1
+"""Part of the memory's keys: change it when :func:`_look` finds something else."""
 _HEAD = (0, 1, 2, 4, 8, 16, 32, 64)
 _SPREAD = 4
 _FLAT = 12
@@ -45,7 +48,9 @@ class SceneReport:
     notes: tuple[str, ...]
 
 
-def check_scenes(videos: Sequence[Video], decode: Decode | None = None) -> SceneReport:
+def check_scenes(
+    videos: Sequence[Video], decode: Decode | None = None, memory: Memory | None = None
+) -> SceneReport:
     """Find videos that show one scene under several names.
 
     Videos share a scene when they have one ``group``, equal ``image_key``, one frame file in
@@ -58,6 +63,7 @@ def check_scenes(videos: Sequence[Video], decode: Decode | None = None) -> Scene
         decode: returns the frames of a video by ascending index, such as the frame store does;
             ``video.frames`` by default. At most 12 frames of a video are asked for, and 3 more of
             one that shares a file with another.
+        memory: keeps what a video's frames look like, so that none is decoded the next time.
 
     Raises:
         DataError: two videos have one name, or a frame cannot be read.
@@ -67,7 +73,7 @@ def check_scenes(videos: Sequence[Video], decode: Decode | None = None) -> Scene
     if twice:
         raise DataError(f"two videos are called {twice[0]!r}", hint="rename one of the folders")
     read = decode or (lambda video, indices: video.frames(indices))
-    looks = [_look(video, read) for video in videos]
+    looks = [_remembered(video, read, memory) for video in videos]
     sets = _Sets([video.group for video in videos])
     warnings = []
     for first, second, proof in _shared(videos, looks, read):
@@ -110,6 +116,20 @@ class _Sets:
 
     def name(self, video: int) -> str:
         return self._groups[self.find(video)]
+
+
+def _remembered(video: Video, read: Decode, memory: Memory | None) -> _Look:
+    """Return the look of a video, from memory where it is kept."""
+    if memory is None:
+        return _look(video, read)
+    name = f"look {_LOOK} {video.image_key}"
+    held = memory.get(name)
+    if held is None:
+        look = _look(video, read)
+        memory.put(name, [look.indices, look.exact, look.bits.tolist()])
+        return look
+    indices, exact, bits = held
+    return _Look(indices, exact, np.array(bits, np.uint64))
 
 
 def _look(video: Video, read: Decode) -> _Look:

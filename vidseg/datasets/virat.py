@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidseg.datasets import virat_tracks
-from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
+from vidseg.datasets.base import BoxLabels, Memory, Truth, attempt, check_source
 from vidseg.datasets.clip_frames import SUFFIXES, ClipFrames
 from vidseg.datasets.images import (
     ImageSequence,
@@ -182,6 +182,11 @@ class ViratVideo:
         """Hash of the boxes of the used frames, and of the frames that they refer to."""
         used = self.truth.frames < self.length
         return content_key(_READER, self.image_key, *(column[used] for column in self.truth))
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the true length of a clip in ``memory``."""
+        if isinstance(self.footage, ClipFrames):
+            self.footage.memory = memory
 
     def probe(self) -> VideoInfo:
         """Return the number of used frames, and their size; decodes a clip once.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vidseg.errors import StoreError
 from vidseg.paths import user_path
 from vidseg.store import files
+from vidseg.store.facts import Facts
 from vidseg.store.features import StoredFeatures
 from vidseg.store.frames import StoredFrames
 from vidseg.store.masks import StoredMasks
@@ -83,6 +84,7 @@ class Store:
     Attributes:
         root: its folder.
         notes: what the user should be told once, such as a limit that was reached.
+        facts: what is known about content, such as a clip's true length.
 
     Raises:
         UsageError: ``VIDSEG_STORE_LIMIT`` is not a size.
@@ -94,6 +96,7 @@ class Store:
         if limit is None and (text := os.environ.get("VIDSEG_STORE_LIMIT", "").strip()):
             limit = parse_bytes(text, where="VIDSEG_STORE_LIMIT")
         self._room = Room(self.root, limit, self.notes)
+        self.facts = Facts(self.root)
 
     def frames(self, video: Video, size: Size | None) -> StoredFrames:
         """Return the frames of ``video`` at ``size``, None for native."""
@@ -159,6 +162,8 @@ class Store:
                 doomed.append(item)
                 excess -= item.nbytes
         removed = _part(item for item in doomed if files.remove(item.path))
+        if max_bytes == 0:
+            self.facts.clear()
         files.remove_empty_folders(self.root)
         return removed
 

@@ -130,7 +130,7 @@ def open_bench(
         VidsegError: what the data set, the split or a plugin refuses.
     """
     first = next(iter(suite.pipelines.values()))
-    dataset = open_dataset(first.dataset, progress)
+    dataset = open_dataset(first.dataset, progress, store.facts)
     shared: dict[str, Experiment] = {}
     experiments = {}
     for name, config in suite.pipelines.items():
