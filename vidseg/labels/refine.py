@@ -26,14 +26,18 @@ Refine = Literal["box", "ellipse", "grabcut"]
 """What a foreground box becomes in a training mask."""
 
 RULE = "grabcut 1"
-LONGEST = 256
-"""Longest side of the crop that is cut, in pixels: from 256 to 400 the time doubles, and people
-that fill 400 pixels of a frame are a few dozen pixels of a mask."""
+LONGEST = 200
+"""Longest side of the crop that is cut, in pixels: at 400 a crop takes four times as long, and who
+fills 400 pixels of a frame is a few dozen pixels of a mask."""
 SMALLEST = 8
 """A box with a shorter side (in pixels of the frame) stays a box: too few for two colour models."""
 SURROUNDINGS = 0.25
 """Background around a box that is shown to grabCut, as a share of its width, on each side."""
-ROUNDS = 5
+CORE = np.array([0.3, 0.5])
+"""Width and height, as shares of the box, of the ellipse in its middle that is surely foreground.
+Without it grabCut lost 30 of 48 people in eight frames of four sequences, with it 1."""
+ROUNDS = 2
+"""Iterations: five give the same masks (IoU of a DAVIS sequence within 0.01) and take longer."""
 LEAST = 0.1
 """A cut that leaves less than this share of a box has lost its object: it failed."""
 
@@ -68,8 +72,9 @@ def cut_out(labels: Labels, image: Image, size: Size, *, where: str) -> tuple[Ma
     """Return the training mask of a frame, each foreground box cut to the object in it.
 
     Each box is cut on its own, on a crop of the frame that shows it with some of its surroundings.
-    Pixels outside the box are background; inside, those of the touching ellipse begin as probable
-    foreground, the others as probable background. A box that cannot be cut stays a box: it is
+    Pixels outside the box are background, those of a small ellipse in its middle are foreground; of
+    the rest, those of the touching ellipse begin as probable foreground, the corners as probable
+    background. A box that cannot be cut stays a box: it is
     smaller than 8 pixels, the frame shows nothing around it, OpenCV gives up, or less than a tenth
     of it would be left.
 
@@ -184,7 +189,10 @@ def _start(
     ys = seen.top + (np.arange(height) + 0.5) * (seen.bottom - seen.top) / height
     left, top, right, bottom = edges
     inside = ((ys >= top) & (ys < bottom))[:, None] & ((xs >= left) & (xs < right))[None, :]
+    centre, radius = (edges[:2] + edges[2:]) / 2, (edges[2:] - edges[:2]) / 2 * CORE
+    core = np.concatenate([centre - radius, centre + radius])
     guess = np.where(in_ellipse(edges, xs, ys), cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    guess = np.where(in_ellipse(core, xs, ys), cv2.GC_FGD, guess)
     return np.where(inside, guess, cv2.GC_BGD).astype(np.uint8)
 
 
