@@ -42,6 +42,8 @@ SUITE: dict[str, Any] = {
     "pipelines": {"s": {"extractor": "filters:octaves=1", "classifier": "sgd:epochs=2"}},
     "comparisons": [{"a": "one", "b": "four"}, {"a": "noisy", "b": "four"}],
 }
+LASTED: list[float] = []
+"""Seconds of the unbroken suite: kills at random moments of it hit all of its stages anywhere."""
 RUNS = {"tiny": "FINISHED", "one s": "FINISHED", "four s": "FINISHED", "noisy s": "FINISHED"}
 
 
@@ -111,7 +113,9 @@ def cell(path: Path) -> Any:
 def whole(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Any]:
     """What an unbroken suite leaves."""
     folder = prepare(tmp_path_factory.mktemp("whole"), migrated)
+    began = time.monotonic()
     code, out, err = finish(start(folder))
+    LASTED.append(time.monotonic() - began)
     assert code == 0, err
     assert str(folder / "report-tiny" / "report.html") in out
     result = found(folder)
@@ -167,11 +171,11 @@ def test_killed_at_three_places_and_gone_on(
 
 
 def kills(whole: dict[str, Any], folder: Path, count: int, seed: int, *args: str) -> None:
-    """Kill a suite at random moments, each time a little later; then let it end."""
-    chance, longest = random.Random(seed), 12.0
+    """Kill a suite at random moments; then let it end."""
+    chance = random.Random(seed)
     for _ in range(count):
         process = start(folder, *args)
-        time.sleep(chance.uniform(1, longest))
+        time.sleep(chance.uniform(0, LASTED[0]))
         if process.poll() is None:
             process.kill()
         finish(process)

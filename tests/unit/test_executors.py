@@ -129,11 +129,14 @@ def lives(pid: int) -> bool:
         return False
 
 
-def test_processes_give_the_bits_of_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "classifier", ["sgd:epochs=2", pytest.param("pixel_svm", marks=pytest.mark.slow)]
+)
+def test_processes_give_the_bits_of_one_process(tmp_path: Path, classifier: str) -> None:
     noisy = {"sampler": "noised:base=1,copies=2,window=4"}
     changes: dict[str, Any] = {
-        "pipelines": SGD,
-        "arms": {"one": {"sampler": 1}, "noisy": noisy},
+        "pipelines": {"p": {"extractor": "filters:octaves=1", "classifier": classifier}},
+        "arms": {"one": {"sampler": 1}, "four": {"sampler": "window:n=4"}, "noisy": noisy},
         "comparisons": [],
         "dataset": "synthetic:videos=2,frames=6,size=64x48",
     }
@@ -146,7 +149,10 @@ def test_processes_give_the_bits_of_one_process(tmp_path: Path) -> None:
         c: f.key for c, f in local.finished.items()
     }
     assert plan["forwards_announced"] == same["forwards_announced"]
-    assert processes.forwards == local.forwards == plan["forwards_announced"]
+    assert processes.forwards == local.forwards
+    assert plan["forwards_exact"] or classifier == "pixel_svm", "it reads as often as it needs"
+    if plan["forwards_exact"]:
+        assert local.forwards == plan["forwards_announced"]
 
 
 @pytest.mark.slow
