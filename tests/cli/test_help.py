@@ -14,7 +14,17 @@ from vidseg import __version__
 from vidseg.cli.main import COMMANDS, vidseg
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"torch", "torchvision", "timm", "mlflow", "cv2", "sklearn", "matplotlib", "scipy", "numba"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "timm",
+    "mlflow",
+    "cv2",
+    "sklearn",
+    "matplotlib",
+    "scipy",
+    "numba",
+} | {"av"}
 DRIVER = """
 import json, runpy, sys
 sys.argv = ["vidseg", *sys.argv[1:]]
