@@ -105,7 +105,9 @@ def test_run_from_a_tag_of_a_git_address_runs_that_commit(tmp_path: Path) -> Non
         tmp_path,
         "https://git.example/vidseg.git",
         *SMALL[:2],
-        "refit=yes",
+        "sampler=successive:n=2",
+        "classifier=sgd",
+        "epochs=1",
         "register=walkers",
         version="v1",
         # git fetches the address from the folder: the test needs no server
