@@ -162,6 +162,8 @@ def _cut(
     if scale < 1:
         crop = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     start = _start(edges, seen, crop.shape[:2])
+    if not (start == cv2.GC_BGD).any():
+        return False
     state = start.copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # grabCut begins with a random k-means
