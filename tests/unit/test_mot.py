@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.trees import box, mot_rows, mot_sequence, picture, truncate
+from vidseg import plugins
 from vidseg.datasets.mot import Mot
 from vidseg.datasets.rasterise import rasterise
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import DataError, UsageError, VidsegError
 from vidseg.types import Labels, Size
 
 
@@ -367,3 +368,92 @@ def test_a_real_box_that_reaches_over_the_border(samples: Path) -> None:
     assert (mask[100, :31] == 1).all()
     assert mask[100, 31] == -1
     np.testing.assert_array_equal(mask[[57, 58, 230, 231], 0], [-1, 1, 1, -1])
+
+
+class TestWhatIsIgnored:
+    """Rows of 9 columns: active, class, visibility."""
+
+    ROWS = (
+        (1, 1, 1, 1, 10, 10, 1, 1, 0.9),  # a pedestrian
+        (1, 2, 21, 1, 10, 10, 1, 1, 0.2),  # hardly visible
+        (1, 3, 31, 1, 10, 10, 0, 8, 1),  # a distractor
+        (1, 4, 41, 1, 10, 10, 1, 7, 1),  # a static person
+        (1, 5, 51, 1, 10, 10, 1, 6, 1),  # MOT20: a non-motorised vehicle
+        (1, 6, 1, 21, 10, 10, 1, 3, 1),  # a car
+        (1, 7, 21, 21, 10, 10, 0, 1, 1),  # a pedestrian that does not count
+    )
+
+    def ids(self, root: Path, name: str = "MOT16-02", **options: object) -> tuple[set, set]:
+        if not (root / name).exists():
+            mot_sequence(root, name, rows=self.ROWS)
+        labels = Mot(str(root / name), **options).videos()[0].labels(0)
+        return set(labels.ids[~labels.ignored].tolist()), set(labels.ids[labels.ignored].tolist())
+
+    def test_nothing_is_by_default_as_in_the_paper(self, tmp_path):
+        assert self.ids(tmp_path) == ({1, 2}, set())
+
+    def test_classes(self, tmp_path):
+        assert self.ids(tmp_path, ignore_classes=(8,)) == ({1, 2}, {3})
+        assert self.ids(tmp_path, ignore_classes=(3, 8)) == ({1, 2}, {3, 6})
+
+    def test_motchallenges_own_rule(self, tmp_path):
+        assert self.ids(tmp_path, ignore_classes=("mot",)) == ({1, 2}, {3, 4})
+        assert self.ids(tmp_path, "MOT20-01", ignore_classes=("mot",)) == ({1, 2}, {3, 4, 5})
+        found = self.ids(tmp_path, ignore_classes=("mot",), classes=(1, 7))
+        assert found == ({1, 2, 4}, {3})
+
+    def test_visibility(self, tmp_path):
+        assert self.ids(tmp_path, min_visibility=0.5) == ({1}, {2})
+        assert self.ids(tmp_path, min_visibility=0.2) == ({1, 2}, set())
+        assert self.ids(tmp_path, min_visibility=0.5, ignore_classes=("mot",)) == ({1}, {2, 3, 4})
+
+    def test_in_the_mask_they_are_neither(self, tmp_path):
+        mot_sequence(tmp_path, "a", rows=self.ROWS)
+        labels = (
+            Mot(str(tmp_path), ignore_classes=("mot",), min_visibility=0.5).videos()[0].labels(0)
+        )
+        mask = rasterise(labels, Size(48, 64))
+        assert mask[5, [5, 25, 35, 45, 55]].tolist() == [1, 0, 0, 0, -1]
+
+    def test_features_stay_labels_change(self, tmp_path):
+        mot_sequence(tmp_path, "a", rows=self.ROWS)
+        one, other = (
+            Mot(str(tmp_path), **options).videos()[0] for options in ({}, {"min_visibility": 0.5})
+        )
+        assert one.image_key == other.image_key
+        assert one.label_key != other.label_key
+
+    def test_mot15_has_neither_class_nor_visibility(self, tmp_path):
+        mot_sequence(tmp_path, "old", version="mot15")
+        assert len(Mot(str(tmp_path), ignore_classes=("mot",)).videos()) == 1
+        with pytest.raises(DataError, match=r"gt\.txt: has 10 columns \(MOT15\).*min_visibility"):
+            Mot(str(tmp_path), min_visibility=0.5).videos()
+
+    def test_a_visibility_that_is_none_is_refused(self, tmp_path):
+        mot_sequence(tmp_path, "a", rows=[(1, 1, 1, 1, 10, 10, 1, 1, -1)])
+        assert len(Mot(str(tmp_path)).videos()) == 1
+        with pytest.raises(DataError, match=r"visibility outside 0\.\.1"):
+            Mot(str(tmp_path), min_visibility=0.5).videos()
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ("min_visibility=1.5", r"min_visibility=1\.5 is refused"),
+            ("min_visibility=-0.1", r"min_visibility=-0\.1 is refused"),
+            ("ignore_classes=paper", "ignore_classes"),
+            ("ignore_classes=1", "class 1 is both foreground and ignored"),
+        ],
+    )
+    def test_nonsense(self, tmp_path, options, message):
+        mot_sequence(tmp_path, "a")
+        with pytest.raises(VidsegError, match=message):
+            plugins.create("dataset", f"mot:{tmp_path},{options}")
+
+    def test_through_a_spec(self, tmp_path):
+        mot_sequence(tmp_path, "a", rows=self.ROWS)
+        made = plugins.create("dataset", f"mot:{tmp_path},ignore_classes=8,ignore_classes=6")
+        assert made.videos()[0].labels(0).ignored.sum() == 2
+        one = plugins.create("dataset", f"mot:{tmp_path},ignore_classes=8")
+        assert one.videos()[0].labels(0).ignored.sum() == 1
+        rule = plugins.create("dataset", f"mot:{tmp_path},ignore_classes=mot")
+        assert rule.videos()[0].labels(0).ignored.sum() == 2

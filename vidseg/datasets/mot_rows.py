@@ -21,7 +21,7 @@ _MOT20_DISTRACTORS = (*_DISTRACTORS, 6)
 """MOT20 has non-motorised vehicles too."""
 
 Classes = tuple[Annotated[int, Field(ge=1)], ...]
-IgnoreClasses = Literal["mot"] | Classes
+IgnoreClasses = tuple[Annotated[int, Field(ge=1)] | Literal["mot"], ...]
 Visibility = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -30,13 +30,13 @@ class LabelRule(NamedTuple):
 
     Attributes:
         classes: active boxes of these classes are foreground.
-        ignore_classes: boxes of these classes are ignored, active or not; ``"mot"`` for
-            MOTChallenge's own.
+        ignore_classes: boxes of these classes are ignored, active or not; ``"mot"`` among them
+            stands for MOTChallenge's own.
         min_visibility: foreground boxes that are visible to a smaller share are ignored, 0..1.
     """
 
     classes: tuple[int, ...] = (1,)
-    ignore_classes: tuple[int, ...] | Literal["mot"] = ()
+    ignore_classes: IgnoreClasses = ()
     min_visibility: float = 0.0
 
     @classmethod
@@ -48,7 +48,7 @@ class LabelRule(NamedTuple):
         Raises:
             UsageError: a class is foreground and ignored.
         """
-        both = set(classes) & set(() if ignore_classes == "mot" else ignore_classes)
+        both = set(classes) & {one for one in ignore_classes if one != "mot"}
         if both:
             raise UsageError(
                 f"class {min(both)} is both foreground and ignored",
@@ -59,10 +59,11 @@ class LabelRule(NamedTuple):
 
     def ignored_classes(self, sequence: str) -> list[int]:
         """Return the classes that are ignored in a sequence of that name."""
-        if self.ignore_classes != "mot":
-            return list(self.ignore_classes)
+        named = [one for one in self.ignore_classes if one != "mot"]
+        if "mot" not in self.ignore_classes:
+            return named
         known = _MOT20_DISTRACTORS if sequence.startswith("MOT20") else _DISTRACTORS
-        return [one for one in known if one not in self.classes]
+        return [*named, *(one for one in known if one not in self.classes)]
 
 
 def read_rows(file: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
