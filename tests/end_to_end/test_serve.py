@@ -131,5 +131,5 @@ def test_bad_requests_are_answered_and_survived(address: str) -> None:
         code, text = ask(address, body)
         assert code == 400, text
         assert line in json.loads(text)["message"]
-        assert len(text) < 1000
+        assert len(text) < 2000  # never the request itself
     assert urllib.request.urlopen(address.replace("invocations", "ping")).status == 200
