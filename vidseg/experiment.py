@@ -104,7 +104,9 @@ class Experiment:
                 where=f"setting {setting.sampler}",
                 hint="ask for fewer, or add videos",
             )
-        ranked = sorted(members, key=lambda m: seed_of(setting.seed, "videos", *groups, m.video.name))
+        ranked = sorted(
+            members, key=lambda m: seed_of(setting.seed, "videos", *groups, m.video.name)
+        )
         turns: Counter[str] = Counter()
         rounds: list[tuple[int, str]] = []
         for material in ranked:
@@ -125,7 +127,9 @@ class Experiment:
         if place not in self._refs:
             sampler = plugins.create("sampler", setting.sampler)
             videos = [material.video for material in self.training_videos(setting, fold.train)]
-            self._refs[place] = list(sampler.sample(videos, Sampling(self.materials, setting.seed, fold.train)))
+            self._refs[place] = list(
+                sampler.sample(videos, Sampling(self.materials, setting.seed, fold.train))
+            )
         refs = self._refs[place]
         if fold.part is not None:
             part, materials = fold.part, self.materials

@@ -37,6 +37,10 @@ def lay_out(folder: Path) -> None:
     """Make the data that the pages name, small."""
     for seed, name in enumerate(SEQUENCES):
         mot_sequence(folder / "MOT16" / "train", name, frames=21, seed=seed)
+    (folder / "drafts").mkdir()
+    for name in SEQUENCES:
+        rows = (",".join(f"{value:g}" for value in row) for row in mot_rows(21))
+        (folder / "drafts" / f"{name}.txt").write_text("\n".join(rows))
     davis_tree(folder / "DAVIS", frames=3)
     for name in ("MOT17-04-DPM", "MOT17-04-SDP", "MOT17-05-SDP"):
         mot_sequence(folder / "MOT17" / "train", name, frames=3)

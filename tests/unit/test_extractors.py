@@ -369,6 +369,56 @@ class TestTimm:
             (output,) = handle.build()(torch.zeros(1, 3, *size))
         assert tuple(output.shape[2:]) == handle.sizes(size)[0]
 
+    @pytest.mark.parametrize(
+        ("model", "asked", "works", "shapes"),
+        [
+            ("vit_small_patch14_dinov2", (90, 160), (84, 154), [(384, 6, 11)] * 2),
+            ("vit_small_patch16_dinov3", (90, 160), (96, 160), [(384, 6, 10)] * 2),
+            ("swin_tiny_patch4_window7_224", (91, 157), (92, 156), [(96, 23, 39), (768, 3, 5)]),
+            ("hrnet_w18_small", (90, 160), (96, 160), [(64, 48, 80), (1024, 3, 5)]),
+        ],
+    )
+    def test_models_that_take_some_sizes_only(
+        self,
+        model: str,
+        asked: tuple[int, int],
+        works: tuple[int, int],
+        shapes: list[tuple[int, ...]],
+    ) -> None:
+        last = 11 if model.startswith("vit") else 3 if model.startswith("swin") else 4
+        handle = Timm(model, levels=(0, last), weights="random")
+        with pytest.raises(UsageError) as caught:
+            handle.sizes(Size(*asked))
+        text = str(caught.value)
+        assert f"{model} cannot take images of {Size(*asked)}: " in text
+        assert text.endswith(f"; {Size(*works)} works")
+        assert ".;" not in text
+        assert [
+            (c, *s) for c, s in zip(handle.channels, handle.sizes(Size(*works)), strict=True)
+        ] == shapes
+        with torch.inference_mode():
+            outputs = handle.build()(torch.zeros(1, 3, *works))
+        assert [tuple(x.shape[1:]) for x in outputs] == shapes
+
+    @pytest.mark.parametrize("model", ["vit_small_patch14_dinov2", "vit_small_patch16_dinov3"])
+    def test_dino_is_one_stride_and_equals_timms_own(self, model: str, tmp_path: Path) -> None:
+        import timm
+
+        torch.manual_seed(4)
+        net = timm.create_model(model, dynamic_img_size=True).eval()
+        save_file(net.state_dict(), tmp_path / "w.safetensors")
+        handle = Timm(model, levels=(5, 11), weights=str(tmp_path / "w.safetensors"))
+        assert len(set(handle.strides)) == 1
+        images = torch.rand(1, 3, 112, 224)
+        module = handle.build()
+        with torch.inference_mode():
+            truth = net.forward_intermediates(
+                (images - module.mean) / module.std, indices=[5, 11], intermediates_only=True
+            )
+            found = module(images)
+        for a, b in zip(found, truth, strict=True):
+            torch.testing.assert_close(a, b)
+
     @pytest.mark.parametrize("model", ["resnet18", "test_vit", "mobilenetv3_small_100"])
     def test_round_trip_in_timms_naming(self, model: str, tmp_path: Path) -> None:
         import timm

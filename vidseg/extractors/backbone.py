@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -97,8 +98,9 @@ def native_sizes(skeleton: nn.Module, size: Size, model: str) -> tuple[Size, ...
         return tuple(Size(h, w) for _, h, w in level_shapes(skeleton, size))
     except ValueError as error:
         working = _nearest_working(skeleton, size)
+        reason = re.split(r"[.!;] ", " ".join(str(error).split()))[0].rstrip(".!;")[:120]
         raise UsageError(
-            f"{model} cannot take images of {size}: {' '.join(str(error).split())[:120]}",
+            f"{model} cannot take images of {size}: {reason}",
             where="image_size",
             hint=f"{working} works" if working else "choose another size or another model",
         ) from error
