@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vidseg.errors import UsageError
+from vidseg.errors import UsageError, VidsegError
 from vidseg.suites.cells import expand
 from vidseg.suites.model import Suite, find_suite, load_suite, make_suite, shipped
 from vidseg.suites.overrides import override, parse_overrides
@@ -263,3 +263,74 @@ def test_changes_reach_the_cells(tmp_path: Path) -> None:
     assert {c.classifier.params["C"] for c in suite.pipelines.values()} == {5.0}
     assert {cell.seed for cell in expand(suite, GROUPS)} == {4, 7}
     assert suite.setting(suite.arms[0], "a", 4).budget.base == 2
+
+
+LABELS = """\
+train_labels: boxes
+prior: 0.2
+arms:
+  boxes: {sampler: 1}
+  truth: {sampler: 1, train_labels: truth, prior: none}
+  "{rule}": {sampler: 1, refine: "{rule}", matrix: {rule: [ellipse, grabcut]}}
+  "{share}": {sampler: 1, prior: "{share}", matrix: {share: [0.1, 0.5]}}
+comparisons:
+  - {a: boxes, b: grabcut}
+"""
+
+
+def with_labels(folder: Path, change: tuple[str, str] = ("", "")) -> str:
+    head = BASE[: BASE.index("arms:")]
+    return write(folder, head + LABELS.replace(*change))
+
+
+class TestLabelsOfArms:
+    def test_arms_have_the_suites_unless_they_say_otherwise(self, tmp_path: Path) -> None:
+        suite = load_suite(with_labels(tmp_path))
+        found = {
+            arm.name: (arm.labelling.source.name, arm.labelling.refine, arm.labelling.prior)
+            for arm in suite.arms
+        }
+        assert found == {
+            "boxes": ("boxes", "box", 0.2),
+            "truth": ("truth", "box", None),
+            "ellipse": ("boxes", "ellipse", 0.2),
+            "grabcut": ("boxes", "grabcut", 0.2),
+            "0.1": ("boxes", "box", 0.1),
+            "0.5": ("boxes", "box", 0.5),
+        }
+        for arm, pipeline in suite.settings:
+            assert suite.setting(arm, pipeline, 0).labelling == arm.labelling
+
+    def test_the_resolved_suite_repeats_it(self, tmp_path: Path) -> None:
+        suite = load_suite(with_labels(tmp_path))
+        again = make_suite(yaml.safe_load(yaml.safe_dump(suite.mapping(), sort_keys=False)))
+        assert cells(again) == cells(suite)
+        assert [arm.labelling for arm in again.arms] == [arm.labelling for arm in suite.arms]
+
+    def test_the_command_line_changes_them(self, tmp_path: Path) -> None:
+        path = with_labels(tmp_path)
+        suite = load_suite(path, {"train_labels": "truth", "arms.boxes.refine": "ellipse"})
+        boxes = next(arm for arm in suite.arms if arm.name == "boxes")
+        assert (boxes.labelling.source.name, boxes.labelling.refine) == ("truth", "ellipse")
+        assert load_suite(path, {"threshold": "inner"}).pipelines["a"].threshold == "inner"
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (("train_labels: truth", "train_labels: trut"), r"yaml:16 arms\.truth\.train_labels"),
+            (("[ellipse, grabcut]", "[cube, grabcut]"), r"yaml:17 .*refine.*'cube' refines"),
+            (("[0.1, 0.5]", "[0.1, 5]"), r"yaml:18 .*prior.*5 is refused; prior is a share"),
+            (("prior: 0.2", "prior: 2"), r"yaml:13 prior.*prior is a share"),
+            (("refine:", "refined:"), r"no key 'refined'; did you mean 'refine'"),
+        ],
+    )
+    def test_what_is_wrong_is_named(
+        self, tmp_path: Path, change: tuple[str, str], message: str
+    ) -> None:
+        with pytest.raises(VidsegError, match=message):
+            load_suite(with_labels(tmp_path, change))
+
+    def test_a_weight_and_a_prior_are_refused(self, tmp_path: Path) -> None:
+        weighted = {"pipelines.a.classifier": "sgd:positive_weight=3"}
+        with pytest.raises(UsageError, match=r"positive_weight is given"):
+            load_suite(with_labels(tmp_path), weighted)
