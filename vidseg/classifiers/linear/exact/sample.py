@@ -198,16 +198,29 @@ def fill(
         rows, taps_y = _taps(size.height, pyramid.target.height, level.device)
         columns, taps_x = _taps(size.width, pyramid.target.width, level.device)
         sources = rows[y][:, :, None] * size.width + columns[x][:, None, :]
+        table, places = _compact(level, sources.flatten(1))
         weights = taps_y[y][:, :, None] * taps_x[x][:, None, :]
         out[:, start : start + level.shape[1]] = functional.embedding_bag(
-            sources.flatten(1),
-            level.contiguous(),
+            places,
+            table,
             mode="sum",
             per_sample_weights=weights.flatten(1),
         )
         start += level.shape[1]
     mean, scale = (torch.from_numpy(v).to(out) for v in (standard.mean, standard.scale))
     out[:, :width].sub_(mean).mul_(scale)
+
+
+def _compact(level: torch.Tensor, sources: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rows that hold all ``sources``, one after the other in memory, and places in them.
+
+    Levels from disk are stored channel by channel: to turn a whole one round for a few pixels
+    takes longer than all the rest of a reading.
+    """
+    if level.is_contiguous():
+        return level, sources
+    needed, places = torch.unique(sources, return_inverse=True)
+    return level[needed].contiguous(), places
 
 
 @lru_cache(maxsize=256)
