@@ -39,6 +39,7 @@ from vidseg.outcomes import (
     read_facts,
 )
 from vidseg.splits import Fold
+from vidseg.thresholds import held_out_groups
 from vidseg.training import Labelled, Material, Sampling, TrainingFrames, seed_of
 from vidseg.types import FrameRef
 
@@ -284,6 +285,8 @@ class Experiment:
         label: str,
     ) -> Fitted:
         train = self.training(setting, fold)
+        if self.config.threshold == INNER:
+            held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
         facts = refine_labels(train, label, self.progress, self.stop)
         facts |= count_pixels(train)
         classifier, weight = make_classifier(setting, facts["train_positive_share"])

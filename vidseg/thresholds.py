@@ -50,6 +50,23 @@ class Chosen(NamedTuple):
         }
 
 
+def held_out_groups(train: TrainingFrames, seed: int) -> list[str]:
+    """Return the training groups that are held out, at most three, drawn by the seed.
+
+    Raises:
+        DataError: there is one group only.
+    """
+    groups = sorted(set(train.groups))
+    if len(groups) < 2:
+        raise DataError(
+            f"threshold=inner holds a training group out, and there is one ({groups[0]})",
+            where="threshold",
+            hint="give a number such as threshold=0, or train on videos of two groups or more",
+        )
+    order = np.random.default_rng(seed).permutation(len(groups))
+    return [groups[place] for place in order[:MOST_GROUPS]]
+
+
 def inner_threshold(
     train: TrainingFrames,
     make: Callable[[TrainingFrames], Classifier],
@@ -72,18 +89,9 @@ def inner_threshold(
     Raises:
         DataError: the training frames belong to one group, or no held-out one has foreground.
     """
-    groups = sorted(set(train.groups))
-    if len(groups) < 2:
-        raise DataError(
-            f"threshold=inner holds a training group out, and there is one ({groups[0]})",
-            where="threshold",
-            hint="give a number such as threshold=0, or train on videos of two groups or more",
-        )
-    order = np.random.default_rng(ctx.seed).permutation(len(groups))
-    held_out = [groups[place] for place in order[:MOST_GROUPS]]
     found: list[list[Histogram]] = []
-    for number, group in enumerate(held_out):
-        others = train.subset([one for one in groups if one != group])
+    for number, group in enumerate(held_out_groups(train, ctx.seed)):
+        others = train.subset([one for one in set(train.groups) if one != group])
         inner = replace(
             ctx,
             facts={},
