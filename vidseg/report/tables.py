@@ -38,7 +38,8 @@ def paper(report: Report) -> Section | None:
         Text(
             "Whole percents, in the paper's layout. Published numbers are those of "
             f"{beside[0].data} with VGG16 features, as printed. Ours are of "
-            f"{report.dataset['source']}: other videos or sizes, so compare directions, not values."
+            f"the data set {report.dataset['name']}: other videos or sizes, so compare directions, "
+            "not values."
         )
     ]
     blocks += [_paper_table(report, table) for table in beside if _runs(report, table)]
