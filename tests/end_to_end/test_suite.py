@@ -229,7 +229,7 @@ def test_failed_cells_and_every_cell_failed(tmp_path: Path, migrated: Path) -> N
     assert sum(": iou " in line for line in told) == 3
     assert sum(": failed: video " in line for line in told) == 3
     others = [line for line in err.splitlines() if "goes on" not in line and line not in told]
-    assert len(others) == 6, err
+    assert len(others) == 7, err
     result = found(tmp_path)
     assert {name: status for name, status, _ in result["runs"]} == {
         "tiny": "FINISHED",

@@ -55,7 +55,7 @@ def test_every_field_is_recorded():
 def test_names_say_what_differs_from_the_defaults():
     options = {"sampler": "successive:n=7,short=all", "classifier": "sgd"}
     assert make_config(CPU | options).name == "successive:n=7 sgd"
-    assert make_config(CPU | {"sampler": "1by20:short=all"}).name == "1by20 sgd"
+    assert make_config(CPU | {"sampler": "1by20:short=all"}).name == "1by20 pixel_svm"
 
 
 def test_parameters_are_flat_and_dotted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -94,9 +95,10 @@ def _check(found: Sequence[Plugin]) -> list[str]:
 def _check_one(plugin: Plugin) -> str:
     fields = [plugin.kind, plugin.name, plugin.target, plugin.package, plugin.version]
     command = [sys.executable, "-c", _CHECK, *fields]
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False
+            command, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False, env=here
         )
     except subprocess.TimeoutExpired:
         return f"the {plugin.blame} is not imported within {CHECK_SECONDS} s"
