@@ -89,7 +89,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
     """Return all runs, references and the other tables, as plain JSON."""
     end = time.monotonic() + 60 * given.minutes
     cases = QUICK if given.quick else tuple(c for c in FULL if given.cases in str(c))
-    result: dict[str, Any] = {"limit": 5.0 if given.quick else given.limit}
+    result: dict[str, Any] = {"limit": 1.5 if given.quick else given.limit}
     if given.part != "solvers":
         result["alternative"] = _alternative.measure(bench, quick=given.quick)
     duel = Duel(bench, result["limit"], given.methods)

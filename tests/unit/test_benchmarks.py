@@ -80,5 +80,5 @@ def test_svm_quick(tmp_path: Path) -> None:
     assert squared["error"] <= 1e-8
     assert -1e-7 <= best / squared["optimum"] - 1 < 1e-4
     assert 0 <= result["bandwidth"]["share"] < 1
-    assert [row["name"] for row in result["alternative"]["rows"]][-1] == "pixel_svm, 100%"
+    assert [row["name"] for row in result["alternative"]["rows"]][-1] == "pixel_svm, 100%, C=10000"
     assert plot.stat().st_size > 10_000
