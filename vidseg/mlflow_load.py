@@ -74,19 +74,19 @@ def _fetch(address: str, tracking_uri: str | None, folder: str) -> Path:
 def _open_folder(
     folder: Path, address: str, device: str, threads: int | None
 ) -> tuple[served.Predictor, str]:
-    head, description = (
-        folder / _artifact(folder, name, address) for name in ("head", "description")
-    )
+    head, description = (_artifact(folder, name, address) for name in ("head", "description"))
     predictor = served.load(head, description, device=device, threads=threads)
     digest = hashlib.sha256(head.read_bytes() + description.read_bytes()).hexdigest()
     return predictor, digest
 
 
-def _artifact(folder: Path, name: str, address: str) -> str:
-    """Return the path of a model's file, as its MLmodel says."""
+def _artifact(folder: Path, name: str, address: str) -> Path:
+    """Return a model's file, as its MLmodel says; never one outside of its folder."""
     try:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        return str(content["flavors"]["python_function"]["artifacts"][name]["path"])
+        file = folder / str(content["flavors"]["python_function"]["artifacts"][name]["path"])
+        file.resolve().relative_to(folder.resolve())
+        return file
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise DataError(
             "is no model of vidseg", where=address, hint="give one that `vidseg run` logged"
