@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ HEAVY = {
     "matplotlib",
     "scipy",
     "numba",
-} | {"av"}
+    "av",
+}
 DRIVER = """
 import json, runpy, sys
 sys.argv = ["vidseg", *sys.argv[1:]]
@@ -133,3 +135,19 @@ def test_debug_shows_the_traceback_before_the_line():
     assert done.stderr.startswith("Traceback (most recent call last):")
     assert "plugins.py" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("vidseg: error: there is no sampler")
+
+
+def test_help_names_the_defaults_that_a_run_takes():
+    from vidseg.config import DEFAULTS
+
+    run = vidseg.get_command(click.Context(vidseg), "run")
+    assert run is not None
+    told = {}
+    for option in run.params:
+        found = re.search(r"\[default: ([^\],]+)", getattr(option, "help", None) or "")
+        if found and isinstance(DEFAULTS.get(option.name or ""), str | int | float):
+            told[option.name] = (found[1], DEFAULTS[option.name or ""])
+    assert {"classifier", "sampler", "split", "image_size", "memory_budget"} <= told.keys()
+    for name, (said, default) in told.items():
+        if not isinstance(default, bool):
+            assert said == str(default) or float(said) == default, name

@@ -18,7 +18,7 @@ PIPELINE = options.several(
     click.option("--dataset", metavar="SPEC", help="Annotated videos.  [default: synthetic]"),
     click.option("--sampler", metavar="SPEC", help="Which training frames.  [default: 20]"),
     click.option("--extractor", metavar="SPEC", help="Image features.  [default: filters]"),
-    click.option("--classifier", metavar="SPEC", help="What learns.  [default: sgd]"),
+    click.option("--classifier", metavar="SPEC", help="What learns.  [default: pixel_svm]"),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of all draws.  [default: 0]"),
     click.option(
         "--threshold",
