@@ -65,7 +65,7 @@ def measured(
     """Return weights and facts of one fit: ``cpu``, ``wall`` (seconds), ``peak`` (bytes)."""
     with tempfile.TemporaryDirectory(dir=job["store"]) as folder:
         ctx = FitContext(workdir=Path(folder))
-        before = psutil.Process().memory_info().rss
+        before = resident()
         with Peak() as peak:
             began, wall = cpu_seconds(), time.perf_counter()
             point = METHODS[job["method"]](train, handle, job, ctx)
@@ -95,8 +95,20 @@ def cpu_seconds() -> float:
     return sum(entry.ru_utime + entry.ru_stime for entry in used)
 
 
+def resident() -> int:
+    """Return the bytes of this process that are in memory."""
+    return int(psutil.Process().memory_info().rss)
+
+
 class Peak:
-    """The largest resident memory while it is entered, sampled every 5 ms."""
+    """The largest memory while it is entered, sampled every 5 ms.
+
+    Args:
+        memory: returns bytes.
+    """
+
+    def __init__(self, memory: Callable[[], int] = resident) -> None:
+        self._memory = memory
 
     def __enter__(self) -> Peak:
         self.bytes, self._done = 0, threading.Event()
@@ -109,9 +121,8 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        process = psutil.Process()
         while True:
-            self.bytes = max(self.bytes, process.memory_info().rss)
+            self.bytes = max(self.bytes, self._memory())
             if self._done.wait(0.005):
                 return
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"):
-    os.environ[_name] = {"OMP_WAIT_POLICY": "PASSIVE"}.get(_name, "1")
+from vidseg.threads import calm_threads
+
+calm_threads()
 
 import argparse
 import json
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._frames import Bench, samples_folder
-from benchmarks._methods import cpu_seconds
+from benchmarks._methods import Peak, cpu_seconds
 from benchmarks._tables import table
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
@@ -133,10 +134,10 @@ def fit(job: dict[str, Any], send: Connection) -> None:
     with tempfile.TemporaryDirectory(dir=job["store"]) as folder:
         ctx = FitContext(workdir=Path(folder), memory_budget=job["budget"])
         before, began, wall = anonymous(), cpu_seconds(), time.perf_counter()
-        with Watch() as watch:
+        with Peak(anonymous) as peak:
             PixelSvm(tolerance=job["tolerance"]).fit(train, handle, ctx)
         seconds = {"cpu": cpu_seconds() - began, "wall": time.perf_counter() - wall}
-    send.send(ctx.facts | seconds | {"peak": float(watch.peak - before)})
+    send.send(ctx.facts | seconds | {"peak": float(peak.bytes - before)})
 
 
 def training(job: Mapping[str, Any]) -> tuple[TrainingFrames, Torchvision]:
@@ -174,26 +175,6 @@ def anonymous() -> int:
         if line.startswith("RssAnon"):
             return 1024 * int(line.split()[1])
     raise ResourceError("this system does not tell anonymous memory", where="/proc/self/status")
-
-
-class Watch:
-    """The peak of anonymous memory while it is entered, sampled every 20 ms."""
-
-    def __enter__(self) -> Watch:
-        import threading
-
-        self.peak, self._done = anonymous(), threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(0.02):
-            self.peak = max(self.peak, anonymous())
 
 
 def _in_process(task: Any, job: dict[str, Any]) -> dict[str, float]:
