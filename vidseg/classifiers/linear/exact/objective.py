@@ -19,7 +19,7 @@ import torch
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import Chunk, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
-from vidseg.classifiers.linear.exact.sample import GROWTH, Pick, Sample, Table, fill, gathered
+from vidseg.classifiers.linear.exact.sample import Pick, Sample, Table, fill, gathered
 from vidseg.pyramid import Floats
 
 Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -227,7 +227,7 @@ class Objective:
 
     def _reserve(self, aim: int) -> int:
         """Return the rows that this process's part of a sample hardly ever exceeds."""
-        return GROWTH * aim // (2 * self.ctx.world) * 3 // 2
+        return 3 * aim // (2 * self.ctx.world)
 
     def _finish(self, point: Floats, sums: Floats) -> Reading:
         """Change to standardised features, and add the regulariser."""
