@@ -64,7 +64,7 @@ class Liblinear:
 
     def __init__(
         self,
-        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1e4,  # noqa: N803
+        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1.0,  # noqa: N803
         C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
         solver: Literal[0, 1, 2, 3, 5, 6, 7] = 2,
         bias: Annotated[float, Field(allow_inf_nan=False)] = 1.0,

@@ -52,7 +52,7 @@ class PixelSvm:
 
     def __init__(
         self,
-        C: Cost | Annotated[list[Cost], Field(min_length=1)] = 1e4,  # noqa: N803
+        C: Cost | Annotated[list[Cost], Field(min_length=1)] = 1.0,  # noqa: N803
         C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
         loss: Literal["squared_hinge", "hinge"] = "squared_hinge",
         bias: Annotated[float, Field(le=1e6, allow_inf_nan=False)] = 1.0,
