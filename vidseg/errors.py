@@ -60,6 +60,10 @@ class TrackingError(VidsegError):
     """The MLflow tracking server does not answer or refuses."""
 
 
+class UnreachableError(TrackingError):
+    """The MLflow tracking server does not answer."""
+
+
 class Stopped(VidsegError):  # noqa: N818 - it is a state, not a fault
     """The user or the system asked to stop; finished stages are kept."""
 

@@ -16,9 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidseg.errors import Stopped, TrackingError
+from vidseg.errors import Stopped, TrackingError, UnreachableError
 from vidseg.mlflow_links import PRIMARY_METRIC, ROLE, Role, run_url, served_by_http, ui_command
-from vidseg.mlflow_store import load_mlflow, one_line, open_sqlite, process_tags, reap, shown
+from vidseg.mlflow_store import (
+    at_once,
+    load_mlflow,
+    one_line,
+    open_sqlite,
+    process_tags,
+    reap,
+    shown,
+)
 from vidseg.records import DatasetRecord, FoldRecord, RunRecord
 
 ERROR, KEY = "vidseg.error", "vidseg.key"
@@ -91,18 +99,17 @@ def open_run(
     uri = mlflow.get_tracking_uri()
     with one_line(uri):
         opened = _start(mlflow, uri, experiment, name, role, key, notice)
-    if params:
-        log_params(params, opened)
-    status = "FINISHED"
     try:
+        if params:
+            log_params(params, opened)
         yield opened
     except BaseException as error:
-        status = "KILLED" if _stopped(error) else "FAILED"
-        with contextlib.suppress(TrackingError), one_line(uri):
-            mlflow.MlflowClient(uri).set_tag(opened.run_id, ERROR, _line(error))
+        with at_once() if isinstance(error, UnreachableError) else contextlib.nullcontext():
+            with contextlib.suppress(TrackingError), one_line(uri):
+                mlflow.MlflowClient(uri).set_tag(opened.run_id, ERROR, _line(error))
+            _end(mlflow, opened, "KILLED" if _stopped(error) else "FAILED")
         raise
-    finally:
-        _end(mlflow, opened, status)
+    _end(mlflow, opened, "FINISHED")
 
 
 def _start(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from vidseg.errors import TrackingError, UsageError
+from vidseg.errors import TrackingError, UnreachableError, UsageError
 from vidseg.mlflow_context import GitContext, without_credentials
 from vidseg.paths import user_path
 
@@ -26,6 +26,7 @@ ARTIFACTS = "mlruns"
 """Folder beside a sqlite file that holds the artifacts; MLflow's own default name."""
 
 PING_SECONDS = 5.0
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 HOST, BOOT, PID, STARTED, NAMESPACE = (
     "vidseg.host",
@@ -38,7 +39,8 @@ HOST, BOOT, PID, STARTED, NAMESPACE = (
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # the default, 7, takes four minutes
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # we print addresses of our own
+    _RETRIES: "3",  # the default, 7, takes four minutes
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """MLflow's settings where the user has none."""
@@ -53,14 +55,21 @@ def load_mlflow() -> Any:
         os.environ.setdefault(name, value)
     import mlflow
 
-    for name in ("mlflow.store.db.utils", "mlflow.pyfunc", "alembic"):
+    for name in ("mlflow.pyfunc", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # logs the traceback of what it raises as well, and that is told by `one_line`
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow
 
 
 @contextmanager
 def one_line(uri: str, hint: str = "") -> Iterator[None]:
-    """Turn what MLflow and its transports raise into a :class:`TrackingError` of one line."""
+    """Turn what MLflow and its transports raise into a :class:`TrackingError` of one line.
+
+    Raises:
+        UnreachableError: the server went away.
+        TrackingError: anything else.
+    """
     mlflow = load_mlflow()
     import alembic.util
     import requests
@@ -74,15 +83,49 @@ def one_line(uri: str, hint: str = "") -> Iterator[None]:
     )
     try:
         yield
-    except refusals as e:
-        text = str(e).strip() or type(e).__name__
-        raise TrackingError(text.splitlines()[0][:500], where=shown(uri), hint=hint) from e
+    except refusals as error:
+        raise _explained(error, uri, hint) from error
     except OSError as error:
         raise TrackingError(
             f"cannot write {error.filename or 'an artifact'}: {error.strerror or error}",
             where=shown(uri),
             hint=hint or "free the disk or choose another --tracking-uri",
         ) from error
+
+
+def _explained(error: BaseException, uri: str, hint: str) -> TrackingError:
+    """Return the error of ours for what MLflow or a transport of it raised."""
+    import requests
+
+    causes = list(_causes(error))
+    if any(isinstance(one, requests.ConnectionError | requests.Timeout) for one in causes):
+        # of the transports' errors, each longer than the next, the innermost is the system's
+        reasons = [one.strerror for one in causes if isinstance(one, OSError) and one.strerror]
+        return _dead(uri, reasons[-1] if reasons else type(causes[-1]).__name__)
+    text = str(error).strip() or type(error).__name__
+    if "database or disk is full" in text:
+        return TrackingError("the disk is full", where=shown(uri), hint=hint or "free space")
+    return TrackingError(text.splitlines()[0][:500], where=shown(uri), hint=hint)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let requests fail without a second try: the server is known to be away."""
+    before = os.environ.get(_RETRIES)
+    os.environ[_RETRIES] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_RETRIES]
+        else:
+            os.environ[_RETRIES] = before
 
 
 def connect(tracking_uri: str | None = None) -> str:
@@ -100,8 +143,7 @@ def connect(tracking_uri: str | None = None) -> str:
             made, or has the schema of another MLflow.
     """
     uri = resolve(tracking_uri)
-    if urlsplit(uri).scheme in ("http", "https"):
-        _ping(uri)
+    ping(uri)
     mlflow = load_mlflow()
     if (database := sqlite_file(uri)) is not None:
         _prepare(uri, database)
@@ -147,8 +189,14 @@ def shown(uri: str) -> str:
     return without_credentials(uri)
 
 
-def _ping(uri: str) -> None:
-    """See that a server answers; MLflow itself would retry for minutes."""
+def ping(uri: str) -> None:
+    """See that a server answers, where there is one; MLflow itself would retry for minutes.
+
+    Raises:
+        UnreachableError: it does not.
+    """
+    if urlsplit(uri).scheme not in ("http", "https"):
+        return
     insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
     certificate = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None
     try:
@@ -165,8 +213,8 @@ def _ping(uri: str) -> None:
         raise _dead(uri, str(getattr(error, "reason", None) or error)) from error
 
 
-def _dead(uri: str, reason: str) -> TrackingError:
-    return TrackingError(
+def _dead(uri: str, reason: str) -> UnreachableError:
+    return UnreachableError(
         f"the tracking server does not answer ({reason})",
         where=shown(uri),
         hint="start it (mlflow server --host 127.0.0.1 --port 5000), or choose another "

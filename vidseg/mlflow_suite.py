@@ -24,7 +24,7 @@ from vidseg.mlflow_log import (
     open_run,
     valid_name,
 )
-from vidseg.mlflow_store import load_mlflow, one_line
+from vidseg.mlflow_store import load_mlflow, one_line, ping
 from vidseg.records import Row, SettingRecord, SuiteRecord
 
 SUITE_FILE = "suite.json"
@@ -59,7 +59,10 @@ class CellLog:
             self._send(cell)
         except TrackingError as error:
             self.waiting.append(cell)
-            self.say(f"{error}; the results are in the ledger and will be sent at the end")
+            self.say(
+                f"{error.where}: {error.what}; the results are in the ledger and will be sent at "
+                "the end"
+            )
 
     def flush(self) -> None:
         """Send what could not be sent before.
@@ -67,6 +70,8 @@ class CellLog:
         Raises:
             TrackingError: the server is still away.
         """
+        if self.waiting:
+            ping(self.run.uri)
         while self.waiting:
             self._send(self.waiting[0])
             self.waiting.pop(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 
 from tests.mlflow_fixtures import make_record
 from vidseg import mlflow_links, mlflow_log
-from vidseg.errors import DataError, Stopped, TrackingError
+from vidseg.errors import DataError, Stopped, TrackingError, UnreachableError
 from vidseg.mlflow_log import log_run, open_run
 from vidseg.records import RunRecord
 
@@ -270,6 +271,43 @@ def test_unwritable_artifacts_are_one_line(tracking: str, tmp_path: Path) -> Non
         log_run(make_record(), run)
     assert "\n" not in str(caught.value)
     assert client().get_run(run.run_id).info.status == "FAILED"
+
+
+def test_a_full_disk_is_one_line(tracking: str, capfd: pytest.CaptureFixture[str]) -> None:
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    def fill(connection: Any, *_: Any) -> None:
+        pages = connection.execute("pragma page_count").fetchone()[0]
+        connection.execute(f"pragma max_page_count = {pages}")
+
+    points = [("test/a", 1.0, step) for step in range(5000)]
+    with pytest.raises(TrackingError) as caught, open_run("vidseg", "x") as run:
+        event.listen(Pool, "checkout", fill)
+        try:
+            mlflow_log.log_metrics(points, run)
+        finally:
+            event.remove(Pool, "checkout", fill)
+    assert (caught.value.what, caught.value.hint) == ("the disk is full", "free space")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_server_that_is_away_is_not_asked_again_and_again(
+    tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retries = []
+    end = mlflow_log._end
+
+    def watched(*args: Any) -> None:
+        retries.append(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+        end(*args)
+
+    monkeypatch.setattr(mlflow_log, "_end", watched)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    for error in (UnreachableError("away"), TrackingError("it refuses")):
+        with pytest.raises(TrackingError), open_run("vidseg", "x"):
+            raise error
+    assert retries == ["0", "3"]
 
 
 def test_addresses() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from vidseg import mlflow_store
-from vidseg.errors import TrackingError, UsageError
+from vidseg.errors import TrackingError, UnreachableError, UsageError
 
 
 def test_uri_is_the_option_then_the_environment_then_sqlite_here(
@@ -49,6 +49,25 @@ def test_dead_server_is_one_line_at_once() -> None:
     assert time.monotonic() - begin < mlflow_store.PING_SECONDS
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_server_that_went_away_is_told_in_a_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = mlflow_store.load_mlflow()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    begin = time.monotonic()
+    with (
+        pytest.raises(UnreachableError) as caught,
+        mlflow_store.at_once(),
+        mlflow_store.one_line(uri),
+    ):
+        mlflow.MlflowClient(uri).get_run("a" * 32)
+    assert time.monotonic() - begin < 2, "no second try"
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
+    assert caught.value.what == "the tracking server does not answer (Connection refused)"
+    assert caught.value.where == uri
 
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +104,7 @@ def test_proxy_without_its_server_is_dead(answering: str) -> None:
 
 @pytest.mark.parametrize("answering", [200, 401, 404], indirect=True)
 def test_any_other_answer_is_an_answer(answering: str) -> None:
-    mlflow_store._ping(answering)
+    mlflow_store.ping(answering)
 
 
 def test_unwritable_place_is_one_line(tmp_path: Path) -> None:

@@ -237,17 +237,20 @@ def _tracked(
 
 @contextlib.contextmanager
 def _kept(folder: Path) -> Iterator[None]:
-    """Say that nothing is lost when the tracking server is away."""
-    from vidseg.errors import TrackingError
+    """Say that nothing is lost when the tracking server is away, or its disk is full."""
+    from vidseg.errors import TrackingError, UnreachableError
 
     try:
         yield
     except TrackingError as error:
-        raise TrackingError(
+        mended = error.hint or "mend it"
+        if isinstance(error, UnreachableError):
+            mended = "when the server is back"
+        raise type(error)(
             error.what,
             where=error.where,
-            hint=f"the results are in the ledger and the report in {folder.absolute()}; when the "
-            "server is back, the same command sends them",
+            hint=f"the results are in the ledger and the report in {folder.absolute()}; {mended}, "
+            "then the same command sends them",
         ) from error
 
 

@@ -1,0 +1,56 @@
+"""Cells of a suite on their way to MLflow: a server that goes away gets each of them once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidseg.errors import UnreachableError
+from vidseg.mlflow_log import OpenRun, open_run
+from vidseg.mlflow_suite import CellLog, kept_cells, read_kept
+
+
+def cell(number: int) -> dict[str, Any]:
+    return {"key": f"{number:032x}", "id": f"one s/fold {number}/seed 0"}
+
+
+def sent(run: OpenRun) -> dict[str, Any]:
+    """Return the cells that a run holds, by key."""
+    return {key: read_kept(run, kept) for key, kept in kept_cells(run, "tiny").items()}
+
+
+def test_cells_that_could_not_be_sent_are_sent_at_the_end(
+    tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    told: list[str] = []
+    tried: list[str] = []
+    log_artifact = mlflow.MlflowClient.log_artifact
+
+    def away(self: Any, run_id: str, path: str, folder: str) -> None:
+        tried.append(Path(path).stem)
+        raise UnreachableError("the tracking server does not answer", where="http://there")
+
+    with open_run("vidseg", "tiny", role="suite", key="tiny") as run:
+        log = CellLog(run, told.append)
+        log.send(cell(0))
+        monkeypatch.setattr(mlflow.MlflowClient, "log_artifact", away)
+        for number in (1, 2, 3):
+            log.send(cell(number))
+        assert tried == [cell(1)["key"]], "one that failed is enough"
+        assert told == [
+            "http://there: the tracking server does not answer; the results are in the ledger and "
+            "will be sent at the end"
+        ]
+        with pytest.raises(UnreachableError):
+            log.flush()
+        monkeypatch.setattr(mlflow.MlflowClient, "log_artifact", log_artifact)
+        assert list(sent(run)) == [cell(0)["key"]]
+        log.flush()
+        log.flush()
+        log.send(cell(2))
+        assert sent(run) == {cell(number)["key"]: cell(number) for number in range(4)}
+    assert not log.waiting
