@@ -77,6 +77,21 @@ class TestFrozen:
             np.testing.assert_allclose(found, truth[level][0].numpy(), atol=2e-3)
         assert extractor.forwards == 1
 
+    def test_a_handle_is_asked_for_its_sizes_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        handle, asked = Scripted((0, 0)), []
+        sizes = handle.sizes
+
+        def counted(size: Size) -> tuple[Size, ...]:
+            asked.append(size)
+            return sizes(size)
+
+        monkeypatch.setattr(handle, "sizes", counted)
+        extractor = FrozenExtractor(handle, threads=1)
+        small, large = np.zeros((2, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8)
+        for picture in (small, large, small):
+            extractor.extract(picture)
+        assert asked == [Size(2, 4), Size(4, 4)]
+
     def test_bits_are_equal_every_time_and_for_any_memory_layout(self, image: np.ndarray) -> None:
         extractor = FrozenExtractor(Torchvision(weights="random"), threads=1)
         first = extractor.extract(image)

@@ -59,6 +59,7 @@ class FrozenExtractor:
         self.threads = torch.get_num_threads() if threads is None else threads
         self.levels = _checked_levels(handle, levels)
         self.forwards = 0
+        self._sizes: dict[Size, tuple[Size, ...]] = {}
         if self.threads < 1:
             raise UsageError(f"{threads} threads cannot compute", where="threads")
 
@@ -93,8 +94,11 @@ class FrozenExtractor:
         Raises:
             UsageError: the extractor cannot take this size.
         """
-        sizes = self.handle.sizes(size)
-        return tuple(sizes[level] for level in self.levels)
+        # asked with every image; a handle may walk through its whole network to answer
+        if size not in self._sizes:
+            sizes = self.handle.sizes(size)
+            self._sizes[size] = tuple(sizes[level] for level in self.levels)
+        return self._sizes[size]
 
     def extract(self, image: Image | FloatImage) -> Features:
         """Return the features of ``uint8 (H, W, 3)``: ``float16 (C, h, w)`` for each level.
