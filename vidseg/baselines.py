@@ -33,6 +33,10 @@ class Foreground:
         return {}
 
 
+FOREGROUND = Foreground()
+"""One object for all training sets: what is the same is scored once."""
+
+
 @dataclass(frozen=True)
 class Position:
     """The training mean mask, ``float64 (h, w)`` in 0..1, less its threshold."""
@@ -79,7 +83,7 @@ def fit_baselines(train: TrainingSet) -> dict[str, Network]:
         for row, sign in enumerate((-1, 1)):
             colours[row] += np.bincount(cells[mask == sign], minlength=SHADES**3)
     return {
-        "foreground": Foreground(),
+        "foreground": FOREGROUND,
         "position": _position(seen, found),
         "colour": _colour(colours),
     }

@@ -33,7 +33,7 @@ def evaluate(
     """Count frames of the test videos for every model.
 
     Args:
-        models: fitted models by name.
+        models: fitted models by name; one that has several names is scored once.
         videos: the test videos.
         frames: which frames of a video are scored, ascending.
         thresholds: by model name; absent ones are 0.
@@ -45,20 +45,31 @@ def evaluate(
         For each model one :class:`vidseg.metrics.VideoCounts` a video.
     """
     limits: Mapping[Name, float] = thresholds or {}
+    owners = _owners(models, limits)
+    distinct = {name: models[name] for name in owners.values()}
     result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
     for material in videos:
-        counts = {name: VideoCounts(material.video.name, material.group) for name in models}
+        counts = {name: VideoCounts(material.video.name, material.group) for name in distinct}
         for index in frames(material):
             stop()
             mask = material.mask(index)
             near = near_band(mask, margin)
-            for name, scores in frame_scores(models, material, index).items():
+            for name, scores in frame_scores(distinct, material, index).items():
                 _finite(scores, name, material, index)
                 counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
             task.advance()
-        for name, video_counts in counts.items():
-            result[name].append(video_counts)
+        for name, owner in owners.items():
+            result[name].append(counts[owner])
     return result
+
+
+def _owners(models: Mapping[Name, Model], limits: Mapping[Name, float]) -> dict[Name, Name]:
+    """Return for each name the first one of the same model with the same threshold."""
+    first: dict[tuple[int, float], Name] = {}
+    return {
+        name: first.setdefault((id(model), limits.get(name, 0.0)), name)
+        for name, model in models.items()
+    }
 
 
 def _finite(scores: Scores, name: Hashable, material: Material, index: int) -> None:

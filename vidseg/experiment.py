@@ -19,7 +19,7 @@ from typing import Any
 
 from vidseg import plugins
 from vidseg.baselines import fit_baselines
-from vidseg.classifiers.base import Classifier, FitContext, Model, Progress
+from vidseg.classifiers.base import Classifier, FitContext, Model, Network, Progress
 from vidseg.config import INNER, RunConfig, Setting
 from vidseg.errors import DataError, StoreError
 from vidseg.evaluate import box_margin, evaluate
@@ -324,9 +324,12 @@ class Experiment:
     def _score_now(self, cells: Mapping[str, Fitted], fold: Fold, label: str) -> dict[str, Scored]:
         videos = self.members(fold.test)
         models: dict[tuple[str, str], Model] = {}
+        fitted: dict[object, dict[str, Network]] = {}
         for name, cell in cells.items():
-            baselines = fit_baselines(self.training(cell.setting, fold))
-            models |= {(name, kind): model for kind, model in baselines.items()}
+            train = self.training(cell.setting, fold)
+            if train.content not in fitted:
+                fitted[train.content] = fit_baselines(train)
+            models |= {(name, kind): model for kind, model in fitted[train.content].items()}
             models[name, MODEL] = cell.model
         total = sum(len(self.test_frames(fold, material)) for material in videos)
         names = ", ".join(material.video.name for material in videos)

@@ -130,6 +130,8 @@ def prepare(
 ) -> None:
     """Decode the training frames, and compute the features that the classifier needs.
 
+    A store that is full ends it early: what cannot be kept is computed when it is read.
+
     Args:
         train: the training frames; changed ones are made when they are seen.
         label: what progress calls the fit.
@@ -150,5 +152,5 @@ def prepare(
             if features:
                 for index in order:
                     stop()
-                    material.features(index)
-                    task.advance()
+                    if not material.stored_features.prepare([index], task):
+                        break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -187,6 +187,11 @@ class TrainingFrames:
     _last: list[tuple[FrameRef, int, Rendered]] = field(
         default_factory=list, repr=False, compare=False
     )
+
+    @property
+    def content(self) -> Hashable:
+        """Equal for two training sets of one experiment that hold the same frames and masks."""
+        return tuple(self.refs), tuple(self.labelled.items()), self.epoch
 
     @property
     def groups(self) -> list[str]:

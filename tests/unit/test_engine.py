@@ -12,6 +12,7 @@ import pytest
 
 from tests.suites import COUNTS, InTurn, Place, install, mapping, numbers
 from vidseg import runs
+from vidseg.baselines import fit_baselines
 from vidseg.classifiers.base import Quiet
 from vidseg.config import make_config
 from vidseg.errors import DataError, Stopped, StoreError
@@ -224,6 +225,35 @@ def test_a_store_without_room_is_said_to_cost_more(place: Place) -> None:
     assert not plan["forwards_exact"]
     assert results.forwards > plan["forwards_announced"]
     assert len(results.finished) == 6
+
+
+def test_features_that_cannot_be_kept_are_not_computed_ahead(place: Place) -> None:
+    # nothing is kept: a fit's own reading, the scoring, and one vain trial a training video
+    bench = place.bench(limit=1, arms=arms(four="successive:n=4"), comparisons=[])
+    results, _ = place.run(bench)
+    reading, scoring, trials = 3 * 2 * 4, 3 * 8, 3 * 2
+    assert results.forwards == reading + scoring + trials
+
+
+def test_baselines_of_the_same_frames_are_fitted_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[int] = []
+
+    def counted(train: Any) -> Any:
+        fitted.append(len(train.refs))
+        return fit_baselines(train)
+
+    monkeypatch.setattr("vidseg.experiment.fit_baselines", counted)
+    results, _ = place.run(place.bench(pipelines=pipelines(p="quick", q="quick:reading=2")))
+    assert sorted(fitted) == [2] * 3 + [8] * 3, "of two arms on three folds, not of each pipeline"
+    monkeypatch.undo()
+    install(monkeypatch)
+    alone, _ = Place(place.folder / "alone").run(
+        Place(place.folder / "alone").bench(pipelines=pipelines(q="quick:reading=2"))
+    )
+    both = numbers(results)
+    assert {cell: both[cell] for cell in numbers(alone)} == numbers(alone)
 
 
 def test_elsewhere_gives_the_same_as_here(place: Place, tmp_path: Path) -> None:

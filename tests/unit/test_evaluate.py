@@ -103,6 +103,31 @@ def test_models_are_counted_frame_by_frame_with_one_read_each():
     assert [clip.read for clip in clips] == [[0, 2, 4], [0]]
 
 
+def test_one_model_with_several_names_is_scored_once():
+    @dataclass
+    class Counted(Fixed):
+        calls: int = 0
+
+        def image_scores(self, image, size):
+            self.calls += 1
+            return super().image_scores(image, size)
+
+    clips = videos()[:1]
+    model = Counted(np.random.default_rng(0).normal(size=(5, *SIZE)).astype(np.float32))
+    found = evaluate(
+        {"x": model, "y": model, "z": model},
+        clips,
+        frames=lambda material: range(material.length),
+        thresholds={"z": 0.5},
+        margin=1.5,
+        task=Quiet(),
+    )
+    assert model.calls == 2 * 5, "x and y are one, z has a threshold of its own"
+    (x,), (y,), (z,) = found.values()
+    assert x.to_json() == y.to_json()
+    assert x.total[0] != z.total[0]
+
+
 def test_scoring_stops_when_asked():
     clips = videos()
 
