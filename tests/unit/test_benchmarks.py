@@ -12,12 +12,15 @@ import pytest
 import scipy.optimize
 import torch
 
+from benchmarks import _ways
 from benchmarks._judge import Judge
 from benchmarks._runs import seconds_to
 from tests.training import TinyHandle, TinyTraining
+from tests.trees import mot_sequence
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Standardisation
+from vidseg.datasets.mot import Mot
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,3 +85,47 @@ def test_svm_quick(tmp_path: Path) -> None:
     assert 0 <= result["bandwidth"]["share"] < 1
     assert [row["name"] for row in result["alternative"]["rows"]][-1] == "pixel_svm, 100%, C=10000"
     assert plot.stat().st_size > 10_000
+
+
+def test_a_clock_charges_the_innermost_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(_ways, "cpu_seconds", lambda: now[0])
+    clock = _ways.Clock()
+    now[0] = 1.0
+    with clock.section("sgd"):
+        now[0] = 3.0
+        with clock.section("forwards"):
+            now[0] = 7.0
+        now[0] = 15.0
+    now[0] = 31.0
+    clock.charge()
+    assert clock.seconds == {
+        "forwards": 4.0, "pixel_svm": 0.0, "sgd": 10.0, "scoring": 0.0, "other": 17.0
+    }  # fmt: skip
+
+
+def test_sequences_are_cut_with_their_boxes(tmp_path: Path) -> None:
+    for name, frames in (("long", 5), ("short", 2), ("third", 2)):
+        mot_sequence(tmp_path / "whole", name, frames=frames)
+    cut = _ways.cut(tmp_path / "whole", tmp_path / "cut", 2, 3)
+    found = {video.name: video for video in Mot(str(cut)).videos()}
+    assert {name: video.probe().length for name, video in found.items()} == {"long": 3, "short": 2}
+    assert not [note for video in found.values() for note in video.notes]
+    before = next(v for v in Mot(str(tmp_path / "whole")).videos() if v.name == "long")
+    np.testing.assert_array_equal(found["long"].labels(2).boxes, before.labels(2).boxes)
+
+
+def test_sharing_quick(tmp_path: Path) -> None:
+    path = tmp_path / "sharing.json"
+    command = [sys.executable, "-m", "benchmarks.sharing", "--quick", "--samples", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--json", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "GENERATED videos" in done.stdout
+    rows = {row["way"]: row for row in json.loads(path.read_text())}
+    # two videos of six frames, all of them tested; two arms with two classifiers
+    assert rows["suite"]["forwards"] == 2 * 6
+    assert rows["stores"]["forwards"] == 4 * 2 * 6
+    assert rows["nothing"]["forwards"] > 4 * 2 * 6
+    assert all(row["seconds"]["sgd"] > 0 for row in rows.values())
