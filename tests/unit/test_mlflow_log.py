@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -273,7 +275,9 @@ def test_unwritable_artifacts_are_one_line(tracking: str, tmp_path: Path) -> Non
     assert client().get_run(run.run_id).info.status == "FAILED"
 
 
-def test_a_full_disk_is_one_line(tracking: str, capfd: pytest.CaptureFixture[str]) -> None:
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no sqlite file grow."""
     from sqlalchemy import event
     from sqlalchemy.pool import Pool
 
@@ -281,13 +285,17 @@ def test_a_full_disk_is_one_line(tracking: str, capfd: pytest.CaptureFixture[str
         pages = connection.execute("pragma page_count").fetchone()[0]
         connection.execute(f"pragma max_page_count = {pages}")
 
+    event.listen(Pool, "checkout", fill)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "checkout", fill)
+
+
+def test_a_full_disk_is_one_line(tracking: str, capfd: pytest.CaptureFixture[str]) -> None:
     points = [("test/a", 1.0, step) for step in range(5000)]
-    with pytest.raises(TrackingError) as caught, open_run("vidseg", "x") as run:
-        event.listen(Pool, "checkout", fill)
-        try:
-            mlflow_log.log_metrics(points, run)
-        finally:
-            event.remove(Pool, "checkout", fill)
+    with pytest.raises(TrackingError) as caught, open_run("vidseg", "x") as run, full_disk():
+        mlflow_log.log_metrics(points, run)
     assert (caught.value.what, caught.value.hint) == ("the disk is full", "free space")
     assert "Traceback" not in capfd.readouterr().err
 
