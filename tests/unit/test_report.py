@@ -11,9 +11,11 @@ import pytest
 from tests import reports
 from vidseg.errors import DataError
 from vidseg.report import build, short, suite_from_json, suite_to_json
+from vidseg.report.document import Table
 from vidseg.report.facts import Kind
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
+from vidseg.report.tables import budget
 from vidseg.stats import Verdict, effective_frames
 
 FOUR = ["TUD-Stadtmitte", "TUD-Campus", "MOT16-09-quarter", "KITTI-17"]
@@ -260,3 +262,20 @@ def test_build_leaves_the_record_alone() -> None:
     build(record)
     assert suite_to_json(record) == before
     assert dataclasses.is_dataclass(build(record))
+
+
+def test_c_of_every_setting_is_told() -> None:
+    record = reports.paper(TWELVE)
+    classifiers = record.config["pipelines"]
+    classifiers["sgd"]["classifier"]["C"] = 100
+    first = record.settings[0]
+    for place, fold in enumerate(first.run.folds):
+        fold.facts["C"] = [0.1, 10.0, 1.0][place % 3]
+    section = budget(build(record))
+    assert section is not None
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    told = {row[0]: row[-1] for row in table.rows}
+    assert table.head[-1] == "C"
+    assert told[first.name] == "0.1 to 10"
+    assert told["20 sgd"] == "100"
+    assert told["20 pixel_svm"] == "–"

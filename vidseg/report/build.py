@@ -76,12 +76,24 @@ def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
         seeds=len(setting.by_seed),
         seed_spread=statistics.stdev(defined) if len(defined) > 1 else None,
         budget={k: v for k, v in setting.facts.items() if v is not None},
+        costs=_costs(record, setting),
         labelled=sum(frames),
         per_video=(min(frames), max(frames)) if frames else None,
         baselines={str(r["baseline"]): r.get(record.primary) for r in setting.run.baselines},
         failures=list(setting.failures),
         complete=setting.complete,
     )
+
+
+def _costs(record: SuiteRecord, setting: SettingRecord) -> tuple[float, ...]:
+    """Return the C that each fold used, as its fit told, else as it was asked for."""
+    found = {fold.facts["C"] for fold in setting.run.folds if fold.facts.get("C") is not None}
+    if not found:
+        pipeline = record.config.get("pipelines", {}).get(setting.pipeline, {})
+        asked = pipeline.get("classifier", {})
+        cost = asked.get("C") if isinstance(asked, dict) else None
+        found = {float(cost)} if isinstance(cost, int | float) else set()
+    return tuple(sorted(found))
 
 
 def _mean_over_groups(record: SuiteRecord, groups: dict[str, dict[str, float]]) -> float | None:

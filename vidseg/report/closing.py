@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
 from vidseg.report.document import Block, Bullets, Code, Section, Table, Text
@@ -147,7 +149,11 @@ def _videos_table(report: Report) -> Table:
 
 def _plan(report: Report) -> list[str]:
     plan = report.plan
-    items = [f"Suite key {report.key}."]
+    items = [
+        f"Pipeline {name}: {', then '.join(_named(part) for part in parts.values())}."
+        for name, parts in report.config.get("pipelines", {}).items()
+    ]
+    items.append(f"Suite key {report.key}.")
     if plan.get("cells"):
         reused = plan.get("cells_reused")
         again = f", {reused} of them read from the ledger" if reused else ""
@@ -165,3 +171,11 @@ def _plan(report: Report) -> list[str]:
     if seeds:
         items.append(f"Seeds {joined([str(seed) for seed in seeds], 12)}.")
     return items
+
+
+def _named(spec: Any) -> str:
+    """Return a resolved plugin with its parameters, such as ``sgd (C=1, epochs=8)``."""
+    if not isinstance(spec, dict):
+        return str(spec)
+    rest = ", ".join(f"{k}={v}" for k, v in spec.items() if k != "use" and v is not None)
+    return f"{spec.get('use')} ({rest})" if rest else str(spec.get("use"))

@@ -35,6 +35,7 @@ class SettingFacts:
         seeds: seeds whose cells are all there.
         seed_spread: standard deviation over seeds of the mean over groups; None with one seed.
         budget: means over cells of what the fits recorded (train_frames, epochs, ...).
+        costs: values of C that the fits used, ascending; empty for classifiers without one.
         labelled: distinct frames of all videos that the arm needs labels for, copies not counted.
         per_video: fewest and most such frames of one video; None if unknown.
         baselines: primary score of each baseline that was fitted on the same frames.
@@ -51,6 +52,7 @@ class SettingFacts:
     seeds: int
     seed_spread: float | None
     budget: dict[str, float]
+    costs: tuple[float, ...]
     labelled: int
     per_video: tuple[int, int] | None
     baselines: dict[str, float | None]

@@ -117,18 +117,33 @@ def budget(report: Report) -> Section | None:
         ("fit_seconds", "time of a fit", seconds),
     ]
     used = [c for c in columns if any(c[0] in s.budget for s in settings)]
+    costs = any(s.costs for s in settings)
     head = ["setting", "frames per video", *(title for _, title, _ in used)]
     rows = [
         [s.name, _per_video(s), *(show(s.budget.get(key)) for key, _, show in used)]
+        + ([_range(s.costs)] if costs else [])
         for s in settings
     ]
     notes = ["Means over folds and seeds. Training images count noisy copies, frames do not."]
+    if costs:
+        head.append("C")
+        notes.append(
+            "C: how much the loss weighs against the regularisation. What more frames gain depends "
+            "on it: hold other values against this one, or let inner groups choose (C as a list)."
+        )
     if any(s.budget.get("out_of_time") for s in settings):
         late = [s.name for s in settings if s.budget.get("out_of_time")]
         notes.append(f"Ended by the time limit in some folds: {joined(late)}.")
     return Section(
         "Budget and balance", "budget", [Table("What each arm had", head, rows, notes=notes)]
     )
+
+
+def _range(costs: Sequence[float]) -> str:
+    """Return ``1``, or ``0.1 to 10`` where folds chose."""
+    if not costs:
+        return MISSING
+    return " to ".join(f"{cost:g}" for cost in dict.fromkeys((costs[0], costs[-1])))
 
 
 def baselines(report: Report) -> Section | None:
