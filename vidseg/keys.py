@@ -96,8 +96,8 @@ def score_stage(inputs: dict[str, Any]) -> str:
 
 
 def _fit_sources(config: RunConfig, setting: Setting) -> str:
-    rooms = [ROOM / "pyramid.py", ROOM / "training.py", ROOM / "classifiers" / "base.py"]
-    rooms.append(ROOM / "datasets" / "rasterise.py")
+    rooms = [ROOM / name for name in ("pyramid.py", "columns.py", "training.py")]
+    rooms += [ROOM / "classifiers" / "base.py", ROOM / "datasets" / "rasterise.py"]
     if setting.labelling.prior is not None:
         rooms.append(ROOM / "balance.py")
     if config.threshold == INNER:

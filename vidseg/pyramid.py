@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.classifiers.base import State
+from vidseg.columns import writer
 from vidseg.errors import DataError
 from vidseg.types import Features, Scores, Size
 
 if TYPE_CHECKING:
     import torch
-    from scipy.sparse import csr_matrix
 
     ArrayT = TypeVar("ArrayT", npt.NDArray[Any], torch.Tensor)
 else:
@@ -181,24 +181,6 @@ class Resize:
         variance = second - (mean - centre) ** 2
         return mean.numpy(), variance.clamp_(min=0).numpy()
 
-    def rows(self, pixels: npt.NDArray[np.int64]) -> csr_matrix:
-        """Return rows of R as a sparse matrix, ``float32 (n, h * w)``.
-
-        Args:
-            pixels: ``int64 (n,)`` flat indices into the target, row by row, in any order.
-        """
-        from scipy.sparse import csr_matrix
-
-        y, x = np.divmod(pixels, self.target.width)
-        iy, wy = (part[y] for part in _taps(self.source.height, self.target.height))
-        ix, wx = (part[x] for part in _taps(self.source.width, self.target.width))
-        indices = (iy[:, :, None] * self.source.width + ix[:, None, :]).astype(np.int32)
-        data = wy[:, :, None] * wx[:, None, :]
-        band = iy.shape[1] * ix.shape[1]
-        starts = np.arange(len(pixels) + 1, dtype=np.int64) * band
-        shape = (len(pixels), self.source.height * self.source.width)
-        return csr_matrix((data.ravel(), indices.ravel(), starts), shape=shape)
-
 
 def _ending(maps: ArrayT, size: Size) -> torch.Tensor:
     """Return ``maps`` as a tensor, which must end in ``size``."""
@@ -276,16 +258,24 @@ def hypercolumns(
 
     Returns:
         ``float32 (n, sum of C_l)``.
+
+    Raises:
+        ValueError: ``out`` has another shape, or a pixel is outside of the target.
     """
+    count = target.height * target.width
     if pixels is None:
-        pixels = np.arange(target.height * target.width)
-    width = sum(len(level) for level in features)
-    out = np.empty((len(pixels), width), np.float32) if out is None else out
+        pixels = np.arange(count)
+    shape = (len(pixels), sum(len(level) for level in features))
+    out = np.empty(shape, np.float32) if out is None else out
+    # the kernel checks nothing
+    if out.shape != shape or (len(pixels) and not 0 <= pixels.min() <= pixels.max() < count):
+        raise ValueError(f"{out.shape} is not {shape}, or a pixel is not among {count}")
     start = 0
     for level in features:
-        resize = Resize(Size(*level.shape[-2:]), target)
+        height, width = level.shape[-2:]
         columns = np.ascontiguousarray(level.reshape(len(level), -1).T, np.float32)
-        out[:, start : start + len(level)] = resize.rows(pixels) @ columns
+        sides = _taps(height, target.height), _taps(width, target.width)
+        writer()(columns, (width, target.width), pixels, *sides, out, start)
         start += len(level)
     return out
 

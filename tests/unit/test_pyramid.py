@@ -9,10 +9,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 from torch.nn import functional as F
 
 from vidseg.errors import DataError
-from vidseg.pyramid import LinearHead, Pyramid, Resize, hypercolumns, score_heads
+from vidseg.pyramid import (
+    LinearHead,
+    Pyramid,
+    Resize,
+    axis_matrix,
+    hypercolumns,
+    score_heads,
+)
 from vidseg.types import Features, Size
 
 sizes = st.builds(Size, st.integers(1, 40), st.integers(1, 40))
@@ -149,6 +157,27 @@ def test_hypercolumns_of_chosen_pixels() -> None:
     out = np.empty((50, 7), np.float32)
     assert hypercolumns(features, target, pixels, out) is out
     np.testing.assert_array_equal(out, some)
+    with pytest.raises(ValueError, match="not among 468"):
+        hypercolumns(features, target, pixels + 450)
+    with pytest.raises(ValueError, match=r"\(50, 7\)"):
+        hypercolumns(features, target, pixels, out[:, :6])
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_hypercolumns_equal_a_sparse_product_bit_by_bit(source: Size, target: Size) -> None:
+    (level,) = random_features(5, [(13, source)])
+    rows, columns = (
+        axis_matrix(source.height, target.height),
+        axis_matrix(source.width, target.width),
+    )
+    # float32 weights, products before sums, sources in ascending order
+    matrix = csr_matrix(
+        np.einsum("yi,xj->yxij", rows.astype("f4"), columns.astype("f4")).reshape(
+            target.height * target.width, -1
+        )
+    )
+    expected = matrix @ np.ascontiguousarray(level.reshape(13, -1).T, np.float32)
+    np.testing.assert_array_equal(hypercolumns([level], target), expected)
 
 
 def test_many_heads_score_as_each_alone() -> None:
