@@ -210,7 +210,8 @@ def ping(uri: str) -> None:
         if error.code in (502, 503, 504):
             raise _dead(uri, f"HTTP {error.code}") from error
     except (OSError, ValueError) as error:
-        raise _dead(uri, str(getattr(error, "reason", None) or error)) from error
+        reason = getattr(error, "reason", None) or error
+        raise _dead(uri, str(getattr(reason, "strerror", None) or reason)) from error
 
 
 def _dead(uri: str, reason: str) -> UnreachableError:

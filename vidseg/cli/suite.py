@@ -138,7 +138,9 @@ def run(
     places = _divided(places, workers, lambda more: load_suite(name, changed | more))
     screen = Screen(quiet=quiet)
     if dry_run:
-        _show_plan(places, screen)
+        from vidseg.cli.plan_lines import show_plan
+
+        show_plan(*places.open(screen), fresh=fresh)
         return
     folder = output or Path(f"report-{places.suite.name}")
     with screen.showing():
@@ -243,14 +245,14 @@ def _kept(folder: Path) -> Iterator[None]:
     try:
         yield
     except TrackingError as error:
-        mended = error.hint or "mend it"
+        mended = f"{error.hint or 'mend it'}, then"
         if isinstance(error, UnreachableError):
-            mended = "when the server is back"
+            mended = "when the server is back,"
         raise type(error)(
             error.what,
             where=error.where,
-            hint=f"the results are in the ledger and the report in {folder.absolute()}; {mended}, "
-            "then the same command sends them",
+            hint=f"the results are in the ledger and the report in {folder.absolute()}; {mended} "
+            "the same command sends them",
         ) from error
 
 
@@ -323,6 +325,7 @@ def _do(
 ) -> SuiteRecord:
     """Do what is left of the cells, send them as they finish, and return the suite's record."""
     from vidseg.cli.cell_lines import CellLines
+    from vidseg.cli.plan_lines import describe_plan, describe_rest
     from vidseg.suites.engine import forget_cells, read_cells, run_cells
     from vidseg.suites.plan import make_plan, waiting_cells
     from vidseg.suites.results import cell_content, suite_record
@@ -333,6 +336,8 @@ def _do(
         waiting = waiting_cells(bench, cells)
         plan = make_plan(bench, waiting)
     screen.say(describe_plan(plan))
+    if 0 < len(waiting) < len(cells):
+        screen.say(describe_rest(waiting))
     lines = CellLines(screen, [cell.id for cell in waiting], bench.suite.file.primary)
 
     def finished(cell: Cell, found: Finished) -> None:
@@ -353,37 +358,6 @@ def _do(
     begun = {c.name for c in bench.cells if c.id in results.finished or c.id in results.failures}
     shown = [cell for cell in bench.cells if cell.name in begun]
     return suite_record(bench, shown, results, plan)
-
-
-def _show_plan(places: Places, screen: Screen) -> None:
-    from vidseg.cli.screen import show_table
-    from vidseg.suites.plan import calibrate, make_plan, waiting_cells
-
-    bench, cells = places.open(screen)
-    waiting = cells if places.fresh else waiting_cells(bench, cells)
-    plan = make_plan(bench, waiting)
-    plan |= calibrate(bench, waiting, plan)
-    show_table("cells", [{"cell": cell.id, "sampler": str(cell.arm.sampler)} for cell in cells])
-    click.echo(describe_plan(plan))
-
-
-def describe_plan(plan: Row) -> str:
-    """Return one line about what is to be done, and one about the time where it was calibrated."""
-    from vidseg.store.room import format_bytes
-
-    about = "" if plan["forwards_exact"] else "at least "
-    lines = [
-        f"{plan['cells_waiting']} cells to do: {about}{plan['forwards_announced']} extractor "
-        f"forwards, {format_bytes(plan['store_bytes'])} into the store, "
-        f"{format_bytes(plan['training_bytes'])} of features in the largest training set"
-    ]
-    if "seconds_forwards" in plan:
-        lines.append(
-            f"about {plan['seconds_forwards']:.0f} s for the forwards and "
-            f"{plan['seconds_scoring']:.0f} s for scoring, on this machine as it is now; "
-            "fits come on top"
-        )
-    return "\n".join(lines)
 
 
 def _show(record: SuiteRecord, folder: Path, address: str) -> None:

@@ -12,6 +12,7 @@ from vidseg.records import Row
 from vidseg.suites.bench import Bench, reads_features
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
+from vidseg.suites.worker import explain, reraise_fatal
 
 TRIALS = 3
 HEADER = 4096
@@ -23,6 +24,22 @@ def waiting_cells(bench: Bench, cells: Sequence[Cell]) -> list[Cell]:
     results = Results()
     read_cells(bench, cells, results)
     return results.left(cells)
+
+
+def refusals(bench: Bench, cells: Sequence[Cell]) -> dict[str, str]:
+    """Return by id why cells will fail, as far as their training frames show it.
+
+    Raises:
+        Stopped, StoreError: they end the suite, not the cell.
+    """
+    found = {}
+    for cell in cells:
+        try:
+            bench.experiments[cell.pipeline].training(cell.setting, cell.fold)
+        except Exception as error:  # samplers are anybody's
+            reraise_fatal(error)
+            found[cell.id] = explain(error)
+    return found
 
 
 def make_plan(bench: Bench, waiting: Sequence[Cell]) -> Row:
