@@ -30,7 +30,7 @@ from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Moments, Standardisation
 from vidseg.extractors.torchvision import Torchvision
-from vidseg.pyramid import Floats
+from vidseg.pyramid import Floats, hypercolumns
 from vidseg.training import TrainingFrames
 from vidseg.types import Size
 
@@ -80,6 +80,7 @@ def warm_up() -> None:
     import sklearn.linear_model
     import sklearn.svm
 
+    hypercolumns([np.ones((1, 1, 1), np.float32)], Size(1, 1))
     points, labels = np.ones((2, 3), np.float32), np.array([1, -1], np.int8)
     state = dual.Dual.zero("hinge", (1.0, 1.0), 1.0, labels, 3)
     state.visit(points, slice(0, 2), np.arange(2), (np.inf, -np.inf), lambda: None)

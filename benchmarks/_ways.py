@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2  # noqa: F401 - what is imported late would be timed
+import numpy as np
 import scipy.sparse  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 import torch
@@ -30,6 +31,7 @@ from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.ledger import Ledger, digest
 from vidseg.metrics import VideoCounts
 from vidseg.outcomes import read_counts
+from vidseg.pyramid import hypercolumns
 from vidseg.runs import run
 from vidseg.store import Store
 from vidseg.suites.bench import open_bench
@@ -38,6 +40,7 @@ from vidseg.suites.engine import run_cells
 from vidseg.suites.model import Suite, load_suite
 from vidseg.suites.plan import make_plan, waiting_cells
 from vidseg.suites.results import suite_record
+from vidseg.types import Size
 
 SECTIONS = ("forwards", "pixel_svm", "sgd", "scoring", "other")
 """Forwards of the extractor; fits of each classifier, scoring (baselines included), the rest:
@@ -120,6 +123,7 @@ def measure(job: Job, send: Connection) -> None:
             a cell by setting and fold.
     """
     torch.set_num_threads(1)
+    hypercolumns([np.ones((1, 1, 1), np.float32)], Size(1, 1))  # compiled when first called
     with tempfile.TemporaryDirectory(prefix="sharing-") as folder:
         # one byte keeps no entry: what a run needs again it decodes and computes again
         store = Store(Path(folder) / "store", limit=1 if job["way"] == "nothing" else 2**50)
