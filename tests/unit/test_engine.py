@@ -500,11 +500,15 @@ def test_leakage_splits_side_by_side(place: Place) -> None:
     assert record.comparisons[0].same_frames == []
 
 
-def test_the_suites_key_follows_what_it_does(place: Place) -> None:
+def test_the_suites_key_follows_what_it_does(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     key = suite_key(place.bench())
     assert suite_key(place.bench()) == key
     assert suite_key(place.bench(seeds=[1])) != key
     assert suite_key(place.bench(dataset="synthetic:videos=3,frames=9,size=64x48")) != key
+    too_many = {"sampler": 1, "videos": 9}
+    assert suite_key(place.bench(arms={"one": too_many, "four": too_many})) != key
+    monkeypatch.setattr("vidseg.keys.package_versions", lambda: {"torch": "another"})
+    assert suite_key(place.bench()) != key, "MLflow would show the larger of two numbers"
 
 
 def test_the_plan_of_a_suite_that_did_not_start(place: Place) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vidseg import __version__
+from vidseg.errors import Stopped, StoreError, VidsegError
 from vidseg.experiment import MODEL
-from vidseg.keys import package_versions
+from vidseg.keys import package_versions, score_inputs
 from vidseg.ledger import digest, plain
 from vidseg.metrics import (
     SCORES,
@@ -38,9 +39,26 @@ BySeed = dict[int, list[VideoCounts]]
 
 
 def suite_key(bench: Bench) -> str:
-    """Return the hash of the suite's configuration and the data set's content."""
+    """Return the hash of all that a suite's numbers depend on: file, data, code and versions.
+
+    Where one of them changes the suite gets another run in MLflow, which would keep the old value
+    of a metric beside the new one and show the larger.
+    """
     videos = [[v.name, v.image_key, v.label_key] for v in bench.dataset.videos]
-    return digest([bench.suite.mapping(), videos])
+    return digest([bench.suite.mapping(), videos, [_stages(bench, cell) for cell in bench.cells]])
+
+
+def _stages(bench: Bench, cell: Cell) -> Row | None:
+    """Return what a cell's stages depend on, its key among it; None where it cannot be done."""
+    experiment = bench.experiments[cell.pipeline]
+    try:
+        key = experiment.key(cell.setting, cell.fold)
+        members = experiment.members(cell.fold.test)
+        return score_inputs(experiment.config, key, cell.fold, members, experiment.margin)
+    except (Stopped, StoreError):
+        raise
+    except VidsegError:
+        return None
 
 
 def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Row) -> SuiteRecord:
