@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from vidseg.mlflow_files import write_cell
 from vidseg.mlflow_links import ROLE
 from vidseg.mlflow_log import (
     ERROR,
-    KEY,
     OpenRun,
     log_metrics,
     log_params,
@@ -97,30 +96,52 @@ class KeptCell:
     path: str
 
 
-def kept_cells(run: OpenRun, key: str) -> dict[str, KeptCell]:
-    """Return the cells that runs of a suite hold already, by the cells' keys.
+def kept_cells(run: OpenRun, wanted: Collection[str]) -> dict[str, KeptCell]:
+    """Return the cells that this run holds, and the wanted ones of other runs, by their keys.
 
-    All runs of the suite are looked at, this one first: one that was killed on another machine
-    still says that it is running, and is not filled again from here.
+    The other suite runs of the experiment are looked at, the latest first, until nothing is
+    wanted any more: the suite as it was before it was edited, or on a machine that was killed,
+    whose run still says that it is running.
 
     Args:
         run: the suite's open run.
-        key: of the suite.
+        wanted: keys of cells.
 
     Raises:
         TrackingError: the store does not answer.
     """
     client = load_mlflow().MlflowClient(run.uri)
-    found: dict[str, KeptCell] = {}
+    found = dict.fromkeys(_cells_of(client, run, run.run_id), run.run_id)
+    left = set(wanted) - found.keys()
+    others = _other_suites(client, run)
+    while left and (other := next(others, None)):
+        there = left.intersection(_cells_of(client, run, other))
+        found |= dict.fromkeys(there, other)
+        left -= there
+    return {key: KeptCell(run_id, f"cells/{key}.json") for key, run_id in found.items()}
+
+
+def _other_suites(client: Any, run: OpenRun) -> Iterator[str]:
+    """Yield the ids of the other suite runs of the experiment, the latest first."""
+    token = None
+    while True:
+        with one_line(run.uri):
+            page = client.search_runs(
+                [run.experiment_id],
+                f"tags.`{ROLE}` = 'suite'",
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+        yield from (one.info.run_id for one in page if one.info.run_id != run.run_id)
+        if not (token := page.token):
+            return
+
+
+def _cells_of(client: Any, run: OpenRun, run_id: str) -> list[str]:
     with one_line(run.uri):
-        runs = client.search_runs([run.experiment_id], f"tags.`{KEY}` = '{key}'")
-        ids = [run.run_id, *(one.info.run_id for one in runs if one.info.run_id != run.run_id)]
-        for run_id in ids:
-            for entry in client.list_artifacts(run_id, "cells"):
-                name = re.fullmatch(r"cells/([0-9a-f]{16,64})\.json", entry.path)
-                if name:
-                    found.setdefault(name[1], KeptCell(run_id, entry.path))
-    return found
+        entries = client.list_artifacts(run_id, "cells")
+    names = [re.fullmatch(r"cells/([0-9a-f]{16,64})\.json", entry.path) for entry in entries]
+    return [name[1] for name in names if name]
 
 
 def read_kept(run: OpenRun, cell: KeptCell) -> Row | None:

@@ -18,7 +18,7 @@ def cell(number: int) -> dict[str, Any]:
 
 def sent(run: OpenRun) -> dict[str, Any]:
     """Return the cells that a run holds, by key."""
-    return {key: read_kept(run, kept) for key, kept in kept_cells(run, "tiny").items()}
+    return {key: read_kept(run, kept) for key, kept in kept_cells(run, []).items()}
 
 
 def test_cells_that_could_not_be_sent_are_sent_at_the_end(
@@ -54,3 +54,22 @@ def test_cells_that_could_not_be_sent_are_sent_at_the_end(
         log.send(cell(2))
         assert sent(run) == {cell(number)["key"]: cell(number) for number in range(4)}
     assert not log.waiting
+
+
+def test_cells_of_other_suites_are_found_by_their_keys(tracking: str) -> None:
+    runs = []
+    for number, name in enumerate(("old", "edited", "run")):
+        role: Any = "suite" if name != "run" else "run"
+        with open_run("vidseg", name, role=role, key=name) as run:
+            for one in (number, 9):
+                CellLog(run, print)._send(cell(one))
+        runs.append(run.run_id)
+    with open_run("vidseg", "now", role="suite", key="now") as run:
+        CellLog(run, print)._send(cell(5))
+        wanted = [cell(number)["key"] for number in (0, 2, 9)]
+        found = {key: kept.run_id for key, kept in kept_cells(run, wanted).items()}
+    assert found == {
+        cell(5)["key"]: run.run_id,
+        cell(9)["key"]: runs[1],
+        cell(0)["key"]: runs[0],
+    }, "its own, and the wanted ones of other suites; the latest of several"

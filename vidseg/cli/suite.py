@@ -220,7 +220,7 @@ def _tracked(
         name, places.suite.name, role="suite", key=key, notice=screen.say
     ) as opened:
         log = mlflow_suite.CellLog(opened, screen.say)
-        _refill(places, bench, log, key)
+        _refill(places, bench, log)
         record = _do(places, bench, cells, workers, screen, log)
         write_report([record], folder)
         with screen.task("logging to MLflow", None), _kept(folder):
@@ -293,21 +293,23 @@ def _refuse_failures(record: SuiteRecord, folder: Path) -> None:
         )
 
 
-def _refill(places: Places, bench: Bench, log: CellLog, key: str) -> None:
-    """Fill the ledger from the runs of the suite; it may have been begun on another machine."""
+def _refill(places: Places, bench: Bench, log: CellLog) -> None:
+    """Fill the ledger from runs of suites; they may have been begun on another machine."""
     from vidseg.mlflow_suite import kept_cells, read_kept
 
     if places.fresh:
         return
     experiment = next(iter(bench.experiments.values()))
-    for cell_key, kept in kept_cells(log.run, key).items():
+    keys = [key for cell in bench.cells if (key := bench.key(cell)) is not None]
+    absent = [key for key in keys if not _is_there(places.ledger, key)]
+    for key, kept in kept_cells(log.run, absent).items():
         if kept.run_id == log.run.run_id:
-            log.there.add(cell_key)
-        if _is_there(places.ledger, cell_key):
+            log.there.add(key)
+        if _is_there(places.ledger, key):
             continue
         cell = read_kept(log.run, kept)
         if cell is None or not experiment.restore(cell):
-            log.there.discard(cell_key)
+            log.there.discard(key)
 
 
 def _is_there(ledger: Ledger, key: str) -> bool:

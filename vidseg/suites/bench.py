@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vidseg import plugins
 from vidseg.classifiers.base import Progress, Task
-from vidseg.errors import Stopped, StoreError
+from vidseg.errors import Stopped, StoreError, VidsegError
 from vidseg.experiment import Experiment
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.ledger import Ledger
@@ -59,6 +59,19 @@ class Bench:
             experiment = id(self.experiments[cell.pipeline])
             groups.setdefault((experiment, str(cell.arm.split), cell.fold.index), []).append(cell)
         return list(groups.values())
+
+    def key(self, cell: Cell) -> str | None:
+        """Return the key of a cell, None where it cannot be done: its fit says why.
+
+        Raises:
+            Stopped, StoreError: they end the suite, not the cell.
+        """
+        try:
+            return self.experiments[cell.pipeline].key(cell.setting, cell.fold)
+        except (Stopped, StoreError):
+            raise
+        except VidsegError:
+            return None
 
     def training(self, cell: Cell) -> TrainingFrames | None:
         """Return the training frames of a cell, None where there are none: its fit says why.

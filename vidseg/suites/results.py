@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vidseg import __version__
-from vidseg.errors import Stopped, StoreError, VidsegError
 from vidseg.experiment import MODEL
 from vidseg.keys import package_versions, score_inputs
 from vidseg.ledger import digest, plain
@@ -50,15 +49,11 @@ def suite_key(bench: Bench) -> str:
 
 def _stages(bench: Bench, cell: Cell) -> Row | None:
     """Return what a cell's stages depend on, its key among it; None where it cannot be done."""
-    experiment = bench.experiments[cell.pipeline]
-    try:
-        key = experiment.key(cell.setting, cell.fold)
-        members = experiment.members(cell.fold.test)
-        return score_inputs(experiment.config, key, cell.fold, members, experiment.margin)
-    except (Stopped, StoreError):
-        raise
-    except VidsegError:
+    experiment, key = bench.experiments[cell.pipeline], bench.key(cell)
+    if key is None:
         return None
+    members = experiment.members(cell.fold.test)
+    return score_inputs(experiment.config, key, cell.fold, members, experiment.margin)
 
 
 def suite_record(bench: Bench, cells: Sequence[Cell], results: Results, plan: Row) -> SuiteRecord:
