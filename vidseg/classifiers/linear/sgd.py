@@ -62,7 +62,7 @@ class Sgd:
 
     def __init__(
         self,
-        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1e4,  # noqa: N803
+        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 10.0,  # noqa: N803
         C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
         loss: Literal["hinge", "squared_hinge"] = "hinge",
         epochs: Annotated[int, Field(ge=1)] = 16,

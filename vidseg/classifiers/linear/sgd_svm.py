@@ -62,7 +62,7 @@ class SgdSvm:
 
     def __init__(
         self,
-        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1e4,  # noqa: N803
+        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1.0,  # noqa: N803
         C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
         loss: Literal["hinge", "squared_hinge"] = "squared_hinge",
         bias: Annotated[float, Field(le=1e3, allow_inf_nan=False)] = 1.0,
