@@ -167,7 +167,7 @@ def log_suite(
     experiment: str,
     sentence: str,
     suite_json: Mapping[str, Any],
-    report: Path,
+    report: Mapping[str, Path],
 ) -> None:
     """Fill the suite's run and one child run for each setting.
 
@@ -177,7 +177,7 @@ def log_suite(
         experiment: name of the experiment.
         sentence: the report's first sentence: the run's note.
         suite_json: from which `vidseg report` rebuilds the report.
-        report: folder of the written report.
+        report: files and folders of the written report; its folder may hold anything.
 
     Raises:
         TrackingError: the store refuses or is away.
@@ -189,7 +189,11 @@ def log_suite(
     with one_line(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
         (Path(folder) / SUITE_FILE).write_text(json.dumps(suite_json), encoding="utf-8")
         client.log_artifact(run.run_id, str(Path(folder) / SUITE_FILE))
-        client.log_artifacts(run.run_id, str(report), REPORT_FOLDER)
+        for path in report.values():
+            if path.is_dir():
+                client.log_artifacts(run.run_id, str(path), f"{REPORT_FOLDER}/{path.name}")
+            else:
+                client.log_artifact(run.run_id, str(path), REPORT_FOLDER)
         client.set_tag(run.run_id, "mlflow.note.content", sentence)
         _set_error(client, run.run_id, "")  # of an earlier start that was stopped
     numbers = {k: v for k, v in record.plan.items() if isinstance(v, int | float)}
@@ -245,8 +249,8 @@ def find_suites(uri: str, names: Sequence[str]) -> list[tuple[str, Row]]:
 
     Args:
         uri: tracking URI.
-        names: run ids, unique beginnings of them, or names of suites (the latest run of it);
-            empty: the latest suite.
+        names: run ids, unique beginnings of them, or names of suites (the run of it that ended
+            last); empty: the suite that ended last.
 
     Raises:
         DataError: there is no such run, or it holds no suite.
@@ -256,7 +260,7 @@ def find_suites(uri: str, names: Sequence[str]) -> list[tuple[str, Row]]:
     with one_line(uri):
         experiments = [e.experiment_id for e in client.search_experiments()]
         runs = client.search_runs(
-            experiments, f"tags.`{ROLE}` = 'suite'", order_by=["attributes.start_time DESC"]
+            experiments, f"tags.`{ROLE}` = 'suite'", order_by=["attributes.end_time DESC"]
         )
     if not runs:
         raise DataError("holds no suite", where=f"tracking store {uri}", hint="run one first")

@@ -9,7 +9,7 @@ import pytest
 
 from vidseg.errors import UnreachableError
 from vidseg.mlflow_log import OpenRun, open_run
-from vidseg.mlflow_suite import CellLog, kept_cells, read_kept
+from vidseg.mlflow_suite import CellLog, find_suites, kept_cells, read_kept
 
 
 def cell(number: int) -> dict[str, Any]:
@@ -73,3 +73,15 @@ def test_cells_of_other_suites_are_found_by_their_keys(tracking: str) -> None:
         cell(9)["key"]: runs[1],
         cell(0)["key"]: runs[0],
     }, "its own, and the wanted ones of other suites; the latest of several"
+
+
+def test_the_report_is_about_the_suite_that_ended_last(tracking: str) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    for key in ("first", "edited", "first"):  # the edit was taken back
+        with open_run("vidseg", "tiny", role="suite", key=key) as run:
+            client.log_text(run.run_id, f'{{"key": "{key}"}}', "suite.json")
+    for names in ([], ["tiny"]):
+        ((run_id, content),) = find_suites(tracking, names)
+        assert (run_id, content) == (run.run_id, {"key": "first"})

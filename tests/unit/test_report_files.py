@@ -172,6 +172,31 @@ def test_frames_lists_are_exact(written: dict[str, Path]) -> None:
     assert all(path.resolve().is_relative_to(written["cvat"].resolve()) for path in files)
 
 
+def test_two_reports_of_one_name_keep_their_lists_apart(tmp_path: Path) -> None:
+    records = [reports.paper(["a"]), reports.paper(["b"])]
+    files = write_report(records, tmp_path)["cvat"].rglob("*.xml")
+    found = sorted((path.parent.name, path.name) for path in files)
+    assert [name for _, name in found] == ["a.xml", "b.xml"]
+    assert found[0][0] != found[1][0]
+
+
+def test_lists_of_an_earlier_report_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    write_report([reports.paper(["a", "b"])], tmp_path)
+    (mine,) = (tmp_path / "cvat").iterdir()
+    (mine / "c.xml").write_text("of the user")
+    (tmp_path / "videos").mkdir()
+    data = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    data["cvat"] += ["../videos", "cvat/../../x.xml", 7]
+    (tmp_path / "report.json").write_text(json.dumps(data), "utf-8")
+    record = reports.paper(["d"])
+    record.name = "another"
+    write_report([record], tmp_path)
+    left = [path.relative_to(tmp_path / "cvat") for path in (tmp_path / "cvat").rglob("*.xml")]
+    assert sorted(path.name for path in left) == ["c.xml", "d.xml"]
+    (mine / "c.xml").unlink()
+    assert (tmp_path / "videos").is_dir()
+
+
 def test_cvat_tags_are_frames() -> None:
     root = ElementTree.fromstring(cvat_xml([0, 20, 380]))
     assert [int(image.attrib["id"]) for image in root.iter("image")] == [0, 20, 380]

@@ -222,7 +222,7 @@ def _tracked(
         log = mlflow_suite.CellLog(opened, screen.say)
         _refill(places, bench, log)
         record = _do(places, bench, cells, workers, screen, log)
-        write_report([record], folder)
+        written = write_report([record], folder)
         with screen.task("logging to MLflow", None), _kept(folder):
             log.flush()
             mlflow_suite.log_suite(
@@ -231,7 +231,7 @@ def _tracked(
                 experiment=name,
                 sentence=build(record).sentence,
                 suite_json=suite_to_json(record),
-                report=folder,
+                report=written,
             )
         _refuse_nothing(record, {cell.id for cell in cells}, folder)
         return record, options.where_to_look(opened, "this suite", "setting")

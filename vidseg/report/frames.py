@@ -59,7 +59,13 @@ def cvat_xml(frames: Iterable[int]) -> str:
 
 def unique_names(names: Iterable[str]) -> dict[str, str]:
     """Return a file name for each name: letters, digits, ``.-_``; different for different names."""
-    found: dict[str, str] = {}
+    different = list(dict.fromkeys(names))
+    return dict(zip(different, file_names(different), strict=True))
+
+
+def file_names(names: Iterable[str]) -> list[str]:
+    """Return a file name for each name, in order; no two alike, even where names are."""
+    found: list[str] = []
     taken: set[str] = set()
     for name in names:
         safe = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._")[:80] or "unnamed"
@@ -67,5 +73,5 @@ def unique_names(names: Iterable[str]) -> dict[str, str]:
         while candidate.casefold() in taken:
             candidate, place = f"{safe}_{place}", place + 1
         taken.add(candidate.casefold())
-        found[name] = candidate
+        found.append(candidate)
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from vidseg.errors import StoreError, UsageError
 from vidseg.records import SuiteRecord
 from vidseg.report.build import build
 from vidseg.report.facts import Report
-from vidseg.report.frames import cvat_files, frames_csv, unique_names
+from vidseg.report.frames import cvat_files, file_names, frames_csv
 from vidseg.report.html import to_html
 from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
@@ -20,6 +22,8 @@ from vidseg.report.pages import make_page
 from vidseg.report.wording import level, p_value, points, span
 
 FORMAT = 1
+CVAT = "cvat"
+"""Folder of the files for CVAT."""
 
 
 def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path]:
@@ -27,7 +31,8 @@ def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path
 
     Args:
         records: finished suites.
-        folder: made if absent; files of the same names are replaced.
+        folder: made if absent; files of the same names are replaced, and what an earlier report
+            put into its ``cvat`` folder is removed. Anything else in it stays.
 
     Returns:
         Path of each: ``html``, ``markdown``, ``latex``, ``json``, ``frames``, and ``cvat`` (a
@@ -40,10 +45,14 @@ def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path
     if not records:
         raise UsageError("a report needs one suite at least", where="report")
     reports = [build(record) for record in records]
-    names = unique_names(str(i) for i in range(len(reports)))
-    pages = [make_page(one, f"s{name}") for one, name in zip(reports, names, strict=True)]
+    pages = [make_page(one, f"s{place}") for place, one in enumerate(reports)]
     title = ", ".join(dict.fromkeys(report.suite for report in reports)) + ": report"
-    data = {"format": FORMAT, "reports": [report.to_json() for report in reports]}
+    lists = _cvat_texts(reports)
+    data = {
+        "format": FORMAT,
+        "cvat": list(lists),
+        "reports": [report.to_json() for report in reports],
+    }
     texts = {
         "html": ("report.html", to_html(pages, title)),
         "markdown": ("report.md", to_markdown(pages, title)),
@@ -52,8 +61,13 @@ def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path
         "frames": ("frames.csv", frames_csv(reports)),
     }
     try:
+        old = _old_lists(folder)
+        for name, text in lists.items():
+            _write(folder / name, text)
         paths = {kind: _write(folder / name, text) for kind, (name, text) in texts.items()}
-        return paths | _write_cvat(reports, folder / "cvat")
+        for name in old.difference(lists):
+            _remove(folder / name)
+        return paths | ({"cvat": folder / CVAT} if lists else {})
     except OSError as error:
         raise StoreError(
             f"the report cannot be written: {error.strerror or error}",
@@ -86,14 +100,33 @@ def short(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _write_cvat(reports: Sequence[Report], folder: Path) -> dict[str, Path]:
-    chosen = {i: report.frame_lists[0] for i, report in enumerate(reports) if report.frame_lists}
-    titles = unique_names(f"{reports[i].suite} {one.setting}" for i, one in chosen.items())
-    for i, one in chosen.items():
-        place = folder / titles[f"{reports[i].suite} {one.setting}"]
-        for name, text in cvat_files(one).items():
-            _write(place / name, text)
-    return {"cvat": folder} if chosen else {}
+def _cvat_texts(reports: Sequence[Report]) -> dict[str, str]:
+    """Return the text of each file for CVAT, by its path below the report's folder."""
+    chosen = [(report.suite, report.frame_lists[0]) for report in reports if report.frame_lists]
+    places = file_names(f"{suite} {one.setting}" for suite, one in chosen)
+    return {
+        f"{CVAT}/{place}/{name}": text
+        for place, (_, one) in zip(places, chosen, strict=True)
+        for name, text in cvat_files(one).items()
+    }
+
+
+def _old_lists(folder: Path) -> set[str]:
+    """Return the files for CVAT that the report which is there wrote, as it says itself."""
+    try:
+        said = json.loads((folder / "report.json").read_text(encoding="utf-8"))["cvat"]
+        names = {str(name) for name in said}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
+    return {name for name in names if re.fullmatch(rf"{CVAT}/[\w.-]+/[\w.-]+\.xml", name)}
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, and its folder and the one above when they are empty then."""
+    path.unlink(missing_ok=True)
+    for parent in list(path.parents)[:2]:
+        with contextlib.suppress(OSError):
+            parent.rmdir()
 
 
 def _write(path: Path, text: str) -> Path:
