@@ -1,8 +1,9 @@
 """One run of vidseg as one run of MLflow: opened in one place, filled from a record, closed.
 
 The ledger is the truth. :func:`log_run` may be called again for the same run: parameters that are
-there are kept, metrics carry the run's start as their time so that the store drops repetitions,
-artifacts are overwritten, the data set and the model are not logged twice.
+there are kept, metrics carry the run's start as their time so that the store drops repetitions
+(a headline that changed carries the present: of two values at a step MLflow shows the later, of the
+same time the larger), artifacts are overwritten, the data set and the model are not logged twice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import math
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 from vidseg.errors import Stopped, TrackingError, UnreachableError
 from vidseg.mlflow_links import PRIMARY_METRIC, ROLE, Role, run_url, served_by_http, ui_command
+from vidseg.mlflow_points import Point, baseline_points, curve_points, fold_points, test_points
 from vidseg.mlflow_store import (
     at_once,
     load_mlflow,
@@ -27,7 +30,7 @@ from vidseg.mlflow_store import (
     reap,
     shown,
 )
-from vidseg.records import DatasetRecord, FoldRecord, RunRecord
+from vidseg.records import DatasetRecord, RunRecord
 
 ERROR, KEY = "vidseg.error", "vidseg.key"
 
@@ -36,9 +39,6 @@ _PARAMS = 100  # parameters or tags a call
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 8000
 _LONGEST_NAME = 250
-
-Point = tuple[str, float, int]
-"""Name, value, step of a metric."""
 
 
 @dataclass(frozen=True)
@@ -314,39 +314,6 @@ def _log_tags(record: RunRecord, run: OpenRun, tables: Sequence[str]) -> None:
         )
 
 
-def test_points(record: RunRecord) -> list[Point]:
-    """Return the headline as single values: ``test/<score>``, step 0."""
-    return [(f"test/{name}", value, 0) for name, value in record.headline.items()]
-
-
-def baseline_points(record: RunRecord) -> list[Point]:
-    """Return each baseline's IoU as ``baseline/<name>``, step 0.
-
-    With one slash: the UI makes a section of its charts of what stands before the last one.
-    """
-    return [(f"baseline/{row['baseline']}", row["iou"], 0) for row in record.baselines]
-
-
-def fold_points(fold: FoldRecord) -> list[Point]:
-    """Return ``fold/<score>`` and the facts of the fit as ``fit/<fact>``; step: the fold."""
-    return [(f"fold/{name}", value, fold.index) for name, value in fold.metrics.items()] + [
-        (f"fit/{name}", value, fold.index) for name, value in fold.facts.items()
-    ]
-
-
-def curve_points(folds: Sequence[FoldRecord]) -> list[Point]:
-    """Return ``train/<name>``, or ``train/<name>/fold0``... when there are several folds.
-
-    The fold comes last so that the UI keeps the curves of one quantity side by side.
-    """
-    several = len(folds) > 1
-    return [
-        (f"train/{name}/fold{fold.index}" if several else f"train/{name}", value, step)
-        for fold in folds
-        for name, value, step in fold.curves
-    ]
-
-
 def log_metrics(
     points: Iterable[Point],
     run: OpenRun | None = None,
@@ -356,7 +323,8 @@ def log_metrics(
 ) -> None:
     """Log metrics in batches; values that are not finite numbers are left out.
 
-    Their time is the run's start, so that logging them again stores nothing new.
+    Their time is the run's start, so that logging them again stores nothing new. A single value
+    (step 0 only) that is not the one that the run shows has the present time, and is shown then.
 
     Args:
         points: name, value and step of each.
@@ -373,17 +341,27 @@ def log_metrics(
     origin: dict[str, str] = {}
     if dataset is not None:
         origin = {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
+    kept = [(valid_name(n), float(value), int(s)) for n, value, s in points if _defined(value)]
     with one_line(run.uri):
-        time = client.get_run(run.run_id).info.start_time
+        there = client.get_run(run.run_id)
+        times = _times(kept, there.data.metrics, there.info.start_time)
         metrics = [
-            mlflow.entities.Metric(
-                valid_name(name), float(value), time, int(step), model_id=model_id, **origin
-            )
-            for name, value, step in points
-            if _defined(value)
+            mlflow.entities.Metric(name, value, times[name], step, model_id=model_id, **origin)
+            for name, value, step in kept
         ]
         for batch in _batches(metrics, _BATCH):
             client.log_batch(run.run_id, metrics=batch)
+
+
+def _times(points: Sequence[Point], shown: Mapping[str, float], start: int) -> dict[str, int]:
+    """Return the time of each metric, in milliseconds: the present for a headline that changed."""
+    single = {name: value for name, value, step in points if step == 0}
+    for name, _, step in points:
+        if step:
+            single.pop(name, None)
+    now = time.time_ns() // 1_000_000
+    changed = {name for name, value in single.items() if shown.get(name, value) != value}
+    return {name: now if name in changed else start for name, _, _ in points}
 
 
 def _defined(value: Any) -> bool:

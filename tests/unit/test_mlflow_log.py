@@ -256,6 +256,23 @@ def test_artifacts_do_not_depend_on_the_working_directory(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_headline_that_changed_is_the_one_that_is_shown(tracking: str) -> None:
+    with open_run("vidseg", "again") as run:
+        for value in (0.5, 0.2, 0.2, 0.4):  # a suite that went on with more seeds
+            mlflow_log.log_metrics([("test/iou", value, 0)], run)
+            assert client().get_run(run.run_id).data.metrics == {"test/iou": value}
+
+
+def test_folds_that_were_logged_one_by_one_are_not_doubled(tracking: str) -> None:
+    folds = [("fold/iou", value, step) for step, value in enumerate((0.5, 0.2, 0.4))]
+    with open_run("vidseg", "folds") as run:
+        for fold in folds:
+            mlflow_log.log_metrics([fold], run)
+        mlflow_log.log_metrics(folds, run)
+    history = client().get_metric_history(run.run_id, "fold/iou")
+    assert [(m.step, m.value) for m in history] == [(s, v) for _, v, s in folds]
+
+
 def test_long_values_and_odd_names(tracking: str) -> None:
     with open_run("vidseg", "odd") as run:
         mlflow_log.log_params({"dataset.path": "x" * 9000, "a=b%": 1}, run)

@@ -116,6 +116,7 @@ def _tracked(
     """Do the run inside an MLflow run; return where to look, and the record."""
     from vidseg import mlflow_log, mlflow_store
     from vidseg.ledger import Ledger
+    from vidseg.mlflow_points import fold_points
     from vidseg.runs import run as do_run
 
     with screen.task("opening the tracking store", None):
@@ -130,7 +131,7 @@ def _tracked(
             ledger=Ledger(ledger_root),
             progress=screen,
             fresh=fresh,
-            on_fold=lambda fold: mlflow_log.log_metrics(mlflow_log.fold_points(fold), opened),
+            on_fold=lambda fold: mlflow_log.log_metrics(fold_points(fold), opened),
         )
         with screen.task("logging to MLflow", None):
             version = mlflow_log.log_run(record, opened, register=register)
