@@ -21,6 +21,7 @@ from vidseg.report.closing import ranges
 from vidseg.report.document import Table
 from vidseg.report.frames import TAG, cvat_xml, unique_names
 from vidseg.report.pages import make_page
+from vidseg.report.write import short
 
 EVIL = ["<script>alert(1)</script>", "a&b | c_d %", "x`y*z~\\{}", "quote\"'", "日本", "[x]"]
 VOID = {"meta", "link", "br", "hr", "img"}
@@ -170,6 +171,12 @@ def test_frames_lists_are_exact(written: dict[str, Path]) -> None:
     files = sorted(written["cvat"].rglob("*.xml"))
     assert len(files) == 2 * len(EVIL)
     assert all(path.resolve().is_relative_to(written["cvat"].resolve()) for path in files)
+
+
+def test_the_terminal_names_groups_that_are_left_out() -> None:
+    said = short(build(reports.paper(["a", "b", "c"], undefined=["b"])))
+    assert "  Group b, undefined in both arms: left out of 8 comparisons" in said.splitlines()
+    assert "left out" not in short(build(reports.paper(["a", "b"])))
 
 
 def test_two_reports_of_one_name_keep_their_lists_apart(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from vidseg.report.charts import Bar, forest
 from vidseg.report.document import Block, Bullets, Figure, Section, Table
 from vidseg.report.facts import Kind, Pair, Report
@@ -116,7 +118,6 @@ def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[st
 def _remarks(report: Report) -> list[str]:
     """Return the questions, then what could not be compared, or not on all groups."""
     asked, refused, alike = [], [], []
-    left_out: dict[str, int] = {}
     for pair in report.pairs:
         name = f"{pair.a} against {pair.b}"
         if pair.question:
@@ -127,9 +128,14 @@ def _remarks(report: Report) -> list[str]:
         if pair.same_frames:
             taken = joined(pair.same_frames)
             alike.append(f"{name}: both arms took the same frames of {taken}.")
-        for out in pair.result.left_out:
+    return [*dict.fromkeys(asked), *refused, *alike, *(f"{said}." for said in left_out(report))]
+
+
+def left_out(report: Report) -> list[str]:
+    """Return which groups are missing from comparisons that could be made, and why."""
+    counts: Counter[str] = Counter()
+    for pair in report.pairs:
+        for out in pair.result.left_out if pair.result else ():
             where = "both arms" if out.arm == "both" else str(getattr(pair, out.arm))
-            said = f"Group {out.group}, {out.reason} in {where}: left out of "
-            left_out[said] = left_out.get(said, 0) + 1
-    gone = [said + count(times, "comparison") + "." for said, times in left_out.items()]
-    return [*dict.fromkeys(asked), *refused, *alike, *gone]
+            counts[f"Group {out.group}, {out.reason} in {where}: left out of "] += 1
+    return [said + count(times, "comparison") for said, times in counts.items()]

@@ -13,6 +13,7 @@ from pathlib import Path
 from vidseg.errors import StoreError, UsageError
 from vidseg.records import SuiteRecord
 from vidseg.report.build import build
+from vidseg.report.comparisons import left_out
 from vidseg.report.facts import Report
 from vidseg.report.frames import cvat_files, file_names, frames_csv
 from vidseg.report.html import to_html
@@ -88,6 +89,7 @@ def short(report: Report) -> str:
             f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {r.verdict} "
             f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_adjusted)})"
         )
+    lines += [f"  {said}" for said in left_out(report)]
     for curve in report.curves:
         scores = ", ".join(
             f"{n}: {points(mean, sign=False)}"
