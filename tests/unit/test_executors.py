@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+import types
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,13 +18,15 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import trees
 from tests.conftest import ROOT
 from tests.deadly import deadly
-from tests.suites import Place, numbers
+from tests.suites import InTurn, Place, install, numbers
 from vidseg import plugins
-from vidseg.errors import PluginError, Stopped
+from vidseg.errors import PluginError, ResourceError, Stopped
 from vidseg.executors.base import ATTEMPTS
 from vidseg.executors.processes import Processes
+from vidseg.executors.ray import Ray
 
 SGD = {"s": {"extractor": "filters:octaves=1", "classifier": "sgd:epochs=2"}}
 
@@ -192,18 +198,116 @@ def test_executors_that_are_not_meant() -> None:
         plugins.create("executor", "process")
 
 
+class Closing(InTurn):
+    """Notes its stages and that it was closed; stops the suite in the stage of that name."""
+
+    def __init__(self, end: str = "") -> None:
+        super().__init__()
+        self.end, self.calls = end, list[str]()
+
+    def run(self, tasks: Any, done: Any, stop: Any) -> None:
+        self.calls.append(tasks[0]["stage"])
+        if self.calls[-1] == self.end:
+            raise Stopped("enough")
+        super().run(tasks, done, stop)
+
+    def close(self) -> None:
+        self.calls.append("closed")
+
+
+def test_executors_are_closed_when_the_suite_is_done_or_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch)
+    place, stopped, done = Place(tmp_path), Closing("fit"), Closing()
+    with pytest.raises(Stopped):
+        place.run(executor=stopped)
+    assert stopped.calls == ["features", "fit", "closed"]
+    place.run(executor=done)
+    assert done.calls == ["features", "fit", "score", "closed"]
+
+
+def test_workers_elsewhere_find_relative_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch)
+    for name in "abc":
+        trees.mot_sequence(tmp_path / "data" / "mot", name, frames=6, seed=ord(name))
+    here, there = tmp_path / "here", tmp_path / "there"
+
+    class Elsewhere(InTurn):
+        def run(self, tasks: Any, done: Any, stop: Any) -> None:
+            os.chdir(there)
+            os.environ.pop("VIDSEG_DATA")
+            super().run(tasks, done, stop)
+
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("VIDSEG_DATA", "../data")
+    place = Place(tmp_path)
+    executor = Elsewhere()
+    results, _ = place.run(place.bench(dataset="mot:mot"), executor)
+    assert not results.failures
+    assert [task["stage"] for task in executor.asked].count("fit") == 6, "done by the workers"
+
+
+def fake_ray(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
+    """Put a module in the place of Ray; return its calls."""
+    calls: list[Any] = []
+    module = types.ModuleType("ray")
+    module.init = lambda **options: calls.append(options)  # type: ignore[attr-defined]
+    module.shutdown = lambda: calls.append("shutdown")  # type: ignore[attr-defined]
+    for name, value in changes.items():
+        setattr(module, name, value)
+    module.__spec__ = importlib.machinery.ModuleSpec("ray", None)
+    monkeypatch.setitem(sys.modules, "ray", module)
+    return calls
+
+
+def test_ray_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = fake_ray(monkeypatch)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for scheme in ("", "ray://"):
+        executor = Ray(f"{scheme}127.0.0.1:{port}")
+        with pytest.raises(ResourceError, match=r"does not answer: Connection refused; check"):
+            executor._cluster()
+    assert not calls
+
+
+def test_ray_leaves_the_signal_and_ends_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: Any) -> None:
+        assert options["address"] == "local", "another cluster of this machine is not meant"
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    calls = fake_ray(monkeypatch, init=init)
+    ours = signal.getsignal(signal.SIGTERM)
+    executor = Ray()
+    executor.close()
+    assert not calls, "nothing was started"
+    executor._cluster()
+    executor._cluster()
+    assert signal.getsignal(signal.SIGTERM) == ours
+    executor.close()
+    executor.close()
+    assert calls == ["shutdown"]
+
+
 @pytest.mark.slow
 def test_a_local_ray_cluster_gives_the_bits_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
-    from vidseg.executors.ray import Ray
-
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     changes: dict[str, Any] = {"pipelines": SGD, "comparisons": []}
     here, there = Place(tmp_path / "here"), Place(tmp_path / "there")
     local, _ = here.run(here.bench(**changes))
     ray, _ = there.run(there.bench(**changes), Ray(n=2))
+    import ray as module
+
+    assert not module.is_initialized()
     assert not ray.failures
     assert numbers(ray) == numbers(local)
     assert ray.forwards == local.forwards

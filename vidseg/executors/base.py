@@ -20,6 +20,9 @@ ATTEMPTS = 3
 class Executor(Protocol):
     """Runs tasks somewhere (entry-point group ``vidseg.executors``).
 
+    One that holds something between calls of ``run``, such as a cluster, may have a method
+    ``close()``: it is called when a suite has no more tasks, or is stopped.
+
     Attributes:
         workers: how many tasks run at a time; 0 means that the caller does the work itself.
     """

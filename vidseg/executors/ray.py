@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
+import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -13,6 +17,7 @@ from vidseg.errors import PluginError, ResourceError
 from vidseg.executors.base import ATTEMPTS, Outcome, Task
 
 POLL_SECONDS = 0.5
+PING_SECONDS = 5.0
 
 
 class Ray:
@@ -30,6 +35,7 @@ class Ray:
 
     def __init__(self, address: str | None = None, n: Annotated[int, Field(ge=1)] = 2) -> None:
         self.address, self.workers = address, n
+        self._joined = False
         if importlib.util.find_spec("ray") is None:
             raise PluginError(
                 "the executor ray needs the package ray", hint="pip install 'vidseg[ray]'"
@@ -42,49 +48,93 @@ class Ray:
         stop: Callable[[], None],
     ) -> None:
         """Run the tasks; Ray runs those of a dead worker again."""
-        with self._cluster() as ray:
-            remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_work)
-            queue = list(tasks)
-            running: dict[Any, Task] = {}
-            while queue or running:
-                stop()
-                while queue and len(running) < self.workers:
-                    task = queue.pop(0)
-                    running[remote.remote(task)] = task
-                ready, _ = ray.wait(list(running), timeout=POLL_SECONDS)
-                for reference in ready:
-                    task = running.pop(reference)
-                    try:
-                        outcome = ray.get(reference)
-                    except ray.exceptions.RayError as error:
-                        outcome = {"died": " ".join(str(error).split())[:300]}
-                    done(task, outcome)
+        ray = self._cluster()
+        remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_work)
+        queue = list(tasks)
+        running: dict[Any, Task] = {}
+        while queue or running:
+            stop()
+            while queue and len(running) < self.workers:
+                task = queue.pop(0)
+                running[remote.remote(task)] = task
+            ready, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+            for reference in ready:
+                task = running.pop(reference)
+                try:
+                    outcome = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    outcome = {"died": " ".join(str(error).split())[:300]}
+                done(task, outcome)
 
-    @contextlib.contextmanager
-    def _cluster(self) -> Iterator[Any]:
+    def close(self) -> None:
+        """End the cluster that was started here, or leave the one that was joined."""
+        if self._joined:
+            import ray
+
+            ray.shutdown()
+            self._joined = False
+
+    def _cluster(self) -> Any:
+        """Return Ray, joined to the cluster; the suite's stages share one.
+
+        Raises:
+            ResourceError: there is none.
+        """
         import ray
 
-        options: dict[str, Any] = (
-            {"address": self.address}
-            if self.address
-            else {
-                "num_cpus": self.workers,
-                "include_dashboard": False,
-                "_node_ip_address": "127.0.0.1",
-            }
-        )
+        if self._joined:
+            return ray
+        where = f"ray {self.address or 'on this machine'}"
+        hint = "check the address, or use the executor processes"
         try:
-            ray.init(ignore_reinit_error=True, log_to_driver=False, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ResourceError(
-                f"Ray does not start: {error}",
-                where=f"ray {self.address or 'on this machine'}",
-                hint="check the address, or use the executor processes",
-            ) from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+            _ping(self.address or "")
+            with _own_sigterm():
+                ray.init(
+                    ignore_reinit_error=True,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **self._options(),
+                )
+        except OSError as error:
+            reason = error.strerror or str(error).rstrip(".")
+            raise ResourceError(f"does not answer: {reason}", where=where, hint=hint) from error
+        except (ImportError, RuntimeError, ValueError) as error:
+            reason = str(error).rstrip(".")
+            raise ResourceError(f"Ray does not start: {reason}", where=where, hint=hint) from error
+        self._joined = True
+        return ray
+
+    def _options(self) -> dict[str, Any]:
+        if self.address:
+            return {"address": self.address}
+        return {
+            "address": "local",  # not the cluster that may run on this machine
+            "num_cpus": self.workers,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+        }
+
+
+def _ping(address: str) -> None:
+    """See that something listens at ``host:port``: Ray itself would retry for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PING_SECONDS).close()
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep our handler of SIGTERM: Ray's would end the command without closing its run."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
 
 
 def _work(task: Task) -> Outcome:

@@ -186,12 +186,15 @@ def _elsewhere(
 
             executor.run(asked, done, stop)
 
-    run("features", _feature_tasks(bench, results.left(cells)))
-    run("fit", ({"cells": [cell.id]} for cell in results.left(cells)))
-    groups = bench.together(results.left(cells))
-    run("score", ({"cells": [cell.id for cell in group]} for group in groups))
-    if dead:
-        run("score", ({"cells": [name]} for name in list(dead)))
+    try:
+        run("features", _feature_tasks(bench, results.left(cells)))
+        run("fit", ({"cells": [cell.id]} for cell in results.left(cells)))
+        groups = bench.together(results.left(cells))
+        run("score", ({"cells": [cell.id for cell in group]} for group in groups))
+        if dead:
+            run("score", ({"cells": [name]} for name in list(dead)))
+    finally:
+        getattr(executor, "close", lambda: None)()
 
 
 def _feature_tasks(bench: Bench, cells: Sequence[Cell]) -> Iterator[Task]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from vidseg.store import Store
 from vidseg.suites.bench import Bench, open_bench
 from vidseg.suites.cells import Cell
 from vidseg.suites.model import Suite, make_suite
+
+LOOKUPS = ("VIDSEG_DATA", "VIDSEG_WEIGHTS")
+"""Variables by which relative paths of a suite are found."""
 
 
 def context(suite: Suite, store: Store, limit: int | None, ledger: Ledger) -> dict[str, Any]:
@@ -37,6 +41,8 @@ def context(suite: Suite, store: Store, limit: int | None, ledger: Ledger) -> di
         "store": str(store.root),
         "limit": limit,
         "ledger": str(ledger.root.expanduser().absolute()),
+        "folder": str(Path.cwd()),
+        "environment": {name: os.environ[name] for name in LOOKUPS if name in os.environ},
     }
 
 
@@ -73,6 +79,10 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=1)
 def _opened(text: str) -> Bench:
     given = json.loads(text)
+    # a cluster's workers start in a folder and an environment of their own
+    if Path(given["folder"]).is_dir():
+        os.chdir(given["folder"])
+    os.environ.update(given["environment"])
     return open_bench(
         make_suite(given["suite"]),
         store=Store(Path(given["store"]), limit=given["limit"]),
