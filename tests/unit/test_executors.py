@@ -311,3 +311,21 @@ def test_a_local_ray_cluster_gives_the_bits_of_one_process(
     assert not ray.failures
     assert numbers(ray) == numbers(local)
     assert ray.forwards == local.forwards
+
+
+def test_processes_stay_from_one_stage_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidseg.suites.worker.work", deadly)
+    monkeypatch.syspath_prepend(str(ROOT))
+    executor = Processes(1)
+    for stage in ("a", "b"):
+        task = {"folder": str(tmp_path), "name": stage, "do": "work"}
+        executor.run([task], lambda task, outcome: None, lambda: None)
+    (worker,) = {int(path.name.split(".")[2]) for path in tmp_path.iterdir()}
+    assert lives(worker)
+    executor.close()
+    gone([worker])
+    executor.run([{"folder": str(tmp_path), "name": "c", "do": "work"}], print, lambda: None)
+    executor.close()
+    assert len({path.name.split(".")[2] for path in tmp_path.iterdir()}) == 2

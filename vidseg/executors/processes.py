@@ -24,6 +24,8 @@ POLL_SECONDS = 0.5
 class Processes:
     """Run the cells in ``n`` processes, the machine's threads divided among them.
 
+    The processes stay from one stage of a suite to the next, with the suite that they opened.
+
     Args:
         n: number of processes.
     """
@@ -32,6 +34,7 @@ class Processes:
 
     def __init__(self, n: Annotated[int, Field(ge=1)] = 2) -> None:
         self.workers = n
+        self._pool: ProcessPoolExecutor | None = None
 
     def run(
         self,
@@ -72,11 +75,14 @@ class Processes:
 
         finished: set[int] = set()
         under_way: set[int] = set()
-        with _pool(min(self.workers, len(indices))) as pool:
+        with self._open() as pool:
             waiting: dict[Future[Outcome], int] = {}
             for index in indices:
-                with contextlib.suppress(BrokenProcessPool):
+                try:
                     waiting[pool.submit(work, tasks[index])] = index
+                except BrokenProcessPool:
+                    self.close()
+                    break
             while waiting:
                 stop()
                 running = {index for future, index in waiting.items() if future.running()}
@@ -87,26 +93,34 @@ class Processes:
                     try:
                         outcome = future.result()
                     except BrokenProcessPool:
+                        self.close()
                         continue
                     done(tasks[index], outcome)
                     finished.add(index)
         return finished, (under_way - finished) or (set(indices[:1]) - finished)
 
+    def close(self) -> None:
+        """End the processes, when what they do is done."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
-@contextlib.contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool whose processes end when this one is stopped in the middle."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
-    try:
-        yield pool
-    except BaseException:
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        raise
-    pool.shutdown()
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[ProcessPoolExecutor]:
+        """Yield the pool; its processes end at once when this one is stopped in the middle."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
+        pool = self._pool
+        try:
+            yield pool
+        except BaseException:
+            processes = list((getattr(pool, "_processes", None) or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
+            self._pool = None
+            raise
 
 
 def _prepare() -> None:
