@@ -180,6 +180,11 @@ def test_frames_that_gain_nothing_are_an_answer(frames: float, said: str) -> Non
     assert make_page(report, "s").tone == "told"
     four = build(reports.iso_budget(FOUR, frames=frames))
     assert four.sentence.startswith("We cannot tell yet")
+    rate = four.grids[0].rate
+    assert rate is not None
+    nothing = "more frames of the videos one has gained nothing (" in four.sentence
+    assert nothing == (rate.rate == math.inf)
+    assert "at least 0 " not in four.sentence
 
 
 def test_incomplete_grid_says_so() -> None:

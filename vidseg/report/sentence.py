@@ -182,10 +182,14 @@ def _grid(report: Report, grid: Grid) -> str:
             f"{_at_least(rate)}; {tail}"
         )
     if not rate.identified:
+        seen = (
+            "more frames of the videos one has gained nothing"
+            if math.isinf(rate.rate)
+            else f"one frame of a new video is estimated at {worth(rate)}"
+        )
         return (
-            f"We cannot tell yet what a new video is worth{where}: {at} one frame of a new video "
-            f"is estimated at {worth(rate)} ({rate_interval(rate)}), which is not identified at "
-            f"{level(report.level)}; {tail}"
+            f"We cannot tell yet what a new video is worth{where}: {at} {seen} "
+            f"({rate_interval(rate)}), which is not identified at {level(report.level)}; {tail}"
         )
     return (
         f"{_rate_advice(rate)}{where}: {at} one frame of a new video is worth {worth(rate)} "
@@ -230,7 +234,8 @@ def rate_interval(rate: ExchangeRate) -> str:
     if math.isinf(rate.low):
         return f"{level(rate.level)} interval empty: extra frames are seen not to gain"
     if math.isinf(rate.high):
-        return f"at least {number(rate.low, 2)} at {level(rate.level)}"
+        least = f"at least {number(rate.low, 2)}" if rate.low > 0 else "no bound"
+        return f"{least} at {level(rate.level)}"
     return f"{level(rate.level)} interval {number(rate.low, 2)} to {number(rate.high, 2)}"
 
 
