@@ -102,6 +102,8 @@ class _Canvas:
 GRID = 'stroke="currentColor" stroke-opacity=".14"'
 AXIS = 'stroke="currentColor" stroke-opacity=".55"'
 QUIET = 'fill-opacity=".7"'
+HALO = 'stroke="var(--paper, #fff)" stroke-width="4" paint-order="stroke"'
+"""Text over lines stays readable."""
 
 
 def colour(place: int) -> str:
@@ -134,8 +136,8 @@ def forest(bars: Sequence[Bar], delta: float, unit: str, title: str) -> str:
 
 
 def _forest_row(canvas: _Canvas, bar: Bar, y: float, x: Callable[[float], float]) -> None:
-    canvas.text(10, y + 14, shortened(bar.label, 38))
-    canvas.text(WIDTH - 10, y + 14, bar.detail, f'text-anchor="end" {QUIET}')
+    canvas.text(10, y + 14, shortened(bar.label, 38), HALO)
+    canvas.text(WIDTH - 10, y + 14, bar.detail, f'text-anchor="end" {QUIET} {HALO}')
     level = y + 30
     dash = "" if bar.solid else 'stroke-dasharray="5 4"'
     style = f'stroke="{colour(0)}" stroke-width="2.5" {dash}'

@@ -81,8 +81,8 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
     unit = NAMES.get(report.primary, report.primary)
     notes = [
         f"Points of {unit}, b − a, paired by group ({_groups(pairs)}); p: two-sided sign-flip "
-        f"test, smallest possible {joined([p_value(p) for p in floors])}; Holm's p guards all "
-        f"{len(rows)} together and verdicts use it.",
+        f"test, smallest possible {joined([p_value(p) for p in floors])}"
+        + (f"; Holm's p guards all {len(rows)} together and verdicts use it." if rows[1:] else "."),
         f"Equivalent: surely within ±{_delta(report)}. Would show it: about how many groups like "
         "these would show a difference as large as the one seen, with 80 % chance; would settle "
         f"it: show one of {_delta(report)}, or that there is none. Rough, as the spread is known "
