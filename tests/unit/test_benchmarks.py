@@ -12,7 +12,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from benchmarks import _ways
+from benchmarks import _ways, aa_study
 from benchmarks._judge import Judge
 from benchmarks._runs import seconds_to
 from tests.training import TinyHandle, TinyTraining
@@ -129,3 +129,50 @@ def test_sharing_quick(tmp_path: Path) -> None:
     assert rows["stores"]["forwards"] == 4 * 2 * 6
     assert rows["nothing"]["forwards"] > 4 * 2 * 6
     assert all(row["seconds"]["sgd"] > 0 for row in rows.values())
+
+
+def test_regularisation_quick(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    options = ["--quick", "--arms", "1", "--costs", "1", "100", "--json", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.regularisation", *options],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(path.read_text())
+    # four videos are four folds; every one is tested once with each setting and C
+    for arm in ("1", "20:short=all"):
+        for cost in (1, 100):
+            own = [row for row in rows if (row["arm"], row["C"]) == (arm, cost)]
+            assert len(own) == 4
+            assert len({video for row in own for video in row["scores"]}) == 4
+    mean = np.mean([s for row in rows if row["arm"] == "1" for s in row["scores"].values()])
+    assert 0.05 < mean < 0.9
+
+
+def test_aa_study_quick(tmp_path: Path) -> None:
+    path = tmp_path / "aa.json"
+    options = ["--study", "A/A", "--sets", "2", "--groups", "3", "--json", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.aa_study", *options],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(path.read_text())
+    assert (row["study"], row["data sets"]) == ("A/A", 2)
+    assert row["significant"] == 0  # three groups show nothing
+    assert 0 < abs(row["mean difference"]) < 0.5
+
+
+def test_aa_study_draws_anew_for_every_set_and_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def scores(experiment: object, sampler: str, seed: int, videos: int | None) -> dict[str, float]:
+        seeds.append(seed)
+        return {str(group): float(seed * group % 7) for group in range(8)}
+
+    monkeypatch.setattr(aa_study, "open_set", lambda *given: None)
+    monkeypatch.setattr(aa_study, "group_scores", scores)
+    for number in range(5):
+        aa_study.one_comparison(number, 8, aa_study.STUDIES["A/A"])
+    assert len(set(seeds)) == len(seeds) == 10
