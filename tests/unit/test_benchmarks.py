@@ -87,6 +87,14 @@ def test_svm_quick(tmp_path: Path) -> None:
     assert plot.stat().st_size > 10_000
 
 
+def benchmark(name: str, *options: str) -> str:
+    """Run a benchmark to its end, and return what it printed."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_a_clock_charges_the_innermost_section(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(_ways, "cpu_seconds", lambda: now[0])
@@ -117,12 +125,8 @@ def test_sequences_are_cut_with_their_boxes(tmp_path: Path) -> None:
 
 def test_sharing_quick(tmp_path: Path) -> None:
     path = tmp_path / "sharing.json"
-    command = [sys.executable, "-m", "benchmarks.sharing", "--quick", "--samples", str(tmp_path)]
-    done = subprocess.run(
-        [*command, "--json", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "GENERATED videos" in done.stdout
+    said = benchmark("sharing", "--quick", "--samples", str(tmp_path), "--json", str(path))
+    assert "GENERATED videos" in said
     rows = {row["way"]: row for row in json.loads(path.read_text())}
     # two videos of six frames, all of them tested; two arms with two classifiers
     assert rows["suite"]["forwards"] == 2 * 6
@@ -133,12 +137,7 @@ def test_sharing_quick(tmp_path: Path) -> None:
 
 def test_regularisation_quick(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
-    options = ["--quick", "--arms", "1", "--costs", "1", "100", "--json", str(path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.regularisation", *options],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    benchmark("regularisation", "--quick", "--json", str(path))
     rows = json.loads(path.read_text())
     # four videos are four folds; every one is tested once with each setting and C
     for arm in ("1", "20:short=all"):
@@ -153,11 +152,7 @@ def test_regularisation_quick(tmp_path: Path) -> None:
 def test_aa_study_quick(tmp_path: Path) -> None:
     path = tmp_path / "aa.json"
     options = ["--study", "A/A", "--sets", "2", "--groups", "3", "--json", str(path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.aa_study", *options],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    benchmark("aa_study", *options)
     (row,) = json.loads(path.read_text())
     assert (row["study"], row["data sets"]) == ("A/A", 2)
     assert row["significant"] == 0  # three groups show nothing

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from vidseg import plugins
 from vidseg.classifiers.base import Progress, Task
-from vidseg.errors import Stopped, StoreError, VidsegError
+from vidseg.errors import Stopped, StoreError
 from vidseg.experiment import Experiment
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.ledger import Ledger
@@ -17,6 +18,8 @@ from vidseg.store import Store
 from vidseg.suites.cells import Cell, expand
 from vidseg.suites.model import Suite
 from vidseg.training import TrainingFrames
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,8 @@ class Bench:
         Raises:
             Stopped, StoreError: they end the suite, not the cell.
         """
-        try:
-            return self.experiments[cell.pipeline].key(cell.setting, cell.fold)
-        except (Stopped, StoreError):
-            raise
-        except VidsegError:
-            return None
+        experiment = self.experiments[cell.pipeline]
+        return _if_possible(lambda: experiment.key(cell.setting, cell.fold))
 
     def training(self, cell: Cell) -> TrainingFrames | None:
         """Return the training frames of a cell, None where there are none: its fit says why.
@@ -79,12 +78,8 @@ class Bench:
         Raises:
             Stopped, StoreError: they end the suite, not the cell.
         """
-        try:
-            return self.experiments[cell.pipeline].training(cell.setting, cell.fold)
-        except (Stopped, StoreError):
-            raise
-        except Exception:  # samplers are anybody's
-            return None
+        experiment = self.experiments[cell.pipeline]
+        return _if_possible(lambda: experiment.training(cell.setting, cell.fold))
 
     def wanted(self, cells: Sequence[Cell]) -> dict[tuple[str, str], set[int]]:
         """Return the frames whose features cells need, by (pipeline, video); changed ones not.
@@ -106,6 +101,16 @@ class Bench:
                 frames = experiment.test_frames(cell.fold, material)
                 found.setdefault((owner, material.video.name), set()).update(frames)
         return found
+
+
+def _if_possible(find: Callable[[], Found]) -> Found | None:
+    """Return what ``find`` returns, None where it fails for this cell only."""
+    try:
+        return find()
+    except (Stopped, StoreError):
+        raise
+    except Exception:  # samplers are anybody's
+        return None
 
 
 @dataclass(frozen=True)
