@@ -30,13 +30,22 @@ def run_url(uri: str, experiment_id: str, run_id: str) -> str:
     return f"{_page(uri)}/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING_UI}"
 
 
-def compare_url(uri: str, experiment_id: str, role: Role = "setting") -> str:
+def compare_url(
+    uri: str, experiment_id: str, role: Role = "setting", parent: str | None = None
+) -> str:
     """Return the address of the chart that compares runs of one role, flat, best first.
 
     Nested runs are not shown in the UI's charts unless the list is sorted by a metric.
+
+    Args:
+        uri: of the tracking store.
+        experiment_id: the experiment that holds the runs.
+        role: of the runs.
+        parent: id of a suite's run, whose settings alone are compared; None takes all runs.
     """
+    only = f" and tags.`mlflow.parentRunId`='{parent}'" if parent else ""
     query = {
-        "searchFilter": f"tags.`{ROLE}`='{role}'",
+        "searchFilter": f"tags.`{ROLE}`='{role}'{only}",
         "orderByKey": f"metrics.`{PRIMARY_METRIC}`",
         "orderByAsc": "false",
         "startTime": "ALL",

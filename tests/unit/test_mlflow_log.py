@@ -343,6 +343,10 @@ def test_addresses() -> None:
     query = parse_qs(compare.partition("?")[2])
     assert compare.startswith("http://127.0.0.1:5000/#/experiments/3/runs?")
     assert query["searchFilter"] == ["tags.`vidseg.role`='setting'"]
+    of_one = mlflow_links.compare_url("sqlite:////tmp/a.db", "3", parent="abc")
+    assert parse_qs(of_one.partition("?")[2])["searchFilter"] == [
+        "tags.`vidseg.role`='setting' and tags.`mlflow.parentRunId`='abc'"
+    ]
     assert query["orderByKey"] == ["metrics.`test/iou`"]
     assert query["compareRunsMode"] == ["CHART"]
     assert mlflow_links.ui_command("sqlite:////a b/m.db") == (

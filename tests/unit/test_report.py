@@ -10,7 +10,7 @@ import pytest
 
 from tests import reports
 from vidseg.errors import DataError
-from vidseg.report import build, short, suite_from_json, suite_to_json
+from vidseg.report import build, closing, short, suite_from_json, suite_to_json
 from vidseg.report.document import Table
 from vidseg.report.facts import Kind
 from vidseg.report.pages import make_page
@@ -38,11 +38,13 @@ def test_four_groups_cannot_tell_and_say_why() -> None:
         "with 4 groups the smallest possible p is 0.125",
         "no 95 % interval is bounded",
         "smallest difference of interest is 1 IoU point",
-        "groups would show",
+        "to confirm a difference this large takes about",
+        ". Until then 1 frame per video is the cheaper choice",
     ):
         assert said in report.sentence
     assert report.sentence.endswith(".")
     assert not report.frame_lists[0].advised
+    assert report.frame_lists[0].arm == "1"
 
 
 def test_twelve_groups_advise_the_best_winner() -> None:
@@ -200,6 +202,7 @@ def test_leakage_is_no_advice() -> None:
     assert report.kind is Kind.LEAKAGE
     assert report.sentence.startswith("Do not trust the split 'by frame': it scores +")
     assert not any(one.advised for one in report.frame_lists)
+    assert closing.frames(report) is None
 
 
 def test_effective_frames_are_those_of_the_counts() -> None:

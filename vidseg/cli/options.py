@@ -153,10 +153,11 @@ def experiment_name(given: str | None) -> str:
 
 
 def where_to_look(run: OpenRun, what: str, role: Role) -> str:
-    """Return lines that say how to see a run, and all runs of its role side by side."""
+    """Return lines that say how to see a run, and side by side a suite's settings or all runs."""
     from vidseg.mlflow_links import compare_url, run_url, served_by_http, ui_command
 
     page = run_url(run.uri, run.experiment_id, run.run_id)
-    compare = compare_url(run.uri, run.experiment_id, role)
+    parent = run.run_id if role == "setting" else None
+    compare = compare_url(run.uri, run.experiment_id, role, parent)
     start = [] if served_by_http(run.uri) else [f"start MLflow  {ui_command(run.uri)}"]
     return "\n".join([*start, f"{what:<13} {page}", f"compare       {compare}"])

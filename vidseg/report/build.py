@@ -151,8 +151,9 @@ def _advice(
 ) -> tuple[str | None, bool]:
     """Return the setting whose frames to label, and whether the suite found that."""
     if kind is Kind.COMPARISONS and lead is not None:
-        advised = winner(pairs[lead])
-        return advised or pairs[lead].b, advised is not None
+        pair = pairs[lead]
+        advised = winner(pair)
+        return advised or (pair.a if pair.extra_frames >= 0 else pair.b), advised is not None
     if kind is Kind.GAIN_CURVE and lead is not None:
         curve = curves[lead]
         fit = curve.fit
@@ -161,7 +162,7 @@ def _advice(
         if fit and fit.shape == "rising":
             place = next(i for i, n in enumerate(curve.counts) if n >= fit.flattens_at)
             return curve.settings[place], True
-        return curve.settings[-1], False
+        return curve.settings[0], False
     best = max(settings, key=_mean_group, default=None)
     return (best.name if best else None), False
 

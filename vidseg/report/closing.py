@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from vidseg.report.document import Block, Bullets, Code, Section, Table, Text
-from vidseg.report.facts import Report
+from vidseg.report.facts import Kind, Report
 from vidseg.report.frames import TAG
 from vidseg.report.wording import (
     MISSING,
@@ -63,15 +63,16 @@ def cost(report: Report) -> Section | None:
 
 def frames(report: Report) -> Section | None:
     """Return the exact frames of the advised arm, or of a candidate, and where the lists are."""
-    if not report.frame_lists:
+    if not report.frame_lists or report.kind is Kind.LEAKAGE:
         return None
     first = report.frame_lists[0]
-    said = (
-        f"The frames that {first.setting} trains on, which this suite advises."
-        if first.advised
-        else f"The frames that {first.setting} trains on. This suite does not advise them: it "
-        "cannot tell yet, or asks something else."
-    )
+    said = f"The frames that {first.setting} trains on"
+    if first.advised:
+        said += ", which this suite advises."
+    elif report.kind in (Kind.COMPARISONS, Kind.GAIN_CURVE):
+        said += ", the cheaper choice as long as this suite cannot tell."
+    else:
+        said += ", which scored highest. This suite asks something else, and does not advise them."
     rows = [
         [video, number(len(indices)), ranges(indices)] for video, indices in first.frames.items()
     ]
@@ -169,7 +170,7 @@ def _plan(report: Report) -> list[str]:
         items.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".")
     seeds = report.config.get("seeds")
     if seeds:
-        items.append(f"Seeds {joined([str(seed) for seed in seeds], 12)}.")
+        items.append(f"Seeds used: {joined([str(seed) for seed in seeds], 12)}.")
     return items
 
 

@@ -17,7 +17,7 @@ from vidseg.report.wording import (
     points,
     span,
 )
-from vidseg.stats import Comparison
+from vidseg.stats import Comparison, Verdict
 
 
 def comparisons(report: Report) -> Section | None:
@@ -110,7 +110,7 @@ def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[st
         p_value(result.p_adjusted),
         str(result.verdict),
         number(pair.groups_for_seen),
-        number(pair.groups_needed),
+        number(pair.groups_needed if result.verdict is Verdict.CANNOT_TELL else None),
         points(pair.biased),
     ]
 

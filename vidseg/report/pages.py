@@ -8,7 +8,7 @@ from vidseg.report import axes, closing, comparisons, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_told
-from vidseg.report.wording import NAMES, count
+from vidseg.report.wording import MISSING, NAMES, count
 from vidseg.stats import Verdict
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
@@ -69,6 +69,7 @@ def _marks(report: Report) -> list[tuple[str, str]]:
     marks = [
         ("Data", f"{report.dataset['name']}, {count(len(videos), 'video')}"),
         ("Groups", count(len(report.groups), "scene")),
+        ("Image size", str(report.config.get("image_size", MISSING)).replace("x", " × ")),
         ("Primary score", unit),
         ("Difference of interest", count(round(100 * report.delta, 9), "point")),
         ("Seeds", str(seeds)),

@@ -18,14 +18,34 @@ def sentence(report: Report) -> str:
         cells = report.plan.get("cells")
         whole = f" of {cells}" if cells else ""
         said += f"; {len(report.failures)}{whole} cells failed"
-    return said + "."
+    return f"{said}.{_until(report)}"
+
+
+def _until(report: Report) -> str:
+    """Return what to do as long as the suite cannot tell: what costs less, and what would tell."""
+    if report.lead is None:
+        return ""
+    cheaper = ""
+    if report.kind is Kind.GAIN_CURVE:
+        fit = report.curves[report.lead].fit
+        if fit is not None and fit.shape == "cannot tell":
+            cheaper = f"{count(fit.counts[0], 'frame')} per video"
+    elif report.kind is Kind.COMPARISONS:
+        pair = report.pairs[report.lead]
+        told = pair.result is None or pair.result.verdict is not Verdict.CANNOT_TELL
+        if not told and pair.extra_frames:
+            name = pair.a if pair.extra_frames > 0 else pair.b
+            cheaper = arm(report, report.setting(name))
+    if not cheaper:
+        return ""
+    return f" Until then {cheaper} is the cheaper choice, and new scenes are what would tell."
 
 
 def _answer(report: Report) -> str:
     if not any(setting.groups for setting in report.settings):
         errors = [str(row.get("error")) for row in report.failures]
         first = f"; the first error: {errors[0].rstrip('.')}" if errors else ""
-        return f"Nothing can be said: no setting has scores{first}"
+        return f"Nothing can be said: no setting has all its folds{first}"
     if report.lead is None:
         return _best(report)
     if report.kind is Kind.GAIN_CURVE:
@@ -112,8 +132,8 @@ def _would_tell(report: Report, pair: Pair, groups: int) -> str:
     seen, needed = pair.groups_for_seen, pair.groups_needed
     if seen is not None and needed is not None and seen < needed:
         return (
-            f"; about {seen} groups would show a difference as large as this one, about {needed} "
-            f"one of {_delta(report)}"
+            f"; to confirm a difference this large takes about {seen} such groups, one of "
+            f"{_delta(report)} about {needed}"
         )
     if needed is not None:
         return f"; about {needed} groups would tell"

@@ -85,9 +85,10 @@ def short(report: Report) -> str:
             lines.append(f"  {pair.a} -> {pair.b}: not compared, {pair.reason}")
             continue
         r = pair.result
+        guarded = "" if r.p_adjusted == r.p_value else f", {p_value(r.p_adjusted)} after Holm"
         lines.append(
             f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {r.verdict} "
-            f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_adjusted)})"
+            f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_value)}{guarded})"
         )
     lines += [f"  {said}" for said in left_out(report)]
     for curve in report.curves:
