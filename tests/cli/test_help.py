@@ -129,6 +129,15 @@ def test_a_wrong_word_is_one_clear_line(words, parts):
         assert part in errors[0]
 
 
+@pytest.mark.parametrize("words", [[], ["store"], ["runs"], ["datasets"], ["suite"]])
+def test_a_bare_group_prints_its_help_and_no_error(words):
+    done = vidseg_in_a_process(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(" ".join(["Usage: vidseg", *words, "[OPTIONS] COMMAND"]))
+    assert done.stderr == vidseg_in_a_process(*words, "--help").stdout
+
+
 def test_debug_shows_the_traceback_before_the_line():
     done = vidseg_in_a_process("run", "--sampler", "succesive", "--debug")
     assert done.returncode == 2

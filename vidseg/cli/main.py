@@ -110,6 +110,9 @@ def _explain(error: BaseException) -> int:
             return error.exit_code
         case SystemExit():
             return int(error.code or 0) if isinstance(error.code, int | None) else 1
+        case click.UsageError() if type(error).__name__ == "NoArgsIsHelpError":  # from click 8.2
+            error.show()
+            return error.exit_code
         case click.UsageError():
             context = f"{error.ctx.command_path}: " if error.ctx else ""
             help_ = f"; `{error.ctx.command_path} --help` lists them" if error.ctx else ""
