@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vidseg.report.document import Block, Section, Table, Text
-from vidseg.report.facts import Report, SettingFacts
+from vidseg.report.facts import Kind, Report, SettingFacts
 from vidseg.report.published import (
     TABLES,
     Printed,
@@ -130,6 +130,11 @@ def budget(report: Report) -> Section | None:
         notes.append(
             "C: how much the loss weighs against the regularisation. What more frames gain depends "
             "on it: hold other values against this one, or let inner groups choose (C as a list)."
+        )
+    if report.kind is Kind.LEAKAGE:
+        notes.append(
+            "A split by frame or block holds a part of every video out: its arms train on more "
+            "videos, and on fewer images of each than the sampler takes."
         )
     if any(s.budget.get("out_of_time") for s in settings):
         late = [s.name for s in settings if s.budget.get("out_of_time")]

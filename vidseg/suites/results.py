@@ -308,7 +308,7 @@ def _frames(bench: Bench, cells: Sequence[Cell]) -> dict[str, list[int]]:
                 known |= frames
         if found and cell.arm.videos is not None:
             break
-    return {video: sorted(frames) for video, frames in found.items()}
+    return {v.name: sorted(found[v.name]) for v in bench.dataset.videos if v.name in found}
 
 
 def _comparisons(bench: Bench, settings: Sequence[SettingRecord]) -> list[ComparisonRecord]:
