@@ -80,7 +80,8 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
     unit = NAMES.get(report.primary, report.primary)
     notes = [
-        f"Points of {unit}, b − a, paired by group ({_groups(pairs)}); p: two-sided sign-flip "
+        f"Points of {unit}, b − a, paired by group ({_groups(pairs)}); intervals at the level "
+        f"nearest to {level(report.level)} that so many groups allow; p: two-sided sign-flip "
         f"test, smallest possible {joined([p_value(p) for p in floors])}"
         + (f"; Holm's p guards all {len(rows)} together and verdicts use it." if rows[1:] else "."),
         f"Equivalent: surely within ±{_delta(report)}. Would show it: about how many groups like "
