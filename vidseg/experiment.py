@@ -135,6 +135,13 @@ class Experiment:
         if fold.part is not None:
             part, materials = fold.part, self.materials
             refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
+            if (taken := len(self._refs[place])) and not refs:
+                raise DataError(
+                    f"every frame that it took, {taken} in all, is in the part that the split "
+                    f"{part.kind}:k={part.k} holds out",
+                    where=f"sampler {setting.sampler}",
+                    hint="choose a sampler that takes more frames, or a split by group",
+                )
         if not refs:
             raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
         return TrainingFrames(self.materials, refs, self._labels(setting, {r.video for r in refs}))

@@ -21,7 +21,7 @@ from vidseg.pyramid import LinearHead, score_heads
 from vidseg.store import Store
 from vidseg.suites.cells import select
 from vidseg.suites.engine import forget_cells
-from vidseg.suites.plan import calibrate, make_plan, waiting_cells
+from vidseg.suites.plan import calibrate, make_plan, refusals, waiting_cells
 from vidseg.suites.results import cell_content, suite_key, suite_record
 from vidseg.types import Size
 
@@ -498,6 +498,19 @@ def test_leakage_splits_side_by_side(place: Place) -> None:
     assert [set(s.group_scores) for s in record.settings] == [THREE, THREE]
     assert [row["frames"] for s in record.settings for row in s.run.per_video] == [8] * 6
     assert record.comparisons[0].same_frames == []
+
+
+def test_a_split_by_frame_that_holds_out_all_that_a_sampler_took(place: Place) -> None:
+    arms = {"one": {"sampler": "1"}, "four": {"sampler": "successive:n=4"}}
+    bench = place.bench(arms=arms, split="frame:k=2")
+    said = refusals(bench, bench.cells)
+    assert said.keys() == {"one q/fold 0/seed 0"}
+    (line,) = said.values()
+    assert line.startswith("sampler ")
+    assert line.endswith(
+        "every frame that it took, 3 in all, is in the part that the split frame:k=2 holds out; "
+        "choose a sampler that takes more frames, or a split by group"
+    )
 
 
 def test_the_suites_key_follows_what_it_does(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
