@@ -89,6 +89,20 @@ def test_check_lists_faults_and_fails(tmp_path, capsys):
     assert out.splitlines()[-1] == "3 faults in 3 videos, 9 frames that decode"
 
 
+def test_one_is_no_plural(tmp_path, capsys):
+    mot_sequence(tmp_path, "A", frames=1)
+    _, out, _ = call(capsys, "show", f"mot:{tmp_path}")
+    assert out.splitlines()[-1] == "1 video, 1 group, 1 frame"
+    _, out, _ = call(capsys, "check", f"mot:{tmp_path}")
+    assert out.splitlines()[-1] == "nothing wrong in 1 video, 1 frame that decodes"
+    truncate(mot_sequence(tmp_path, "B", seed=1) / "img1" / "000003.jpg")
+    _, out, _ = call(capsys, "check", f"mot:{tmp_path}")
+    assert "note   one faulty video was not compared with the others' pictures" in out
+    truncate(mot_sequence(tmp_path, "C", seed=2) / "img1" / "000003.jpg")
+    _, out, _ = call(capsys, "check", f"mot:{tmp_path}")
+    assert "note   2 faulty videos were not compared with the others' pictures" in out
+
+
 def test_check_of_nothing(tmp_path, capsys):
     for spec, message in ((f"mot:{tmp_path}", "is empty"), ("mott:x", "did you mean 'mot'?")):
         code, out, err = call(capsys, "check", spec)

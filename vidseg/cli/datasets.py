@@ -57,7 +57,7 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
     groups = len({row["group"] for row in rows})
     total = sum(row["frames"] for row in rows)
     show_table("videos", rows)
-    click.echo(f"{len(rows)} videos, {groups} groups, {total} frames")
+    click.echo(f"{_count(len(rows), 'video')}, {_count(groups, 'group')}, {_count(total, 'frame')}")
     if sheet is not None and output is not None:
         _write(sheet, output)
         click.echo(f"contact sheet {output}")
@@ -87,9 +87,14 @@ def check(spec: str, quiet: bool) -> None:
         click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
     faults = sum(finding.wrong for finding in result.findings)
     verdict = f"{faults} faults" if faults > 1 else "one fault" if faults else "nothing wrong"
-    click.echo(f"{verdict} in {result.videos} videos, {result.frames} frames that decode")
+    videos, frames = _count(result.videos, "video"), _count(result.frames, "frame")
+    click.echo(f"{verdict} in {videos}, {frames} that decode{'s' if result.frames == 1 else ''}")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _row(video: Video, group: str, screen: Any) -> Row:

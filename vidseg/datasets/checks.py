@@ -187,6 +187,10 @@ def _general(dataset: Dataset, videos: Iterable[Video]) -> list[Finding]:
     return [Finding(False, "", note) for note in notes if note not in told]
 
 
+def _faulty(count: int) -> str:
+    return "one faulty video was" if count == 1 else f"{count} faulty videos were"
+
+
 def _together(videos: Sequence[Video], sound: Sequence[Video]) -> Iterator[Finding]:
     """Yield names that are there twice, and scenes that are there under several groups."""
     twice = [name for name, count in Counter(v.name for v in videos).items() if count > 1]
@@ -201,5 +205,5 @@ def _together(videos: Sequence[Video], sound: Sequence[Video]) -> Iterator[Findi
         yield Finding(
             False,
             "",
-            f"{len(videos) - len(sound)} faulty videos were not compared with the others' pictures",
+            f"{_faulty(len(videos) - len(sound))} not compared with the others' pictures",
         )
