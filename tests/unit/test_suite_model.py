@@ -177,6 +177,12 @@ def test_files_that_hold_no_suite(tmp_path: Path, content: bytes) -> None:
         load_suite(str(path))
 
 
+@pytest.mark.parametrize("content", ["", "- 1\n"])
+def test_an_empty_suite_says_where_to_start(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UsageError, match="a mapping; start from `vidseg suite show quickstart`"):
+        load_suite(write(tmp_path, content))
+
+
 @pytest.mark.parametrize(
     ("item", "value"),
     [

@@ -193,7 +193,11 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
             str(getattr(error, "problem", None) or "not YAML"), where=f"suite {path}{line}"
         ) from error
     if not isinstance(data, dict):
-        raise UsageError("does not hold a mapping", where=f"suite {path}")
+        raise UsageError(
+            "does not hold a mapping",
+            where=f"suite {path}",
+            hint="start from `vidseg suite show quickstart`",
+        )
     return data
 
 
