@@ -115,6 +115,7 @@ def test_the_version_is_the_packages():
         (["run", "--config", "/nowhere.yaml"], ["--config", "/nowhere.yaml"]),
         (["plugins", "show", "sampler", "200"], ["no sampler '200'", "did you mean '20'?"]),
         (["plugins", "show", "smpler", "20"], ["no kind 'smpler'", "sampler"]),
+        (["run", "--store-limit", "20"], ["--store-limit", "'20' has no unit", "20GB"]),
         (["store", "prune", "--max-size", "5XB"], ["--max-size", "'5XB'"]),
     ],
 )

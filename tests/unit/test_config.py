@@ -89,6 +89,7 @@ def test_parameters_are_flat_and_dotted():
         ("mask_size", "4x4", "8 to 16384"),
         ("memory_budget", "lots", "lots"),
         ("memory_budget", 0, "8GB"),
+        ("memory_budget", 8, "8GB"),
         ("split", "foo", "no split 'foo'"),
         ("sampler", ["20"], "is not a spec"),
         ("sampler", "successive:n=0", "n=0 is refused"),

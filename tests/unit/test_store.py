@@ -461,7 +461,7 @@ class TestLimit:
 
     @pytest.mark.parametrize(
         ("text", "expected"),
-        [("20GB", 20e9), ("500 mb", 5e8), ("1.5GiB", 1.5 * 2**30), ("1000", 1000), ("2T", 2e12)],
+        [("20GB", 20e9), ("500 mb", 5e8), ("1.5GiB", 1.5 * 2**30), ("10000", 1e4), ("2T", 2e12)],
     )
     def test_amounts(self, text: str, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VIDSEG_STORE_LIMIT", text)
@@ -475,6 +475,16 @@ class TestLimit:
     def test_amounts_that_are_none(self, text: str) -> None:
         with pytest.raises(UsageError, match=r"VIDSEG_STORE_LIMIT: .* is not an amount of disk"):
             parse_bytes(text, where="VIDSEG_STORE_LIMIT")
+
+    @pytest.mark.parametrize("text", ["20", " 9999", "1.5"])
+    def test_a_small_number_has_a_unit(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("VIDSEG_STORE_LIMIT", text)
+        bare = text.strip()
+        expected = f"no unit; write {bare}GB or {bare}MB; {bare}B if bytes are meant"
+        with pytest.raises(UsageError, match=f"^VIDSEG_STORE_LIMIT: .*{expected}"):
+            Store()
+        assert parse_bytes("1B", where="here") == 1
+        assert parse_bytes("0", where="here") == 0
 
     def test_default_limit_is_half_of_the_free_disk(
         self, clip: Clip, root: Path, monkeypatch: pytest.MonkeyPatch
