@@ -287,3 +287,16 @@ def test_c_of_every_setting_is_told() -> None:
     assert told[first.name] == "0.1 to 10"
     assert told["20 sgd"] == "100"
     assert told["20 pixel_svm"] == "–"
+
+
+def test_what_gained_nothing_has_no_price() -> None:
+    level = {"1": 0.5, "5": 0.4, "20": 0.6}
+    made = [
+        reports.setting(arm, "svm", TWELVE, lambda a, _: level[a], frames=range(int(arm)))
+        for arm in level
+    ]
+    section = closing.cost(build(reports.suite("mine", made, [("1", "5"), ("5", "20")])))
+    assert section is not None
+    (table,) = section.blocks
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows] == ["5 → 20 · svm"]

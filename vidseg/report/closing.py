@@ -28,7 +28,9 @@ def cost(report: Report) -> Section | None:
         if pair.result is None or pair.leaky or pair.extra_frames <= 0:
             continue
         gain = 100 * pair.result.difference
-        per_point = pair.extra_frames / gain if gain > 0 else None
+        if gain <= 0:
+            continue
+        per_point = pair.extra_frames / gain
         rows.append(
             [
                 f"{pair.arm_a} → {pair.arm_b} · {pair.pipeline}",
@@ -36,8 +38,8 @@ def cost(report: Report) -> Section | None:
                 points(pair.result.difference),
                 str(pair.result.verdict),
                 number(per_point),
-                seconds(None if per_point is None else per_point * BOX_SECONDS),
-                seconds(None if per_point is None else per_point * POLYGON_SECONDS),
+                seconds(per_point * BOX_SECONDS),
+                seconds(per_point * POLYGON_SECONDS),
             ]
         )
     if not rows:
@@ -56,7 +58,7 @@ def cost(report: Report) -> Section | None:
         "training videos, copies not counted; every one drawn by hand, no tracker.",
         "7 s a box (extreme clicking, Papadopoulos et al., ICCV 2017), 79 s a polygon (COCO, Lin "
         "et al., ECCV 2014). The price is of the gain as seen: where the verdict is open, so is "
-        "the price; where nothing was gained there is none.",
+        "the price; comparisons that gained nothing have none, and are left out.",
     ]
     return Section("What labels cost", "cost", [Table("Cost of a point", head, rows, notes=notes)])
 
