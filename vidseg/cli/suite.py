@@ -88,7 +88,12 @@ def show(name: str) -> None:
 @options.several(*options.conditions)
 @click.option("--executor", metavar="SPEC", default="local", help="local, processes:n=2 or ray.")
 @click.option("--only", metavar="PATTERN", help="Only the cells whose name matches or holds it.")
-@click.option("--dry-run", is_flag=True, help="Print the cells and what they take; do nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the cells and what they take, and do none. Frames are decoded, and features may be "
+    "computed into the store where a selector such as k-center looks at them; nothing else.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
