@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from vidseg import served
-from vidseg.errors import DataError, TrackingError, UsageError
-from vidseg.mlflow_store import connect, load_mlflow, one_line, resolve, shown, sqlite_file
+from vidseg.errors import DataError, UsageError
+from vidseg.mlflow_store import connect, connect_existing, load_mlflow, one_line
 
 _ADDRESSES = "runs:/RUN_ID/model, models:/NAME/VERSION, models:/NAME@ALIAS or a model's folder"
 
@@ -57,15 +57,8 @@ def _full(address: str) -> str:
 
 def _fetch(address: str, tracking_uri: str | None, folder: str) -> Path:
     """Download a model below ``folder``; return where it lies."""
-    uri = resolve(tracking_uri)
-    file = sqlite_file(uri) if urlsplit(address).scheme in ("runs", "models") else None
-    if file is not None and not file.exists():
-        raise TrackingError(
-            "there is no such tracking store",
-            where=shown(uri),
-            hint="name it with --tracking-uri or MLFLOW_TRACKING_URI",
-        )
-    connect(tracking_uri)
+    kept = urlsplit(address).scheme in ("runs", "models")
+    uri = connect_existing(tracking_uri) if kept else connect(tracking_uri)
     mlflow = load_mlflow()
     with one_line(uri, f"give {_ADDRESSES}"):
         return Path(mlflow.artifacts.download_artifacts(address, dst_path=folder))

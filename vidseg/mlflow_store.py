@@ -128,6 +128,23 @@ def at_once() -> Iterator[None]:
             os.environ[_RETRIES] = before
 
 
+def connect_existing(tracking_uri: str | None = None) -> str:
+    """Connect as :func:`connect` does, but make nothing: for commands that only read.
+
+    Raises:
+        UsageError, TrackingError: as for :func:`connect`; there is no such sqlite store.
+    """
+    uri = resolve(tracking_uri)
+    file = sqlite_file(uri)
+    if file is not None and not (file.exists() and file.stat().st_size):
+        raise TrackingError(
+            "there is no such tracking store",
+            where=shown(uri),
+            hint="name it with --tracking-uri or MLFLOW_TRACKING_URI",
+        )
+    return connect(tracking_uri)
+
+
 def connect(tracking_uri: str | None = None) -> str:
     """Choose the tracking store, see that it answers, make a new sqlite store once; return its URI.
 

@@ -30,7 +30,8 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
     from vidseg.report import build, short, suite_from_json, write_report
 
     # under `mlflow run` an argument that is not meant is empty
-    found = find_suites(mlflow_store.connect(tracking_uri), [name for name in suites if name])
+    uri = mlflow_store.connect_existing(tracking_uri)
+    found = find_suites(uri, [name for name in suites if name])
     records = [suite_from_json(content) for _, content in found]
     written = write_report(records, output)
     for record in records:

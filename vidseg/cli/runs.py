@@ -21,7 +21,7 @@ def reap(tracking_uri: str | None) -> None:
     """
     from vidseg import mlflow_store
 
-    closed = mlflow_store.reap(mlflow_store.connect(tracking_uri))
+    closed = mlflow_store.reap(mlflow_store.connect_existing(tracking_uri))
     for run_id in closed:
         click.echo(f"{run_id} KILLED")
     click.echo(f"{len(closed)} dead runs closed")
