@@ -244,8 +244,25 @@ def _params(record: SuiteRecord) -> dict[str, str | float]:
     }
 
 
-def find_suites(uri: str, names: Sequence[str]) -> list[tuple[str, Row]]:
-    """Return (run id, ``suite.json``) of suite runs.
+@dataclass(frozen=True)
+class FoundSuite:
+    """A suite run that was chosen.
+
+    Attributes:
+        run_id: the run.
+        started: when, in milliseconds since 1970.
+        content: of its ``suite.json``.
+        others: ids of the runs that could have been meant as well, the latest first.
+    """
+
+    run_id: str
+    started: int
+    content: Row
+    others: tuple[str, ...]
+
+
+def find_suites(uri: str, names: Sequence[str]) -> list[FoundSuite]:
+    """Return suite runs.
 
     Args:
         uri: tracking URI.
@@ -264,15 +281,24 @@ def find_suites(uri: str, names: Sequence[str]) -> list[tuple[str, Row]]:
         )
     if not runs:
         raise DataError("holds no suite", where=f"tracking store {uri}", hint="run one first")
-    chosen = [_chosen(runs, name, uri) for name in names] or [runs[0]]
-    return [(run.info.run_id, _suite_json(client, uri, run)) for run in chosen]
+    candidates = [_candidates(runs, name, uri) for name in names] or [list(runs)]
+    return [
+        FoundSuite(
+            run.info.run_id,
+            run.info.start_time,
+            _suite_json(client, uri, run),
+            tuple(other.info.run_id for other in others),
+        )
+        for run, *others in candidates
+    ]
 
 
-def _chosen(runs: Sequence[Any], name: str, uri: str) -> Any:
+def _candidates(runs: Sequence[Any], name: str, uri: str) -> list[Any]:
+    """Return the runs that a name or the beginning of an id may mean, the best first."""
     by_id = [run for run in runs if run.info.run_id.startswith(name)]
     by_name = [run for run in runs if run.info.run_name == name]
     if len(by_id) == 1 or by_name:
-        return (by_id if len(by_id) == 1 else by_name)[0]
+        return by_id if len(by_id) == 1 else by_name
     known = ", ".join(f"{run.info.run_name} {run.info.run_id[:8]}" for run in runs[:8])
     raise DataError(
         f"there is no suite run {name!r}", where=f"tracking store {uri}", hint=f"there are {known}"

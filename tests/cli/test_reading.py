@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests import reports
+from tests.mlflow_fixtures import migrated, tracking
 from vidseg.cli.main import main
+from vidseg.mlflow_log import open_run
+from vidseg.records import SuiteRecord
+from vidseg.report import suite_to_json
+
+__all__ = ["migrated", "tracking"]
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -28,3 +36,47 @@ def test_a_store_that_is_not_there_is_not_made(
         assert err.startswith(f"vidseg: error: {uri}: there is no such tracking store; name it")
         assert err.count("\n") == 1
     assert [each.name for each in tmp_path.iterdir()] == ["empty.db"]
+
+
+def log(record: SuiteRecord, key: str) -> str:
+    """Put a suite's run into the tracking store; return its id."""
+    import mlflow
+
+    with open_run("vidseg", record.name, role="suite", key=key) as run:
+        mlflow.MlflowClient().log_dict(run.run_id, suite_to_json(record), "suite.json")
+    return run.run_id
+
+
+def tiny(name: str, failures: int = 0) -> SuiteRecord:
+    """Return a suite of two arms, the second of which may have failed."""
+    failed = [{"cell": f"b sgd/fold {i}/seed 0", "error": "no"} for i in range(failures)]
+    settings = [
+        reports.setting(arm, "sgd", "xyz", lambda *_: 0.5, failures=failed if arm == "b" else ())
+        for arm in "ab"
+    ]
+    return reports.suite(name, settings, [("a", "b")])
+
+
+def test_a_report_says_which_of_several_runs_it_is_of(
+    tracking: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--tracking-uri", tracking, "--output", tmp_path / "report")
+    old = log(tiny("leakage"), "old")
+    _, out, _ = call(capsys, "report", "leakage", *words)
+    assert "other" not in out.splitlines()[0]
+    assert not out.startswith("leakage: "), "one suite needs no name"
+    new, single = log(tiny("leakage", failures=2), "new"), log(tiny("selectors"), "single")
+    code, out, err = call(capsys, "report", "leakage", "selectors", *words)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert re.fullmatch(
+        rf"leakage: run {new[:8]} of \d{{4}}-\d\d-\d\d \d\d:\d\d, mot:videos, "
+        rf"2 failed cells; 1 other: give the id to choose, {old[:8]}",
+        lines[0],
+    )
+    sentences = [line for line in lines[1:] if line.startswith(("leakage: ", "selectors: "))]
+    assert [line.partition(":")[0] for line in sentences] == ["leakage", "selectors"]
+    assert single[:8] not in out
+    _, out, _ = call(capsys, "report", old[:8], new[:8], *words)
+    assert "give the id" not in out
+    assert [f"leakage {one[:8]}: " in out for one in (old, new)] == [True, True]

@@ -83,5 +83,8 @@ def test_the_report_is_about_the_suite_that_ended_last(tracking: str) -> None:
         with open_run("vidseg", "tiny", role="suite", key=key) as run:
             client.log_text(run.run_id, f'{{"key": "{key}"}}', "suite.json")
     for names in ([], ["tiny"]):
-        ((run_id, content),) = find_suites(tracking, names)
-        assert (run_id, content) == (run.run_id, {"key": "first"})
+        (found,) = find_suites(tracking, names)
+        assert (found.run_id, found.content) == (run.run_id, {"key": "first"})
+        assert len(found.others) == 1
+        assert find_suites(tracking, [found.others[0][:8]])[0].content == {"key": "edited"}
+    assert find_suites(tracking, [run.run_id])[0].others == ()

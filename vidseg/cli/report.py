@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vidseg.cli import options
 from vidseg.cli.project import ProjectCommand
+
+if TYPE_CHECKING:
+    from vidseg.mlflow_suite import FoundSuite
+    from vidseg.records import SuiteRecord
+
+NAMED = 5
+"""Other runs that a line names."""
 
 
 @click.command(cls=ProjectCommand)
@@ -32,9 +41,29 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
     # under `mlflow run` an argument that is not meant is empty
     uri = mlflow_store.connect_existing(tracking_uri)
     found = find_suites(uri, [name for name in suites if name])
-    records = [suite_from_json(content) for _, content in found]
+    records = [suite_from_json(one.content) for one in found]
+    chosen = list(zip(found, records, strict=True))
+    for one, record in chosen:
+        if one.others:
+            click.echo(_describe(one, record))
     written = write_report(records, output)
-    for record in records:
-        click.echo(short(build(record)))
+    names = [record.name for record in records]
+    for one, record in chosen:
+        label = record.name if names.count(record.name) == 1 else f"{record.name} {one.run_id[:8]}"
+        click.echo(f"{label}: {short(build(record))}" if len(records) > 1 else short(build(record)))
     for path in written.values():
         click.echo(path.absolute())
+
+
+def _describe(found: FoundSuite, record: SuiteRecord) -> str:
+    """Return which of several runs was taken, and the ids that choose another."""
+    began = datetime.fromtimestamp(found.started / 1000)
+    failed = sum(len(setting.failures) for setting in record.settings)
+    said = [f"run {found.run_id[:8]} of {began:%Y-%m-%d %H:%M}", record.dataset.source]
+    if failed:
+        said.append(f"{failed} failed {'cell' if failed == 1 else 'cells'}")
+    count, ids = len(found.others), [run_id[:8] for run_id in found.others[:NAMED]]
+    others = (
+        f"{count} {'other' if count == 1 else 'others'}: give the id to choose, {', '.join(ids)}"
+    )
+    return f"{record.name}: {', '.join(said)}; {others}{', ...' if count > NAMED else ''}"
