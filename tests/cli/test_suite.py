@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.mlflow_fixtures import migrated, tracking
+from tests.trees import mot_sequence, truncate
+from vidseg.cli.cell_lines import describe_failures, shared_error
 from vidseg.cli.main import main
 from vidseg.store import Store
+
+__all__ = ["migrated", "tracking"]
 
 SUITE = {
     "name": "tiny",
@@ -44,3 +49,37 @@ def test_a_dry_run_computes_what_selectors_look_at_and_nothing_else(
     assert Store().info().features.entries == features
     assert [each.name for each in tmp_path.iterdir()] == ["tiny.yaml"]
     assert "computed into the store" in " ".join(call(capsys, "run", "--help")[1].split())
+
+
+def test_equal_errors_are_told_once() -> None:
+    rows = [{"cell": "a/0", "error": "no disk"}]
+    assert describe_failures(rows) == "1 cell (a/0): no disk"
+    rows += [{"cell": f"b/{i}", "error": "broken"} for i in range(9)]
+    assert describe_failures(rows) == (
+        "9 cells (b/0, b/1, b/2, ...): broken; 1 cell (a/0): no disk"
+    )
+    rows += [{"cell": f"c/{i}", "error": f"e{i}"} for i in range(3)]
+    assert describe_failures(rows).endswith("1 cell (c/0): e0; and 2 more errors")
+    assert not shared_error([rows, []])
+    assert shared_error([rows, rows[:1]])
+
+
+def test_a_broken_file_is_one_error_of_many_cells(
+    tracking: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate("ABC"):
+        folder = mot_sequence(tmp_path / "mot", name, seed=seed, frames=12)
+    truncate(folder / "img1" / "000006.jpg")  # none that is compared with other videos
+    arms = {"one": {"sampler": "1"}, "two": {"sampler": "successive:n=2"}}
+    suite = {**SUITE, "arms": arms, "dataset": "mot:mot"}
+    (tmp_path / "tiny.yaml").write_text(json.dumps(suite))
+    code, _, err = call(capsys, "tiny.yaml", "--tracking-uri", tracking, "--quiet")
+    assert code == 1
+    (line,) = err.splitlines()
+    assert "2 of 6 cells failed: 2 cells (one s/fold 2/seed 0, two s/fold 2/seed 0): " in line
+    assert line.count("is no complete image") == 1
+    assert "`vidseg datasets check SPEC` finds all faults" in line

@@ -222,8 +222,8 @@ def test_failed_cells_and_every_cell_failed(tmp_path: Path, migrated: Path) -> N
     assert code == 1
     assert "long s/fold 0/seed 0" in out, "the report is there all the same"
     last = err.splitlines()[-1]
-    assert "3 of 6 cells failed: long s/fold 0/seed 0, long s/fold 1/seed 0, long s/fold" in last
-    assert "the first with: video syn01: the sampler" in last
+    assert "3 of 6 cells failed: 2 cells (long s/fold 1/seed 0, long s/fold 2/seed 0): " in last
+    assert "; 1 cell (long s/fold 0/seed 0): video syn01: the sampler" in last
     told = [line for line in err.splitlines() if line.startswith("cell ")]
     assert len(told) == 6, "a line a cell, where there is no terminal"
     assert sum(": iou " in line for line in told) == 3

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from vidseg.suites.model import Suite
 
 
-NAMED = 5
-"""Failed cells that the last line names."""
-
-
 class Named(click.Group):
     """A group whose first word may also be the name of a suite: ``vidseg suite paper``."""
 
@@ -284,17 +280,19 @@ def _refuse_failures(record: SuiteRecord, folder: Path) -> None:
     Raises:
         DataError: names them.
     """
+    from vidseg.cli.cell_lines import describe_failures, shared_error
     from vidseg.errors import DataError
 
     failures = [row for setting in record.settings for row in setting.failures]
     if failures:
-        names = ", ".join(row["cell"] for row in failures[:NAMED])
-        more = f" and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
+        look = f"all are in {(folder / 'report.html').absolute()}"
+        if shared_error([setting.failures for setting in record.settings]):
+            look += "; `vidseg datasets check SPEC` finds all faults of the data at once"
         raise DataError(
-            f"{len(failures)} of {record.plan['cells']} cells failed: {names}{more}; the first "
-            f"with: {failures[0]['error']}",
+            f"{len(failures)} of {record.plan['cells']} cells failed: "
+            f"{describe_failures(failures)}",
             where=f"suite {record.name}",
-            hint=f"all are in {(folder / 'report.html').absolute()}",
+            hint=look,
         )
 
 
