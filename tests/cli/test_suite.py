@@ -9,8 +9,9 @@ import pytest
 
 from tests.mlflow_fixtures import migrated, tracking
 from tests.trees import mot_sequence, truncate
-from vidseg.cli.cell_lines import describe_failures, shared_error
+from vidseg.cli.cell_lines import shared_error
 from vidseg.cli.main import main
+from vidseg.report.wording import errors
 from vidseg.store import Store
 
 __all__ = ["migrated", "tracking"]
@@ -53,13 +54,14 @@ def test_a_dry_run_computes_what_selectors_look_at_and_nothing_else(
 
 def test_equal_errors_are_told_once() -> None:
     rows = [{"cell": "a/0", "error": "no disk"}]
-    assert describe_failures(rows) == "1 cell (a/0): no disk"
+    assert errors(rows) == ["1 cell (a/0): no disk"]
     rows += [{"cell": f"b/{i}", "error": "broken"} for i in range(9)]
-    assert describe_failures(rows) == (
-        "9 cells (b/0, b/1, b/2, ...): broken; 1 cell (a/0): no disk"
-    )
+    assert errors(rows) == [
+        "9 cells (b/0, b/1, b/2, ...): broken",
+        "1 cell (a/0): no disk",
+    ]
     rows += [{"cell": f"c/{i}", "error": f"e{i}"} for i in range(3)]
-    assert describe_failures(rows).endswith("1 cell (c/0): e0; and 2 more errors")
+    assert errors(rows)[2:] == ["1 cell (c/0): e0", "and 2 more errors"]
     assert not shared_error([rows, []])
     assert shared_error([rows, rows[:1]])
 

@@ -123,7 +123,7 @@ def test_nothing_scored_is_said() -> None:
     report = build(reports.suite("mine", dead, [("1", "20")]))
     assert report.sentence.startswith("Nothing can be said")
     assert report.sentence.endswith("the first error: no room.")
-    assert "failed: c" in short(report)
+    assert short(report).endswith("  failed: 2 cells (c, c): no room.")
 
 
 def test_gain_curve_flattens_where_it_was_made_to() -> None:

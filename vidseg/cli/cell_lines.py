@@ -13,9 +13,6 @@ from vidseg.outcomes import Finished
 from vidseg.records import Row
 from vidseg.suites.cells import Cell
 
-NAMED = 3
-"""Cells that a line names of each error, and errors that it tells."""
-
 
 @dataclass
 class CellLines:
@@ -47,26 +44,6 @@ class CellLines:
     def _step(self, cell: str, said: str) -> None:
         self.count += 1
         self.screen.step(f"cell {self.count} of {len(self.waiting)}, {cell}: {said}")
-
-
-def describe_failures(failures: Sequence[Row]) -> str:
-    """Return each error once, the most frequent first, with the cells that it ended.
-
-    Args:
-        failures: rows of ``cell`` and ``error``.
-    """
-    cells: dict[str, list[str]] = {}
-    for row in failures:
-        cells.setdefault(row["error"], []).append(row["cell"])
-    ranked = sorted(cells.items(), key=lambda entry: -len(entry[1]))
-    said = [
-        f"{len(names)} {'cell' if len(names) == 1 else 'cells'} ({', '.join(names[:NAMED])}"
-        f"{', ...' if len(names) > NAMED else ''}): {error}"
-        for error, names in ranked[:NAMED]
-    ]
-    more = len(ranked) - NAMED
-    said += [f"and {more} more {'error' if more == 1 else 'errors'}"] if more > 0 else []
-    return "; ".join(said)
 
 
 def shared_error(settings: Sequence[Sequence[Row]]) -> bool:

@@ -280,8 +280,9 @@ def _refuse_failures(record: SuiteRecord, folder: Path) -> None:
     Raises:
         DataError: names them.
     """
-    from vidseg.cli.cell_lines import describe_failures, shared_error
+    from vidseg.cli.cell_lines import shared_error
     from vidseg.errors import DataError
+    from vidseg.report.wording import errors
 
     failures = [row for setting in record.settings for row in setting.failures]
     if failures:
@@ -290,7 +291,7 @@ def _refuse_failures(record: SuiteRecord, folder: Path) -> None:
             look += "; `vidseg datasets check SPEC` finds all faults of the data at once"
         raise DataError(
             f"{len(failures)} of {record.plan['cells']} cells failed: "
-            f"{describe_failures(failures)}",
+            f"{'; '.join(errors(failures))}",
             where=f"suite {record.name}",
             hint=look,
         )

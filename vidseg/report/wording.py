@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from vidseg.records import Row
 from vidseg.stats import Interval
 
 NAMES = {
@@ -93,3 +94,23 @@ def seconds(value: float | None) -> str:
 def minus(text: str) -> str:
     """Return the text with true minus signs."""
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def errors(failures: Sequence[Row], limit: int = 3) -> list[str]:
+    """Return each error once, the most frequent first: ``2 cells (a, b): no disk``.
+
+    Args:
+        failures: rows of ``cell`` and ``error``.
+        limit: cells that are named of each error, and errors that are told.
+    """
+    cells: dict[str, list[str]] = {}
+    for row in failures:
+        cells.setdefault(str(row["error"]), []).append(str(row["cell"]))
+    ranked = sorted(cells.items(), key=lambda entry: -len(entry[1]))
+    said = [
+        f"{count(len(names), 'cell')} ({', '.join(names[:limit])}"
+        f"{', ...' if len(names) > limit else ''}): {error}"
+        for error, names in ranked[:limit]
+    ]
+    more = len(ranked) - limit
+    return said + ([f"and {count(more, 'more error')}"] if more > 0 else [])

@@ -20,7 +20,7 @@ from vidseg.report.html import to_html
 from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
 from vidseg.report.pages import make_page
-from vidseg.report.wording import level, p_value, points, span
+from vidseg.report.wording import errors, level, p_value, points, span
 
 FORMAT = 1
 CVAT = "cvat"
@@ -98,8 +98,7 @@ def short(report: Report) -> str:
         )
         name = " ".join(part for part in (curve.pipeline, curve.label) if part)
         lines.append(f"  {name}, frames: {report.primary} %  {scores}")
-    for row in report.failures[:5]:
-        lines.append(f"  failed: {row['cell']}: {row['error']}")
+    lines += [f"  failed: {said}" for said in errors(report.failures)]
     return "\n".join(lines)
 
 
