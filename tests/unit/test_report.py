@@ -202,6 +202,8 @@ def test_leakage_is_no_advice() -> None:
     assert report.kind is Kind.LEAKAGE
     assert report.sentence.startswith("Do not trust the split 'by frame': it scores +")
     assert not any(one.advised for one in report.frame_lists)
+    assert report.frame_lists
+    assert report.to_label is None
     assert closing.frames(report) is None
 
 

@@ -65,9 +65,9 @@ def cost(report: Report) -> Section | None:
 
 def frames(report: Report) -> Section | None:
     """Return the exact frames of the advised arm, or of a candidate, and where the lists are."""
-    if not report.frame_lists or report.kind is Kind.LEAKAGE:
+    first = report.to_label
+    if first is None:
         return None
-    first = report.frame_lists[0]
     said = f"The frames that {first.setting} trains on"
     if first.advised:
         said += ", which this suite advises."

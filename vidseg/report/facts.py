@@ -222,6 +222,12 @@ class Report:
         """One row a failed cell: setting, cell, error."""
         return [{"setting": s.name, **row} for s in self.settings for row in s.failures]
 
+    @property
+    def to_label(self) -> FrameList | None:
+        """The frames to label, advised or not; None where the suite is about splits."""
+        leaky = self.kind is Kind.LEAKAGE
+        return None if leaky or not self.frame_lists else self.frame_lists[0]
+
     def setting(self, name: str) -> SettingFacts:
         """Return a setting by name."""
         return next(s for s in self.settings if s.name == name)

@@ -104,7 +104,7 @@ def short(report: Report) -> str:
 
 def _cvat_texts(reports: Sequence[Report]) -> dict[str, str]:
     """Return the text of each file for CVAT, by its path below the report's folder."""
-    chosen = [(report.suite, report.frame_lists[0]) for report in reports if report.frame_lists]
+    chosen = [(report.suite, one) for report in reports if (one := report.to_label)]
     places = file_names(f"{suite} {one.setting}" for suite, one in chosen)
     return {
         f"{CVAT}/{place}/{name}": text
