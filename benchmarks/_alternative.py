@@ -22,14 +22,14 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear import standardise
 from vidseg.classifiers.linear.liblinear import Liblinear
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
+from vidseg.classifiers.pyramid import LinearHead
+from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.extractors.torchvision import Torchvision
-from vidseg.pyramid import LinearHead
-from vidseg.training import Material, TrainingFrames
 from vidseg.types import FrameRef, Size
 
 SHARES = (0.001, 0.01, 0.1)
 COSTS = (1.0, 100.0, 1e4)
-Materials = dict[str, Material]
+Materials = dict[str, PreparedVideo]
 
 
 def measure(bench: Bench, *, quick: bool) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def measure(bench: Bench, *, quick: bool) -> dict[str, Any]:
     return {"size": str(size), "frames": frames, "extraction": extraction, "rows": rows}
 
 
-def evenly(material: Material, count: int) -> list[int]:
+def evenly(material: PreparedVideo, count: int) -> list[int]:
     """Return ``count`` frames spread over a video."""
     return [(2 * k + 1) * material.length // (2 * count) for k in range(count)]
 
@@ -104,7 +104,7 @@ def _row(
     }
 
 
-def intersection_over_union(head: LinearHead, material: Material) -> float:
+def intersection_over_union(head: LinearHead, material: PreparedVideo) -> float:
     """Return the IoU over ten frames of a video, counts pooled."""
     hit = miss = false = 0
     for index in evenly(material, 10):

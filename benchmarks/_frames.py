@@ -9,10 +9,10 @@ from pathlib import Path
 
 from vidseg.datasets.mot import Mot
 from vidseg.datasets.synthetic import Synthetic
+from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.extractors.torchvision import Torchvision
 from vidseg.store import Store
-from vidseg.training import Material, TrainingFrames
 from vidseg.types import FrameRef, Size
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ class Bench:
             return Torchvision(model, weights=str(found)), "ImageNet weights"
         return Torchvision(model, weights="random"), "random weights"
 
-    def materials(self, name: str, size: Size) -> tuple[dict[str, Material], Torchvision]:
+    def materials(self, name: str, size: Size) -> tuple[dict[str, PreparedVideo], Torchvision]:
         """Return the clips by name at ``size`` (image and mask), bound to an extractor."""
         handle, _ = self.extractor(name)
         frozen = FrozenExtractor(handle, threads=1)
@@ -59,7 +59,9 @@ class Bench:
             if self.real
             else Synthetic(videos=4, frames=40, size=str(size)).videos()
         )
-        return {v.name: Material(v, v.group, store, size, size, frozen) for v in videos}, handle
+        return {
+            v.name: PreparedVideo(v, v.group, store, size, size, frozen) for v in videos
+        }, handle
 
     def training(self, name: str, size: Size, frames: int) -> tuple[TrainingFrames, Torchvision]:
         """Return ``frames`` frames, spread over the clips and over each clip's length."""
@@ -67,7 +69,7 @@ class Bench:
         return TrainingFrames(materials, spread(materials, frames)), handle
 
 
-def spread(materials: Mapping[str, Material], frames: int) -> list[FrameRef]:
+def spread(materials: Mapping[str, PreparedVideo], frames: int) -> list[FrameRef]:
     """Return ``frames`` references, as many of each video as of any other, or one more."""
     names = list(materials)
     shares = {v: len(range(i, frames, len(names))) for i, v in enumerate(names)}

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
+from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.torchvision import Torchvision
-from vidseg.training import TrainingFrames
 
 Floats = npt.NDArray[np.float64]
 BLOCK = 16384

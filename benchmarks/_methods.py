@@ -25,13 +25,13 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear import dual, standardise
 from vidseg.classifiers.linear.block_liblinear import BlockLiblinear
 from vidseg.classifiers.linear.exact.frames import Source
-from vidseg.classifiers.linear.exact.room import Room
+from vidseg.classifiers.linear.exact.memory_plan import MemoryPlan
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Moments, Standardisation
+from vidseg.classifiers.pyramid import Floats, hypercolumns
+from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.torchvision import Torchvision
-from vidseg.pyramid import Floats, hypercolumns
-from vidseg.training import TrainingFrames
 from vidseg.types import Size
 
 Job = dict[str, Any]
@@ -156,7 +156,7 @@ def disk_budget(train: TrainingFrames, handle: Torchvision, ctx: FitContext) -> 
     parameters = sum(handle.channels) + 1
 
     def work(budget: int) -> int:
-        return Room.of(source, parameters, 30 * parameters, budget).work
+        return MemoryPlan.of(source, parameters, 30 * parameters, budget).work
 
     least = work(0)  # a larger budget may keep scores in memory, too
     return least if work(least) <= least else work(2**50)

@@ -19,28 +19,29 @@ import sklearn.linear_model  # noqa: F401
 import torch
 
 from benchmarks._methods import cpu_seconds
-from vidseg.classifiers.base import Quiet
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.sgd import Sgd
-from vidseg.config import RunConfig
+from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.datasets.mot import Mot
 from vidseg.errors import DataError
-from vidseg.executors.local import Local
-from vidseg.experiment import Experiment
+from vidseg.experiment.config import RunConfig
+from vidseg.experiment.experiment import Experiment
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.run import run
+from vidseg.experiment.stages import read_counts
 from vidseg.extractors.frozen import FrozenExtractor
-from vidseg.ledger import Ledger, digest
-from vidseg.metrics import VideoCounts
-from vidseg.outcomes import read_counts
-from vidseg.pyramid import hypercolumns
-from vidseg.runs import run
 from vidseg.store import Store
-from vidseg.suites.bench import open_bench
 from vidseg.suites.cells import setting_name
 from vidseg.suites.engine import run_cells
-from vidseg.suites.model import Suite, load_suite
+from vidseg.suites.executors.local import Local
+from vidseg.suites.opened import open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
-from vidseg.suites.results import suite_record
+from vidseg.suites.record import suite_record
+from vidseg.suites.suite import Suite, load_suite
+from vidseg.tasks.segmentation.metrics import VideoCounts
 from vidseg.types import Size
+from vidseg.utils.hashing import digest
+from vidseg.utils.progress import Quiet
 
 SECTIONS = ("forwards", "pixel_svm", "sgd", "scoring", "other")
 """Forwards of the extractor; fits of each classifier, scoring (baselines included), the rest:
@@ -167,7 +168,7 @@ def whole_suite(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
     Raises:
         DataError: a cell failed, or the plan announced another number of forwards.
     """
-    bench = open_bench(suite_of(job), store=store, ledger=ledger, progress=Quiet())
+    bench = open_suite(suite_of(job), store=store, ledger=ledger, progress=Quiet())
     cells = [cell for cell in bench.cells if cell.arm.name in job["arms"]]
     plan = make_plan(bench, waiting_cells(bench, cells))
     results = run_cells(bench, cells, Local(), context={}, progress=Quiet())

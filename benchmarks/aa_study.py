@@ -22,20 +22,20 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from vidseg.threads import calm_threads
+from vidseg.utils.threads import configure_threads
 
-calm_threads()
+configure_threads()
 
-from vidseg.classifiers.base import Quiet
-from vidseg.config import Setting, make_config
-from vidseg.experiment import MODEL, Experiment
-from vidseg.ledger import Ledger
-from vidseg.metrics import VideoCounts
-from vidseg.opening import OpenDataset, open_experiment, open_extractor
-from vidseg.plugins import create, resolve
-from vidseg.splits import folds
+from vidseg.experiment.config import Setting, make_config
+from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.open import OpenDataset, open_experiment, open_extractor
+from vidseg.experiment.splits import folds
+from vidseg.plugins.build import create, resolve
 from vidseg.stats import Comparison, compare
 from vidseg.store import Store
+from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.utils.progress import Quiet
 
 
 @dataclass(frozen=True)

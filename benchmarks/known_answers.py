@@ -19,24 +19,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vidseg.threads import calm_threads
+from vidseg.utils.threads import configure_threads
 
-calm_threads()
+configure_threads()
 
-from vidseg.classifiers.base import Quiet
 from vidseg.errors import DataError
-from vidseg.executors.local import Local
-from vidseg.ledger import Ledger
-from vidseg.records import Row
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.records import Row
 from vidseg.report import Report, build
 from vidseg.report.facts import finite
 from vidseg.stats import Comparison
 from vidseg.store import Store
-from vidseg.suites.bench import open_bench
 from vidseg.suites.engine import run_cells
-from vidseg.suites.model import load_suite
+from vidseg.suites.executors.local import Local
+from vidseg.suites.opened import open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
-from vidseg.suites.results import suite_record
+from vidseg.suites.record import suite_record
+from vidseg.suites.suite import load_suite
+from vidseg.utils.progress import Quiet
 
 MOTIONS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SMALL: dict[str, Any] = {
@@ -94,7 +94,7 @@ def answer(
     suite = load_suite(name, {**SMALL, **SUITES[name], "dataset": data, **changes})
     with tempfile.TemporaryDirectory(prefix="vidseg-known-") as folder:
         store, ledger = Store(Path(folder) / "store"), Ledger(Path(folder) / "ledger")
-        bench = open_bench(suite, store=store, ledger=ledger, progress=Quiet())
+        bench = open_suite(suite, store=store, ledger=ledger, progress=Quiet())
         plan = make_plan(bench, waiting_cells(bench, bench.cells))
         results = run_cells(bench, bench.cells, Local(), context={}, progress=Quiet())
         if results.failures:

@@ -25,20 +25,20 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from vidseg.threads import calm_threads
+from vidseg.utils.threads import configure_threads
 
-calm_threads()
+configure_threads()
 
 from benchmarks._frames import Bench, samples_folder
 from benchmarks._tables import table
-from vidseg.classifiers.base import Quiet
-from vidseg.config import Setting, make_config
-from vidseg.experiment import MODEL, Experiment
-from vidseg.ledger import Ledger
-from vidseg.opening import open_dataset, open_experiment
-from vidseg.plugins import resolve
-from vidseg.splits import folds
+from vidseg.experiment.config import Setting, make_config
+from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.open import open_dataset, open_experiment
+from vidseg.experiment.splits import folds
+from vidseg.plugins.build import resolve
 from vidseg.store import Store
+from vidseg.utils.progress import Quiet
 
 ARMS = ("1", "20:short=all", "1by20:short=all", "400:short=all")
 COSTS = (0.01, 0.1, 1.0, 10.0, 100.0, 1e4)

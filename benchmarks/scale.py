@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 
-from vidseg.threads import calm_threads
+from vidseg.utils.threads import configure_threads
 
-calm_threads()
+configure_threads()
 
 import argparse
 import json
@@ -39,10 +39,10 @@ from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.datasets.mot import Mot
 from vidseg.datasets.synthetic import Synthetic
 from vidseg.errors import ResourceError
+from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.extractors.torchvision import Torchvision
 from vidseg.store import Store, parse_bytes
-from vidseg.training import Material, TrainingFrames
 from vidseg.types import FrameRef, Size, Video
 
 PAPER = 2400
@@ -148,7 +148,7 @@ def training(job: Mapping[str, Any]) -> tuple[TrainingFrames, Torchvision]:
     real: list[Video] = [*Mot(str(bench.samples / "mot")).videos()] if bench.real else []
     store = Store(bench.store, limit=2**50)
     videos = [*real, *Synthetic(videos=8, frames=-(-job["most"] // 8), size=str(size)).videos()]
-    materials = {v.name: Material(v, v.group, store, size, size, frozen) for v in videos}
+    materials = {v.name: PreparedVideo(v, v.group, store, size, size, frozen) for v in videos}
     refs = [FrameRef(v.name, i) for v in videos for i in range(materials[v.name].length)]
     order = np.random.default_rng(0).permutation(len(refs))[: job["frames"]]
     return TrainingFrames(materials, [refs[i] for i in np.sort(order)]), handle

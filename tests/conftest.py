@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from vidseg.threads import calm_threads
+from tests.helpers.mlflow_fixtures import migrated, tracking
+from vidseg.utils.threads import configure_threads
 
-calm_threads()
+__all__ = ["migrated", "tracking"]
+
+configure_threads()
 
 # the same examples every time: a found counterexample is a bug, not a flaky run
 settings.register_profile("vidseg", derandomize=True, deadline=None)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -192,3 +192,98 @@ class FrameRef:
     video: str
     index: int
     variant: Variant | None = None
+
+
+class Memory(Protocol):
+    """Keeps facts about content from one process to the next, or forgets them."""
+
+    def get(self, key: str) -> Any:
+        """Return what was put under ``key``, or None."""
+        ...
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep ``value``, made of what JSON can hold."""
+        ...
+
+
+State = dict[str, npt.NDArray[Any]]
+"""A fitted model as named arrays, stored as safetensors. Text goes in as ``uint8`` UTF-8."""
+
+
+@runtime_checkable
+class Head(Protocol):
+    """A fitted model on frozen features."""
+
+    def scores(self, features: Features, size: Size) -> Scores:
+        """Return ``float32 (h, w)`` scores of one frame at ``size``; positive is foreground."""
+        ...
+
+    def export(self) -> State:
+        """Return the state from which the classifier's ``load`` makes an equal model."""
+        ...
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A fitted model on images (its extractor was trained with it)."""
+
+    def image_scores(self, image: Image, size: Size) -> Scores:
+        """Return ``float32 (h, w)`` scores of one image at ``size``."""
+        ...
+
+    def export(self) -> State:
+        """Return the state from which the classifier's ``load`` makes an equal model."""
+        ...
+
+
+Model = Head | Network
+
+
+class TrainingSet(Protocol):
+    """The training frames of one cell, in the order of the sampler.
+
+    Attributes:
+        refs: the frames, each as often as it is seen in one epoch.
+        groups: group of each frame's video, aligned with ``refs``.
+        videos: number of distinct videos.
+        image_size: size of what the extractor sees.
+        mask_size: size of the masks; scores are compared with masks at this size.
+    """
+
+    @property
+    def refs(self) -> Sequence[FrameRef]: ...
+    @property
+    def groups(self) -> Sequence[str]: ...
+    @property
+    def videos(self) -> int: ...
+    @property
+    def image_size(self) -> Size: ...
+    @property
+    def mask_size(self) -> Size: ...
+
+    def frame(self, ref: FrameRef) -> Image | FloatImage:
+        """Return the image of ``ref``, ``uint8 (H, W, 3)`` at ``image_size``.
+
+        With a variant it may be ``float32`` on the same scale, beyond 0..255 as well.
+        """
+        ...
+
+    def mask(self, ref: FrameRef) -> Mask:
+        """Return the mask of ``ref``, ``int8 (h, w)`` at ``mask_size``."""
+        ...
+
+    def features(self, ref: FrameRef) -> Features:
+        """Return the frozen features of ``ref``: fp16-rounded, one array per chosen level."""
+        ...
+
+    def subset(self, groups: Sequence[str]) -> TrainingSet:
+        """Return the frames whose video belongs to one of ``groups`` (inner folds)."""
+        ...
+
+    def with_epoch(self, epoch: int) -> TrainingSet:
+        """Return the same frames with the random variants of ``epoch`` drawn anew."""
+        ...
+
+    def shard(self, rank: int, world: int) -> TrainingSet:
+        """Return every ``world``-th frame from ``rank``: one process's part."""
+        ...

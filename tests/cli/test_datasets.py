@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.trees import davis_tree, mot_sequence, truncate, virat_tree
+from tests.helpers.trees import davis_tree, mot_sequence, truncate, virat_tree
 from vidseg.cli.main import main
 
 

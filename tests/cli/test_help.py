@@ -148,7 +148,7 @@ def test_debug_shows_the_traceback_before_the_line():
 
 
 def test_help_names_the_defaults_that_a_run_takes():
-    from vidseg.config import DEFAULTS
+    from vidseg.experiment.config import DEFAULTS
 
     run = vidseg.get_command(click.Context(vidseg), "run")
     assert run is not None

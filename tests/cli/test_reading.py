@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import reports
-from tests.mlflow_fixtures import migrated, tracking
+from tests.helpers import reports
+from tests.helpers.mlflow_fixtures import migrated, tracking
 from vidseg.cli.main import main
-from vidseg.mlflow_log import open_run
-from vidseg.records import SuiteRecord
+from vidseg.experiment.records import SuiteRecord
 from vidseg.report import suite_to_json
+from vidseg.tracking.log import open_run
 
 __all__ = ["migrated", "tracking"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mlflow_fixtures import migrated, tracking
-from tests.trees import mot_sequence, truncate
+from tests.helpers.mlflow_fixtures import migrated, tracking
+from tests.helpers.trees import mot_sequence, truncate
 from vidseg.cli.cell_lines import shared_error
 from vidseg.cli.main import main
 from vidseg.report.wording import errors

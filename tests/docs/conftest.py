@@ -1,5 +1,5 @@
 """Fixtures of the tests of the documentation."""
 
-from tests.mlflow_fixtures import migrated
+from tests.helpers.mlflow_fixtures import migrated
 
 __all__ = ["migrated"]

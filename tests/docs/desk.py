@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.pages import Command
 from tests.docs.substitutions import substituted
-from tests.movies import plain_clip
-from tests.trees import (
+from tests.helpers.movies import plain_clip
+from tests.helpers.trees import (
     davis_tree,
     mask_tree,
     mask_values,

@@ -3,7 +3,7 @@
 Commands of vidseg are run, in small (:mod:`tests.docs.substitutions` lists what is changed).
 `make`, `pip` and `mlflow` commands are checked without being run (:data:`tests.docs.desk.CHECKS`):
 `.ci/run` installs and tests, tests/end_to_end/test_mlproject.py runs `mlflow run`, and
-tests/unit/test_mlflow_model.py serves a model.
+tests/tracking/test_model.py serves a model.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def known_names(page: Path) -> dict[str, Any]:
     """Return what a page's Python takes for granted."""
     if page.name != "report.md":
         return {}
-    from tests.reports import paper
+    from tests.helpers.reports import paper
 
     return {"record": paper(["a", "b", "c", "d", "e", "f"])}
 
@@ -146,7 +146,7 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def test_specs_of_the_page_are_read_as_it_says() -> None:
-    from vidseg.specs import parse
+    from vidseg.plugins.spec import parse
 
     (block,) = [b for b in pages.blocks(ROOT / "docs" / "specs.md") if b.language == "spec"]
     for line in block.text.splitlines():
@@ -174,7 +174,7 @@ def test_every_plugin_stands_on_its_page() -> None:
 
 
 def test_every_suite_and_page_is_listed() -> None:
-    from vidseg.suites.model import shipped
+    from vidseg.suites.suite import shipped
 
     text = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in text for name in shipped())

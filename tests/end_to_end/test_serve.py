@@ -24,9 +24,9 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.docs import pages
-from tests.mlflow_fixtures import make_model
-from vidseg import mlflow_save
+from tests.helpers.mlflow_fixtures import make_model
 from vidseg.cli.main import main
+from vidseg.tracking import model as mlflow_save
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.end_to_end.test_mlproject import mlflow_run
-from tests.mlflow_fixtures import migrated
+from tests.helpers.mlflow_fixtures import migrated
 
 __all__ = ["migrated"]
 

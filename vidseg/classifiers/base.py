@@ -2,102 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy.typing as npt
 
-from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.types import Features, FloatImage, FrameRef, Image, Mask, Scores, Size
-
-State = dict[str, npt.NDArray[Any]]
-"""A fitted model as named arrays, stored as safetensors. Text goes in as ``uint8`` UTF-8."""
+from vidseg.types import (
+    Model,
+    TrainingSet,
+)
+from vidseg.utils.progress import Progress, Quiet
 
 BudgetRule = Literal["paper", "equal-steps", "equal-epochs"]
-
-
-@runtime_checkable
-class Head(Protocol):
-    """A fitted model on frozen features."""
-
-    def scores(self, features: Features, size: Size) -> Scores:
-        """Return ``float32 (h, w)`` scores of one frame at ``size``; positive is foreground."""
-        ...
-
-    def export(self) -> State:
-        """Return the state from which the classifier's ``load`` makes an equal model."""
-        ...
-
-
-@runtime_checkable
-class Network(Protocol):
-    """A fitted model on images (its extractor was trained with it)."""
-
-    def image_scores(self, image: Image, size: Size) -> Scores:
-        """Return ``float32 (h, w)`` scores of one image at ``size``."""
-        ...
-
-    def export(self) -> State:
-        """Return the state from which the classifier's ``load`` makes an equal model."""
-        ...
-
-
-Model = Head | Network
-
-
-class TrainingSet(Protocol):
-    """The training frames of one cell, in the order of the sampler.
-
-    Attributes:
-        refs: the frames, each as often as it is seen in one epoch.
-        groups: group of each frame's video, aligned with ``refs``.
-        videos: number of distinct videos.
-        image_size: size of what the extractor sees.
-        mask_size: size of the masks; scores are compared with masks at this size.
-    """
-
-    @property
-    def refs(self) -> Sequence[FrameRef]: ...
-    @property
-    def groups(self) -> Sequence[str]: ...
-    @property
-    def videos(self) -> int: ...
-    @property
-    def image_size(self) -> Size: ...
-    @property
-    def mask_size(self) -> Size: ...
-
-    def frame(self, ref: FrameRef) -> Image | FloatImage:
-        """Return the image of ``ref``, ``uint8 (H, W, 3)`` at ``image_size``.
-
-        With a variant it may be ``float32`` on the same scale, beyond 0..255 as well.
-        """
-        ...
-
-    def mask(self, ref: FrameRef) -> Mask:
-        """Return the mask of ``ref``, ``int8 (h, w)`` at ``mask_size``."""
-        ...
-
-    def features(self, ref: FrameRef) -> Features:
-        """Return the frozen features of ``ref``: fp16-rounded, one array per chosen level."""
-        ...
-
-    def subset(self, groups: Sequence[str]) -> TrainingSet:
-        """Return the frames whose video belongs to one of ``groups`` (inner folds)."""
-        ...
-
-    def fresh(self, epoch: int) -> TrainingSet:
-        """Return the same frames with the random variants of ``epoch`` drawn anew."""
-        ...
-
-    def shard(self, rank: int, world: int) -> TrainingSet:
-        """Return every ``world``-th frame from ``rank``: one process's part."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -126,43 +46,6 @@ class Budget:
             "equal-epochs": 1.0,
         }[self.rule]
         return max(1, math.ceil(base * scale - 1e-9))
-
-
-class Task(Protocol):
-    """One line of progress."""
-
-    def advance(self, steps: float = 1) -> None:
-        """Move on by ``steps``."""
-        ...
-
-
-class Progress(Protocol):
-    """Where long work tells how far it is. Knows nothing of terminals."""
-
-    def task(
-        self, description: str, total: float | None
-    ) -> contextlib.AbstractContextManager[Task]:
-        """Open a line of progress for the length of a ``with`` block."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Tell the user one fact, such as which data path was chosen and why."""
-        ...
-
-
-class Quiet:
-    """Progress that nobody watches."""
-
-    @contextlib.contextmanager
-    def task(self, description: str, total: float | None) -> Iterator[Quiet]:
-        """Do nothing."""
-        yield self
-
-    def advance(self, steps: float = 1) -> None:
-        """Do nothing."""
-
-    def say(self, text: str) -> None:
-        """Do nothing."""
 
 
 def _ignore(name: str, value: float, step: int) -> None:
@@ -233,28 +116,3 @@ class Classifier(Protocol):
             DataError: the state belongs to another extractor.
         """
         ...
-
-
-def both_classes(counts: tuple[int, int], *, where: str) -> None:
-    """Refuse training masks with one class only.
-
-    Args:
-        counts: number of foreground and of background pixels.
-        where: names the training set in the message.
-
-    Raises:
-        DataError: one of the counts is zero.
-    """
-    positive, negative = counts
-    if positive and negative:
-        return
-    missing = (
-        "foreground and background"
-        if not (positive or negative)
-        else ("background" if positive else "foreground")
-    )
-    raise DataError(
-        f"the training masks hold no {missing} pixel",
-        where=where,
-        hint="choose other frames or videos, a larger mask_size, or check the labels",
-    )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidseg.cli.screen import Screen
-from vidseg.experiment import MODEL
-from vidseg.metrics import summarise
-from vidseg.outcomes import Finished
-from vidseg.records import Row
+from vidseg.experiment.experiment import MODEL
+from vidseg.experiment.records import Row
+from vidseg.experiment.stages import CellResult
 from vidseg.suites.cells import Cell
+from vidseg.tasks.segmentation.metrics import summarise
 
 
 @dataclass
@@ -30,7 +30,7 @@ class CellLines:
     primary: str
     count: int = 0
 
-    def finished(self, cell: Cell, found: Finished) -> None:
+    def finished(self, cell: Cell, found: CellResult) -> None:
         """Tell the score of a cell; those that were in the ledger are passed over."""
         if cell.id in self.waiting:
             score = summarise(found.scored.counts[MODEL]).get(self.primary)

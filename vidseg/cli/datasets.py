@@ -10,8 +10,8 @@ import click
 from vidseg.cli import options
 
 if TYPE_CHECKING:
-    from vidseg.opening import OpenDataset
-    from vidseg.records import Row
+    from vidseg.experiment.open import OpenDataset
+    from vidseg.experiment.records import Row
     from vidseg.types import Image, Video
 
 
@@ -43,8 +43,8 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
     SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train.
     """
     from vidseg.cli.screen import Screen, show_table
-    from vidseg.opening import open_dataset
-    from vidseg.specs import parse
+    from vidseg.experiment.open import open_dataset
+    from vidseg.plugins.spec import parse
     from vidseg.store import Store
 
     if output is not None:
@@ -76,7 +76,7 @@ def check(spec: str, quiet: bool) -> None:
     from vidseg import plugins
     from vidseg.cli.screen import Screen
     from vidseg.datasets.checks import examine
-    from vidseg.specs import parse
+    from vidseg.plugins.spec import parse
 
     screen = Screen(quiet=quiet)
     with screen.showing(), screen.task("looking at every frame", None) as task:
@@ -102,7 +102,7 @@ def _row(video: Video, group: str, screen: Any) -> Row:
     import numpy as np
 
     from vidseg.datasets.checks import overview_size
-    from vidseg.datasets.rasterise import rasterise
+    from vidseg.tasks.segmentation.rasterise import rasterise
 
     length, size, fps = video.probe()
     counts = np.zeros(3, np.int64)
@@ -132,7 +132,7 @@ def _row(video: Video, group: str, screen: Any) -> Row:
 
 
 def _sheet(opened: OpenDataset, frames: int, screen: Any) -> Image:
-    from vidseg.contact_sheet import MOST, contact_sheet
+    from vidseg.tasks.segmentation.contact_sheet import MOST, contact_sheet
 
     if len(opened.videos) > MOST:
         screen.say(f"the contact sheet shows the first {MOST} of {len(opened.videos)} videos")

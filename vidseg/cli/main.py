@@ -15,7 +15,7 @@ import click
 
 from vidseg import __version__
 from vidseg.errors import Stopped, VidsegError
-from vidseg.threads import calm_threads
+from vidseg.utils.threads import configure_threads
 
 COMMANDS = {
     "run": ("vidseg.cli.run:run", "Train and test one pipeline on one frame setting."),
@@ -77,7 +77,7 @@ def vidseg() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; the entry point of ``vidseg`` and ``python -m vidseg``."""
-    calm_threads()
+    configure_threads()
     given = list(sys.argv[1:] if args is None else args)
     debug = DEBUG in given
     signal.signal(signal.SIGTERM, _stopped)
@@ -134,7 +134,7 @@ def _explain(error: BaseException) -> int:
 
 
 def _bug(error: BaseException) -> str:
-    from vidseg.plugins import blamed
+    from vidseg.plugins.describe import blamed
 
     if (foreign := blamed(error)) is not None:
         return str(foreign)

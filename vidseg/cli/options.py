@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from vidseg.mlflow_links import Role
-    from vidseg.mlflow_log import OpenRun
+    from vidseg.tracking.links import Role
+    from vidseg.tracking.log import OpenRun
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -154,7 +154,7 @@ def experiment_name(given: str | None) -> str:
 
 def where_to_look(run: OpenRun, what: str, role: Role) -> str:
     """Return lines that say how to see a run, and side by side a suite's settings or all runs."""
-    from vidseg.mlflow_links import compare_url, run_url, served_by_http, ui_command
+    from vidseg.tracking.links import compare_url, run_url, served_by_http, ui_command
 
     page = run_url(run.uri, run.experiment_id, run.run_id)
     parent = run.run_id if role == "setting" else None

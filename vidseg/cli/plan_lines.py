@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vidseg.records import Row
-    from vidseg.suites.bench import Bench
+    from vidseg.experiment.records import Row
     from vidseg.suites.cells import Cell
+    from vidseg.suites.opened import OpenedSuite
 
 NAMED = 8
 """Settings that a line names."""
 
 
-def show_plan(bench: Bench, cells: Sequence[Cell], *, fresh: bool) -> None:
+def show_plan(bench: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> None:
     """Print the cells, which of them are left to do, what that takes, and what will fail.
 
     Args:
@@ -47,7 +47,7 @@ def show_plan(bench: Bench, cells: Sequence[Cell], *, fresh: bool) -> None:
 
 def describe_plan(plan: Row) -> str:
     """Return one line about what is to be done, and one about the time where it was calibrated."""
-    from vidseg.store.room import format_bytes
+    from vidseg.utils.bytes import format_bytes
 
     about = "" if plan["forwards_exact"] else "at least "
     lines = [

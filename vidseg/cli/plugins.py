@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vidseg.plugins import Plugin
+    from vidseg.plugins.registry import Plugin
 
 CHECK_SECONDS = 120
 _CHECK = """
@@ -33,7 +33,8 @@ def plugins() -> None:
 def list_plugins(check: bool) -> None:
     """List every plugin; imports none unless --check. Exits with 1 when a check fails."""
     from vidseg.cli.screen import show_table
-    from vidseg.plugins import KINDS, available, summary
+    from vidseg.plugins.describe import summary
+    from vidseg.plugins.registry import KINDS, available
 
     found = [plugin for kind in KINDS for plugin in available(kind)]
     verdicts = _check(found) if check else [""] * len(found)
@@ -63,7 +64,8 @@ def show(kind: str, name: str) -> None:
     """Describe one plugin: what it does, and its parameters with types and defaults."""
     from vidseg.cli.screen import show_table
     from vidseg.errors import UsageError
-    from vidseg.plugins import KINDS, describe, find
+    from vidseg.plugins.describe import describe
+    from vidseg.plugins.registry import KINDS, find
 
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1)

@@ -55,10 +55,10 @@ def predict(
     folder of consecutive frames, overlay.mp4. What is there already is not done again.
     """
     from vidseg.cli.screen import Screen
-    from vidseg.config import choose_device
-    from vidseg.mlflow_load import open_model
-    from vidseg.predict import open_source
-    from vidseg.predict import predict as do_predict
+    from vidseg.experiment.config import choose_device
+    from vidseg.serving.predict import open_source
+    from vidseg.serving.predict import predict as do_predict
+    from vidseg.tracking.load import open_model
 
     screen = Screen(quiet=quiet)
     with screen.showing():

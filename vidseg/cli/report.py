@@ -12,8 +12,8 @@ from vidseg.cli import options
 from vidseg.cli.project import ProjectCommand
 
 if TYPE_CHECKING:
-    from vidseg.mlflow_suite import FoundSuite
-    from vidseg.records import SuiteRecord
+    from vidseg.experiment.records import SuiteRecord
+    from vidseg.tracking.suite import FoundSuite
 
 NAMED = 5
 """Other runs that a line names."""
@@ -34,9 +34,9 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
 
     Without one it is the latest suite's. Several give one report with a section each.
     """
-    from vidseg import mlflow_store
-    from vidseg.mlflow_suite import find_suites
     from vidseg.report import build, short, suite_from_json, write_report
+    from vidseg.tracking import store as mlflow_store
+    from vidseg.tracking.suite import find_suites
 
     # under `mlflow run` an argument that is not meant is empty
     uri = mlflow_store.connect_existing(tracking_uri)

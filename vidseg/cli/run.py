@@ -11,8 +11,8 @@ from vidseg.cli import options
 from vidseg.cli.project import ProjectCommand
 
 if TYPE_CHECKING:
-    from vidseg.config import RunConfig
-    from vidseg.records import RunRecord
+    from vidseg.experiment.config import RunConfig
+    from vidseg.experiment.records import RunRecord
 
 PIPELINE = options.several(
     click.option("--dataset", metavar="SPEC", help="Annotated videos.  [default: synthetic]"),
@@ -77,7 +77,7 @@ def run(
     is given again.
     """
     from vidseg.cli.screen import Screen
-    from vidseg.config import make_config, read_config
+    from vidseg.experiment.config import make_config, read_config
 
     written = read_config(config_file) if config_file else {}
     config = make_config(written | {k: v for k, v in given.items() if v not in (None, "")})
@@ -114,10 +114,11 @@ def _tracked(
     fresh: bool,
 ) -> tuple[str, RunRecord]:
     """Do the run inside an MLflow run; return where to look, and the record."""
-    from vidseg import mlflow_log, mlflow_store
-    from vidseg.ledger import Ledger
-    from vidseg.mlflow_points import fold_points
-    from vidseg.runs import run as do_run
+    from vidseg.experiment.ledger import Ledger
+    from vidseg.experiment.run import run as do_run
+    from vidseg.tracking import log as mlflow_log
+    from vidseg.tracking import store as mlflow_store
+    from vidseg.tracking.metrics import fold_points
 
     with screen.task("opening the tracking store", None):
         mlflow_store.connect(tracking_uri)
@@ -144,7 +145,7 @@ def _check_register(register: str | None, config: RunConfig) -> None:
     if not register:
         return
     from vidseg.errors import UsageError
-    from vidseg.mlflow_save import check_name
+    from vidseg.tracking.model import check_name
 
     check_name(register)
     if not config.refit and config.split.name != "fixed":

@@ -19,7 +19,7 @@ def reap(tracking_uri: str | None) -> None:
 
     Every `vidseg run` does it too, so this is only needed to tidy up without starting one.
     """
-    from vidseg import mlflow_store
+    from vidseg.tracking import store as mlflow_store
 
     closed = mlflow_store.reap(mlflow_store.connect_existing(tracking_uri))
     for run_id in closed:

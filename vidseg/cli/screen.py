@@ -24,8 +24,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from vidseg.classifiers.base import Quiet
-from vidseg.records import Row
+from vidseg.experiment.records import Row
+from vidseg.utils.progress import Quiet
 
 LINE_SECONDS = 30.0
 
@@ -69,7 +69,7 @@ class _Log:
 
 
 class Screen:
-    """Progress for a terminal, or for a log file; a :class:`vidseg.classifiers.base.Progress`.
+    """Progress for a terminal, or for a log file; a :class:`vidseg.utils.progress.Progress`.
 
     Args:
         quiet: show nothing but what :meth:`table` and the commands print.

@@ -15,15 +15,15 @@ from vidseg.cli.project import ProjectCommand
 
 if TYPE_CHECKING:
     from vidseg.cli.screen import Screen
-    from vidseg.executors.base import Executor
-    from vidseg.ledger import Ledger
-    from vidseg.mlflow_suite import CellLog
-    from vidseg.outcomes import Finished
-    from vidseg.records import Row, SuiteRecord
+    from vidseg.experiment.ledger import Ledger
+    from vidseg.experiment.records import Row, SuiteRecord
+    from vidseg.experiment.stages import CellResult
     from vidseg.store import Store
-    from vidseg.suites.bench import Bench
     from vidseg.suites.cells import Cell
-    from vidseg.suites.model import Suite
+    from vidseg.suites.executors.base import Executor
+    from vidseg.suites.opened import OpenedSuite
+    from vidseg.suites.suite import Suite
+    from vidseg.tracking.suite import CellLog
 
 
 class Named(click.Group):
@@ -50,8 +50,8 @@ def suite() -> None:
 def list_suites() -> None:
     """List the suites that come with vidseg, and the question of each."""
     from vidseg.cli.screen import show_table
-    from vidseg.specs import read_yaml
-    from vidseg.suites.model import shipped
+    from vidseg.suites.suite import shipped
+    from vidseg.utils.yaml import read_yaml
 
     rows = [
         {"suite": name, "question": read_yaml(path, where="suite")["question"]}
@@ -64,7 +64,7 @@ def list_suites() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print a suite's file, the start of one's own."""
-    from vidseg.suites.model import find_suite
+    from vidseg.suites.suite import find_suite
 
     click.echo(find_suite(name).read_text(encoding="utf-8"), nl=False)
 
@@ -126,8 +126,8 @@ def run(
     """
     from vidseg import plugins
     from vidseg.cli.screen import Screen
-    from vidseg.ledger import Ledger
-    from vidseg.suites.model import load_suite
+    from vidseg.experiment.ledger import Ledger
+    from vidseg.suites.suite import load_suite
 
     workers = plugins.create("executor", executor, where="--executor")
     changed = _changes(overrides, dataset, conditions)
@@ -135,7 +135,9 @@ def run(
         if spec:
             changed[f"pipelines.*.{part}"] = spec
     store = options.open_store(store_root, store_limit)
-    places = Places(load_suite(name, changed), store, store_limit, Ledger(ledger_root), fresh, only)
+    places = SuiteSession(
+        load_suite(name, changed), store, store_limit, Ledger(ledger_root), fresh, only
+    )
     places = _divided(places, workers, lambda more: load_suite(name, changed | more))
     screen = Screen(quiet=quiet)
     if dry_run:
@@ -151,7 +153,7 @@ def run(
 
 
 @dataclass(frozen=True)
-class Places:
+class SuiteSession:
     """A suite, where its things are kept, and which of its cells are asked for."""
 
     suite: Suite
@@ -161,12 +163,12 @@ class Places:
     fresh: bool
     only: str | None
 
-    def open(self, screen: Screen) -> tuple[Bench, list[Cell]]:
+    def open(self, screen: Screen) -> tuple[OpenedSuite, list[Cell]]:
         """Open the data set and choose the cells."""
-        from vidseg.suites.bench import open_bench
         from vidseg.suites.cells import select
+        from vidseg.suites.opened import open_suite
 
-        bench = open_bench(self.suite, store=self.store, ledger=self.ledger, progress=screen)
+        bench = open_suite(self.suite, store=self.store, ledger=self.ledger, progress=screen)
         return bench, select(bench.cells, self.only)
 
     def context(self) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _changes(
     return changed
 
 
-def _divided(places: Places, workers: Executor, load: Callable[[Row], Suite]) -> Places:
+def _divided(places: SuiteSession, workers: Executor, load: Callable[[Row], Suite]) -> SuiteSession:
     """Divide this machine's cores among workers, where nobody said how many threads to use."""
     if not workers.workers or places.suite.file.threads is not None:
         return places
@@ -201,7 +203,7 @@ def _divided(places: Places, workers: Executor, load: Callable[[Row], Suite]) ->
 
 
 def _tracked(
-    places: Places,
+    places: SuiteSession,
     workers: Executor,
     screen: Screen,
     folder: Path,
@@ -209,9 +211,11 @@ def _tracked(
     tracking_uri: str | None,
 ) -> tuple[SuiteRecord, str]:
     """Run the suite inside its MLflow run, write and log the report."""
-    from vidseg import mlflow_log, mlflow_store, mlflow_suite
     from vidseg.report import build, suite_to_json, write_report
-    from vidseg.suites.results import suite_key
+    from vidseg.suites.record import suite_key
+    from vidseg.tracking import log as mlflow_log
+    from vidseg.tracking import store as mlflow_store
+    from vidseg.tracking import suite as mlflow_suite
 
     with screen.task("opening the tracking store", None):
         mlflow_store.connect(tracking_uri)
@@ -297,9 +301,9 @@ def _refuse_failures(record: SuiteRecord, folder: Path) -> None:
         )
 
 
-def _refill(places: Places, bench: Bench, log: CellLog) -> None:
+def _refill(places: SuiteSession, bench: OpenedSuite, log: CellLog) -> None:
     """Fill the ledger from runs of suites; they may have been begun on another machine."""
-    from vidseg.mlflow_suite import kept_cells, read_kept
+    from vidseg.tracking.suite import kept_cells, read_kept
 
     if places.fresh:
         return
@@ -322,8 +326,8 @@ def _is_there(ledger: Ledger, key: str) -> bool:
 
 
 def _do(
-    places: Places,
-    bench: Bench,
+    places: SuiteSession,
+    bench: OpenedSuite,
     cells: list[Cell],
     workers: Executor,
     screen: Screen,
@@ -334,7 +338,7 @@ def _do(
     from vidseg.cli.plan_lines import describe_plan, describe_rest
     from vidseg.suites.engine import forget_cells, read_cells, run_cells
     from vidseg.suites.plan import make_plan, waiting_cells
-    from vidseg.suites.results import cell_content, suite_record
+    from vidseg.suites.record import cell_content, suite_record
 
     if places.fresh:
         forget_cells(bench, cells)
@@ -346,7 +350,7 @@ def _do(
         screen.say(describe_rest(waiting))
     lines = CellLines(screen, [cell.id for cell in waiting], bench.suite.file.primary)
 
-    def finished(cell: Cell, found: Finished) -> None:
+    def finished(cell: Cell, found: CellResult) -> None:
         log.send(cell_content(cell, found))
         lines.finished(cell, found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,18 +51,6 @@ class Dataset(Protocol):
         Raises:
             DataError: the folder is missing or empty, or holds no ground truth.
         """
-        ...
-
-
-class Memory(Protocol):
-    """Keeps facts about content from one process to the next, or forgets them."""
-
-    def get(self, key: str) -> Any:
-        """Return what was put under ``key``, or None."""
-        ...
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep ``value``, made of what JSON can hold."""
         ...
 
 

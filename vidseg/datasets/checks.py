@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vidseg.datasets.base import Dataset
-from vidseg.datasets.rasterise import FOREGROUND, rasterise
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import VidsegError
+from vidseg.tasks.segmentation.rasterise import FOREGROUND, rasterise
 from vidseg.types import Labels, Size, Video
 
 SHOWN = 10

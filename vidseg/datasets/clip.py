@@ -8,7 +8,7 @@ Beside ``NAME.mp4`` (or another video file), or in the folder ``truth``, stands 
   of its own it may be called ``NAME.mp4`` too).
 
 Frames are counted as they decode, whatever the container says (see
-:mod:`vidseg.datasets.clip_frames`).
+:mod:`vidseg.media.clip`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from typing import Annotated, ClassVar, Protocol
 import numpy as np
 from pydantic import Field
 
-from vidseg.datasets.base import BoxLabels, MaskLabels, Memory, attempt, check_source
-from vidseg.datasets.clip_frames import SUFFIXES, ClipFrames
-from vidseg.datasets.images import content_key, locate, name_of, natural_key
+from vidseg.datasets.base import BoxLabels, MaskLabels, attempt, check_source
 from vidseg.datasets.mot import ORIGIN
 from vidseg.datasets.mot_rows import (
     FRAME,
@@ -39,7 +37,9 @@ from vidseg.datasets.mot_rows import (
 )
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
-from vidseg.types import Image, Labels, Size, VideoInfo
+from vidseg.media.clip import SUFFIXES, ClipFrames
+from vidseg.media.image_folder import content_key, locate, name_of, natural_key
+from vidseg.types import Image, Labels, Memory, Size, VideoInfo
 
 _READER = "clip 1"
 _MASK = "_mask"

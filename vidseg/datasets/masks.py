@@ -26,7 +26,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vidseg.datasets.base import MaskLabels, attempt, check_source
-from vidseg.datasets.images import (
+from vidseg.datasets.selection import Patterns, Selection
+from vidseg.errors import DataError, UsageError
+from vidseg.media.image_folder import (
     ImageSequence,
     check_numbering,
     content_key,
@@ -36,8 +38,6 @@ from vidseg.datasets.images import (
     name_of,
     natural_key,
 )
-from vidseg.datasets.selection import Patterns, Selection
-from vidseg.errors import DataError, UsageError
 from vidseg.types import Image, Mask, Size, VideoInfo
 
 Value = Annotated[int, Field(ge=0, le=255)]

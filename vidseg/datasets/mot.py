@@ -28,15 +28,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
-from vidseg.datasets.images import (
-    ImageSequence,
-    check_numbering,
-    content_key,
-    list_images,
-    locate,
-    name_of,
-    natural_key,
-)
 from vidseg.datasets.mot_rows import (
     FRAME,
     Classes,
@@ -48,6 +39,15 @@ from vidseg.datasets.mot_rows import (
 )
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
+from vidseg.media.image_folder import (
+    ImageSequence,
+    check_numbering,
+    content_key,
+    list_images,
+    locate,
+    name_of,
+    natural_key,
+)
 from vidseg.types import Image, VideoInfo
 
 ORIGIN = 1.0

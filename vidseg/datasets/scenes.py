@@ -16,9 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.datasets.base import Memory
 from vidseg.errors import DataError
-from vidseg.types import Image, Video
+from vidseg.types import Image, Memory, Video
 
 Decode = Callable[[Video, Sequence[int]], Iterable[Image]]
 

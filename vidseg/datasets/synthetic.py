@@ -17,8 +17,8 @@ from vidseg.errors import DataError
 from vidseg.types import Image, Mask, Size, VideoInfo
 
 if TYPE_CHECKING:
-    from vidseg.datasets.backdrop import Backdrop
-    from vidseg.datasets.figures import Look, Sprite, Walk
+    from vidseg.datasets._synthetic.backdrop import Backdrop
+    from vidseg.datasets._synthetic.figures import Look, Sprite, Walk
 
 GENERATOR = 1
 """Raised with every change that alters a pixel: it is part of the content keys."""
@@ -185,7 +185,7 @@ class _Scene:
 
     def sprites(self, time: float) -> list[Sprite]:
         """Return the figures that touch the frame, the farthest first."""
-        from vidseg.datasets.figures import draw_figure
+        from vidseg.datasets._synthetic.figures import draw_figure
 
         spots = sorted(self._spot(lane, time) for lane in range(len(self.walks)))
         sprites = []
@@ -265,8 +265,8 @@ class _Spot(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _scene(seed: int, video: int, first: int, size: Size, figures: int) -> _Scene:
-    from vidseg.datasets.backdrop import paint
-    from vidseg.datasets.figures import make_walk
+    from vidseg.datasets._synthetic.backdrop import paint
+    from vidseg.datasets._synthetic.figures import make_walk
 
     path = (seed, video, _SCENE, first)
     draw = _rng(*path, 0)
@@ -277,7 +277,7 @@ def _scene(seed: int, video: int, first: int, size: Size, figures: int) -> _Scen
 
 @lru_cache(maxsize=512)
 def _look(path: tuple[int, ...]) -> Look:
-    from vidseg.datasets.figures import make_look
+    from vidseg.datasets._synthetic.figures import make_look
 
     return make_look(_rng(*path, 3))
 

@@ -27,9 +27,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidseg.datasets import virat_tracks
-from vidseg.datasets.base import BoxLabels, Memory, Truth, attempt, check_source
-from vidseg.datasets.clip_frames import SUFFIXES, ClipFrames
-from vidseg.datasets.images import (
+from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
+from vidseg.datasets.selection import Patterns, Selection
+from vidseg.errors import DataError
+from vidseg.media.clip import SUFFIXES, ClipFrames
+from vidseg.media.image_folder import (
     ImageSequence,
     check_numbering,
     content_key,
@@ -38,9 +40,7 @@ from vidseg.datasets.images import (
     name_of,
     natural_key,
 )
-from vidseg.datasets.selection import Patterns, Selection
-from vidseg.errors import DataError
-from vidseg.types import Image, VideoInfo
+from vidseg.types import Image, Memory, VideoInfo
 
 GROUPS = "virat_groups.csv"
 """Shipped beside this file: sequence, frames, scene, place, what the first frame shows."""

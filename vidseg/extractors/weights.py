@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import DataError
-from vidseg.paths import user_path
+from vidseg.utils.paths import user_path
 
 if TYPE_CHECKING:
     import torch

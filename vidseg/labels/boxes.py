@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.datasets.base import BoxLabels
-from vidseg.datasets.rasterise import FOREGROUND, IGNORED
 from vidseg.labels.base import KeyedLabels
-from vidseg.ledger import digest
+from vidseg.tasks.segmentation.rasterise import FOREGROUND, IGNORED
 from vidseg.types import Labels, Video
+from vidseg.utils.hashing import digest
 
 _RULE = "boxes 1"
 

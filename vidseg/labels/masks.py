@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from vidseg.datasets.base import MaskLabels
-from vidseg.datasets.images import (
+from vidseg.datasets.masks import Meaning, Value
+from vidseg.errors import DataError, UsageError
+from vidseg.labels.base import KeyedLabels
+from vidseg.media.image_folder import (
     ImageSequence,
     content_key,
     decode_values,
     list_images,
     locate,
 )
-from vidseg.datasets.masks import Meaning, Value
-from vidseg.errors import DataError, UsageError
-from vidseg.labels.base import KeyedLabels
 from vidseg.types import Size, Video
 
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidseg.datasets.images import content_key, locate
 from vidseg.datasets.mot import ORIGIN
 from vidseg.datasets.mot_rows import (
     FRAME,
@@ -20,6 +19,7 @@ from vidseg.datasets.mot_rows import (
 )
 from vidseg.errors import DataError
 from vidseg.labels.base import KeyedLabels
+from vidseg.media.image_folder import content_key, locate
 from vidseg.types import Video
 
 _PLACES = ("{}.txt", "{}/gt/gt.txt", "{}/gt.txt")

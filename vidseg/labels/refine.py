@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.datasets.base import BoxLabels, MaskLabels
-from vidseg.datasets.rasterise import (
+from vidseg.errors import DataError, UsageError
+from vidseg.tasks.segmentation.rasterise import (
     BACKGROUND,
     FOREGROUND,
     checked_boxes,
     in_ellipse,
     rasterise,
 )
-from vidseg.errors import DataError, UsageError
 from vidseg.types import Image, Labels, Mask, Size
 
 Refine = Literal["box", "ellipse", "grabcut"]

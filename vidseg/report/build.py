@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from vidseg.records import Row, SettingRecord, SuiteRecord
+from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.report.effective import effective_table
 from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, SettingFacts
 from vidseg.report.grids import make_curves, make_grids

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vidseg.records import FoldRecord, Row, SettingRecord
+from vidseg.experiment.records import FoldRecord, Row, SettingRecord
 from vidseg.stats import effective_frames
 
 MODEL = "model"

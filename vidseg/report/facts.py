@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from vidseg.records import Row
+from vidseg.experiment.records import Row
 from vidseg.stats import Allocation, Comparison, ExchangeRate, GainCurve
 
 

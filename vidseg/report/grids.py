@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vidseg.errors import DataError, UsageError, VidsegError
-from vidseg.records import Row, SuiteRecord
+from vidseg.experiment.records import Row, SuiteRecord
 from vidseg.report.facts import Curve, Grid, SettingFacts, Split
 from vidseg.stats import ExchangeRate, best_allocation, exchange_rate, fit_gain_curve
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from vidseg.errors import DataError
-from vidseg.records import ComparisonRecord, Row, SettingRecord, SuiteRecord
+from vidseg.experiment.records import ComparisonRecord, Row, SettingRecord, SuiteRecord
 from vidseg.report.facts import Pair, SettingFacts
 from vidseg.stats import (
     Comparison,

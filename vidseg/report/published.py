@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidseg.records import Row
+from vidseg.experiment.records import Row
 
 MIXED = (
     "IoU and gscore of this row cannot come from one confusion table; they fit if IoU is a mean "

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidseg.errors import DataError
-from vidseg.records import (
+from vidseg.experiment.records import (
     ComparisonRecord,
     DatasetRecord,
     FoldRecord,

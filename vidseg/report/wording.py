@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from vidseg.records import Row
+from vidseg.experiment.records import Row
 from vidseg.stats import Interval
 
 NAMES = {

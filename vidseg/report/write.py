@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidseg.errors import StoreError, UsageError
-from vidseg.records import SuiteRecord
+from vidseg.experiment.records import SuiteRecord
 from vidseg.report.build import build
 from vidseg.report.comparisons import left_out
 from vidseg.report.facts import Report

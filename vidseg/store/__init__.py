@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidseg.errors import StoreError
-from vidseg.paths import user_path
 from vidseg.store import files
-from vidseg.store.facts import Facts
 from vidseg.store.features import StoredFeatures
 from vidseg.store.frames import StoredFrames
 from vidseg.store.masks import StoredMasks
-from vidseg.store.room import Room, parse_bytes
+from vidseg.store.memo import FactCache
+from vidseg.store.quota import Quota
 from vidseg.types import Size, Video
+from vidseg.utils.bytes import parse_bytes
+from vidseg.utils.paths import user_path
 
 if TYPE_CHECKING:
     from vidseg.extractors.frozen import FrozenExtractor
@@ -95,8 +96,8 @@ class Store:
         self.notes: list[str] = []
         if limit is None and (text := os.environ.get("VIDSEG_STORE_LIMIT", "").strip()):
             limit = parse_bytes(text, where="VIDSEG_STORE_LIMIT")
-        self._room = Room(self.root, limit, self.notes)
-        self.facts = Facts(self.root)
+        self._room = Quota(self.root, limit, self.notes)
+        self.facts = FactCache(self.root)
 
     def frames(self, video: Video, size: Size | None) -> StoredFrames:
         """Return the frames of ``video`` at ``size``, None for native."""

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import DataError
+from vidseg.store.entries import EntrySet
 from vidseg.store.entry import Layout
 from vidseg.store.frames import StoredFrames
-from vidseg.store.room import Room
-from vidseg.store.shelf import Shelf
+from vidseg.store.quota import Quota
 from vidseg.types import Features
 
 if TYPE_CHECKING:
-    from vidseg.classifiers.base import Task
     from vidseg.extractors.frozen import FrozenExtractor
+    from vidseg.utils.progress import ProgressBar
 
 
 class StoredFeatures:
@@ -34,7 +34,7 @@ class StoredFeatures:
     """
 
     def __init__(
-        self, frames: StoredFrames, extractor: FrozenExtractor, keep: bool, root: Path, room: Room
+        self, frames: StoredFrames, extractor: FrozenExtractor, keep: bool, root: Path, room: Quota
     ) -> None:
         self.frames, self.extractor, self.keep = frames, extractor, keep
         self._root, self._room = root, room
@@ -55,9 +55,9 @@ class StoredFeatures:
         return self._layout(0).nbytes
 
     @cached_property
-    def _shelf(self) -> Shelf:
+    def _shelf(self) -> EntrySet:
         key = f"{self.frames.key} {self.extractor.key}"
-        return Shelf(self._root, self._room, "features", key)
+        return EntrySet(self._root, self._room, "features", key)
 
     def path(self, index: int) -> Path:
         """Return where the features of frame ``index`` are kept, whether or not they are there.
@@ -98,7 +98,7 @@ class StoredFeatures:
             view[...] = level
         return views
 
-    def prepare(self, indices: Sequence[int], task: Task | None = None) -> int:
+    def prepare(self, indices: Sequence[int], task: ProgressBar | None = None) -> int:
         """Compute the features of ``indices`` that are not kept yet, in order.
 
         Stops early when the store is full, or at once with ``keep=False``: what is not kept is

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidseg.errors import DataError
+from vidseg.media.resize import RESIZE_RULE, resize
+from vidseg.store.entries import EntrySet
 from vidseg.store.entry import Layout
-from vidseg.store.resize import RESIZE_RULE, resize
-from vidseg.store.room import Room
-from vidseg.store.shelf import Shelf
+from vidseg.store.quota import Quota
 from vidseg.types import Image, Size, Video, VideoInfo
 
 if TYPE_CHECKING:
-    from vidseg.classifiers.base import Task
+    from vidseg.utils.progress import ProgressBar
 
 
 class StoredFrames:
@@ -30,7 +30,7 @@ class StoredFrames:
         room: keeps the store under its limit.
     """
 
-    def __init__(self, video: Video, size: Size | None, root: Path, room: Room) -> None:
+    def __init__(self, video: Video, size: Size | None, root: Path, room: Quota) -> None:
         self.video = video
         self._size, self._root, self._room = size, root, room
 
@@ -60,9 +60,9 @@ class StoredFrames:
         return self._shelf.key
 
     @cached_property
-    def _shelf(self) -> Shelf:
+    def _shelf(self) -> EntrySet:
         key = f"{self.video.image_key} {self.size} {RESIZE_RULE}"
-        return Shelf(self._root, self._room, "frames", key)
+        return EntrySet(self._root, self._room, "frames", key)
 
     def path(self, index: int) -> Path:
         """Return where frame ``index`` is kept, whether or not it is there."""
@@ -82,7 +82,7 @@ class StoredFrames:
         (image,) = self._decode([index], keep=True)
         return image
 
-    def prepare(self, indices: Sequence[int], task: Task | None = None) -> int:
+    def prepare(self, indices: Sequence[int], task: ProgressBar | None = None) -> int:
         """Decode the frames of ``indices`` that are not kept yet: once, in order.
 
         Args:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.store.entries import EntrySet
 from vidseg.store.entry import Layout
-from vidseg.store.room import Room
-from vidseg.store.shelf import Shelf
+from vidseg.store.quota import Quota
 from vidseg.types import Mask, Size
 
 COUNTS = 2
@@ -25,9 +25,9 @@ class StoredMasks:
         room: keeps the store under its limit.
     """
 
-    def __init__(self, key: str, size: Size, root: Path, room: Room) -> None:
+    def __init__(self, key: str, size: Size, root: Path, room: Quota) -> None:
         self._size = size
-        self._shelf = Shelf(root, room, "masks", f"{key} {size}")
+        self._shelf = EntrySet(root, room, "masks", f"{key} {size}")
 
     def load(self, index: int) -> tuple[Mask, tuple[int, int]] | None:
         """Return the mask ``int8 (h, w)`` and the counts of frame ``index``; None when absent.

@@ -6,10 +6,10 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vidseg.config import Setting
 from vidseg.errors import UsageError
-from vidseg.splits import Fold, folds
-from vidseg.suites.model import Arm, Suite
+from vidseg.experiment.config import Setting
+from vidseg.experiment.splits import Fold, folds
+from vidseg.suites.suite import Arm, Suite
 
 FOLD_SEED = 0
 """Seeds the shuffle of ``k-fold``: every seed of a suite has the same folds, so that its scores

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vidseg.classifiers.base import Progress
 from vidseg.errors import StoreError, VidsegError
-from vidseg.executors.base import Executor, Outcome, Task
-from vidseg.outcomes import Finished
-from vidseg.suites.bench import Bench
+from vidseg.experiment.stages import CellResult
 from vidseg.suites.cells import Cell
+from vidseg.suites.executors.base import Executor, Job, JobResult
+from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.worker import fit_cells, score_cells
+from vidseg.utils.progress import Progress
 
-Tell = Callable[[Cell, Finished], None]
+Tell = Callable[[Cell, CellResult], None]
 TellFailure = Callable[[str, str], None]
 
 
@@ -32,7 +32,7 @@ class Results:
         on_failed: called with id and error of every cell that fails.
     """
 
-    finished: dict[str, Finished] = field(default_factory=dict)
+    finished: dict[str, CellResult] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     forwards: int = 0
     seconds: float = 0.0
@@ -51,7 +51,7 @@ class Results:
 
 
 def run_cells(
-    bench: Bench,
+    bench: OpenedSuite,
     cells: Sequence[Cell],
     executor: Executor,
     *,
@@ -91,7 +91,7 @@ def run_cells(
     return results
 
 
-def forget_cells(bench: Bench, cells: Sequence[Cell]) -> None:
+def forget_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> None:
     """Remove cells from the ledger, so that they are done again.
 
     Raises:
@@ -107,7 +107,7 @@ def forget_cells(bench: Bench, cells: Sequence[Cell]) -> None:
 
 
 def read_cells(
-    bench: Bench,
+    bench: OpenedSuite,
     cells: Sequence[Cell],
     results: Results,
     on_finished: Tell = lambda cell, found: None,
@@ -125,7 +125,7 @@ def read_cells(
 
 
 def _here(
-    bench: Bench,
+    bench: OpenedSuite,
     cells: Sequence[Cell],
     results: Results,
     progress: Progress,
@@ -148,7 +148,9 @@ def _here(
             task.advance(len(group))
 
 
-def _collect(bench: Bench, cells: Sequence[Cell], results: Results, on_finished: Tell) -> None:
+def _collect(
+    bench: OpenedSuite, cells: Sequence[Cell], results: Results, on_finished: Tell
+) -> None:
     """Take the cells that were written a moment ago."""
     read_cells(bench, cells, results, on_finished)
     for cell in results.left(cells):
@@ -156,7 +158,7 @@ def _collect(bench: Bench, cells: Sequence[Cell], results: Results, on_finished:
 
 
 def _elsewhere(
-    bench: Bench,
+    bench: OpenedSuite,
     cells: Sequence[Cell],
     executor: Executor,
     context: Mapping[str, Any],
@@ -173,11 +175,11 @@ def _elsewhere(
     by_id = {cell.id: cell for cell in cells}
     dead: list[str] = []
 
-    def run(stage: str, tasks: Iterator[Task]) -> None:
+    def run(stage: str, tasks: Iterator[Job]) -> None:
         asked = [{"context": dict(context), "stage": stage, **task} for task in tasks]
         with progress.task(f"suite {bench.suite.name}: {stage}", len(asked)) as line:
 
-            def done(task: Task, outcome: Outcome) -> None:
+            def done(task: Job, outcome: JobResult) -> None:
                 dead.extend(_take(task, outcome, results))
                 if stage == "score":
                     own = [by_id[name] for name in task["cells"]]
@@ -197,7 +199,7 @@ def _elsewhere(
         getattr(executor, "close", lambda: None)()
 
 
-def _feature_tasks(bench: Bench, cells: Sequence[Cell]) -> Iterator[Task]:
+def _feature_tasks(bench: OpenedSuite, cells: Sequence[Cell]) -> Iterator[Job]:
     """Yield a task for each video whose features are wanted."""
     wanted = bench.wanted(cells)
     for video in dict.fromkeys(video for _, video in wanted):
@@ -205,7 +207,7 @@ def _feature_tasks(bench: Bench, cells: Sequence[Cell]) -> Iterator[Task]:
         yield {"video": video, "frames": frames, "cells": []}
 
 
-def _take(task: Task, outcome: Outcome, results: Results) -> list[str]:
+def _take(task: Job, outcome: JobResult, results: Results) -> list[str]:
     """Take what a task says; return the cells that may have died of each other.
 
     Raises:

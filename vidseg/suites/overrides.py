@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vidseg.errors import UsageError
-from vidseg.specs import scalar
+from vidseg.utils.yaml import scalar
 
 EVERY = "*"
 

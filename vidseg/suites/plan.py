@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vidseg import plugins
-from vidseg.records import Row
-from vidseg.suites.bench import Bench, reads_features
+from vidseg.experiment.records import Row
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
+from vidseg.suites.opened import OpenedSuite, reads_features
 from vidseg.suites.worker import explain, reraise_fatal
 
 TRIALS = 3
@@ -19,14 +19,14 @@ HEADER = 4096
 """Bytes of a store entry beside its payload."""
 
 
-def waiting_cells(bench: Bench, cells: Sequence[Cell]) -> list[Cell]:
+def waiting_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells that are not in the ledger and that nothing refuses."""
     results = Results()
     read_cells(bench, cells, results)
     return results.left(cells)
 
 
-def refusals(bench: Bench, cells: Sequence[Cell]) -> dict[str, str]:
+def refusals(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
     """Return by id why cells will fail, as far as their training frames show it.
 
     Raises:
@@ -42,7 +42,7 @@ def refusals(bench: Bench, cells: Sequence[Cell]) -> dict[str, str]:
     return found
 
 
-def make_plan(bench: Bench, waiting: Sequence[Cell]) -> Row:
+def make_plan(bench: OpenedSuite, waiting: Sequence[Cell]) -> Row:
     """Return what cells will take that are not in the ledger.
 
     Args:
@@ -73,7 +73,7 @@ def make_plan(bench: Bench, waiting: Sequence[Cell]) -> Row:
     }
 
 
-def calibrate(bench: Bench, waiting: Sequence[Cell], plan: Row) -> Row:
+def calibrate(bench: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
     """Return estimated seconds, from a few timed forwards and scorings of the first video.
 
     Returns:
@@ -97,7 +97,7 @@ def calibrate(bench: Bench, waiting: Sequence[Cell], plan: Row) -> Row:
     }
 
 
-def _entries(bench: Bench, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
+def _entries(bench: OpenedSuite, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
     """Return (kind, bytes) of the store's entries that cells need and lack, and bytes of the rest.
 
     Pipelines with different extractors share the frames.
@@ -120,7 +120,7 @@ def _entries(bench: Bench, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str,
     return absent, sum(held.values())
 
 
-def _changed_reads(bench: Bench, cell: Cell) -> tuple[int, bool]:
+def _changed_reads(bench: OpenedSuite, cell: Cell) -> tuple[int, bool]:
     """Return how many changed frames a fit computes, and whether that is known exactly."""
     train = bench.training(cell)
     if train is None or not reads_features(cell):
@@ -136,7 +136,7 @@ def _changed_reads(bench: Bench, cell: Cell) -> tuple[int, bool]:
     return changed * times, cell.setting.budget.max_time is None
 
 
-def _training_bytes(bench: Bench, cell: Cell) -> int:
+def _training_bytes(bench: OpenedSuite, cell: Cell) -> int:
     train = bench.training(cell)
     if train is None or not reads_features(cell):
         return 0
@@ -144,7 +144,7 @@ def _training_bytes(bench: Bench, cell: Cell) -> int:
     return sum(materials[ref.video].stored_features.nbytes for ref in train.refs)
 
 
-def _forward_seconds(bench: Bench, pipeline: str) -> float:
+def _forward_seconds(bench: OpenedSuite, pipeline: str) -> float:
     material = next(iter(bench.experiments[pipeline].materials.values()))
     image = material.image(0)
     material.extractor.extract(image)
@@ -155,7 +155,7 @@ def _count_seconds(shape: tuple[int, ...]) -> float:
     """Return the time that counting one model's scores of one frame takes."""
     import numpy as np
 
-    from vidseg.metrics import VideoCounts
+    from vidseg.tasks.segmentation.metrics import VideoCounts
 
     rng = np.random.default_rng(0)
     scores = rng.normal(size=shape).astype(np.float32)

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vidseg.errors import UsageError, VidsegError
-from vidseg.specs import CoreLoader
+from vidseg.utils.yaml import CoreLoader
 
 Score = Literal["iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap"]
 

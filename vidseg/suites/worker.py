@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidseg.classifiers.base import Quiet
 from vidseg.errors import ResourceError, Stopped, StoreError, VidsegError
-from vidseg.ledger import Ledger
-from vidseg.outcomes import Fitted
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.stages import FitResult
 from vidseg.store import Store
-from vidseg.suites.bench import Bench, open_bench
 from vidseg.suites.cells import Cell
-from vidseg.suites.model import Suite, make_suite
+from vidseg.suites.opened import OpenedSuite, open_suite
+from vidseg.suites.suite import Suite, make_suite
+from vidseg.utils.progress import Quiet
 
 LOOKUPS = ("VIDSEG_DATA", "VIDSEG_WEIGHTS")
 """Variables by which relative paths of a suite are found."""
@@ -77,13 +77,13 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(text: str) -> Bench:
+def _opened(text: str) -> OpenedSuite:
     given = json.loads(text)
     # a cluster's workers start in a folder and an environment of their own
     if Path(given["folder"]).is_dir():
         os.chdir(given["folder"])
     os.environ.update(given["environment"])
-    return open_bench(
+    return open_suite(
         make_suite(given["suite"]),
         store=Store(Path(given["store"]), limit=given["limit"]),
         ledger=Ledger(Path(given["ledger"])),
@@ -91,7 +91,7 @@ def _opened(text: str) -> Bench:
     )
 
 
-def compute_features(bench: Bench, video: str, frames: Mapping[str, Sequence[int]]) -> None:
+def compute_features(bench: OpenedSuite, video: str, frames: Mapping[str, Sequence[int]]) -> None:
     """Compute features of one video into the store; what cannot be computed is left out.
 
     The cell that needs a frame which is damaged will say so.
@@ -109,8 +109,8 @@ def compute_features(bench: Bench, video: str, frames: Mapping[str, Sequence[int
 
 
 def fit_cells(
-    bench: Bench, cells: Sequence[Cell], label: str
-) -> tuple[dict[str, Fitted], dict[str, str]]:
+    bench: OpenedSuite, cells: Sequence[Cell], label: str
+) -> tuple[dict[str, FitResult], dict[str, str]]:
     """Fit cells, or read their fits; return the fitted ones and the errors of the failed ones.
 
     Raises:
@@ -129,7 +129,7 @@ def fit_cells(
 
 
 def score_cells(
-    bench: Bench, cells: Sequence[Cell], fitted: Mapping[str, Fitted], label: str
+    bench: OpenedSuite, cells: Sequence[Cell], fitted: Mapping[str, FitResult], label: str
 ) -> dict[str, str]:
     """Score cells of one fold together; return the errors of those that failed.
 
@@ -179,7 +179,7 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return str(ResourceError("out of memory", hint="choose a smaller memory budget"))
-    from vidseg.plugins import blamed
+    from vidseg.plugins.describe import blamed
 
     if (foreign := blamed(error)) is not None:
         return str(foreign)

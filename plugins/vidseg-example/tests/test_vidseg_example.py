@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from vidseg import plugins
-from vidseg.datasets.rasterise import rasterise
 from vidseg.errors import PluginError
-from vidseg.splits import folds, resolve_split
+from vidseg.experiment.splits import folds, resolve_split
+from vidseg.tasks.segmentation.rasterise import rasterise
 from vidseg.types import FrameRef, Labels, Size
 
 LEVELS = {"day": [200, 90, 91, 10, 92, 160], "night": [5, 5, 40]}

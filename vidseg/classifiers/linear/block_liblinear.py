@@ -14,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.blocks import Blocks, Plan, Stored
 from vidseg.classifiers.linear.dual import Dual, Loss
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
+from vidseg.classifiers.pyramid import LinearHead
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import LinearHead
-from vidseg.store.room import format_bytes
+from vidseg.types import TrainingSet
+from vidseg.utils.bytes import format_bytes
 
 SLACK = 1.5
 """The gap is measured exactly once its estimate is below this many tolerances."""

@@ -19,9 +19,9 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.dual import Dual, Rows, Signs
 from vidseg.classifiers.linear.levels import frame_name
 from vidseg.classifiers.linear.points import PointSet, generator, visits
+from vidseg.classifiers.pyramid import Float32
 from vidseg.errors import DataError, ResourceError
-from vidseg.pyramid import Float32
-from vidseg.store.room import format_bytes
+from vidseg.utils.bytes import format_bytes
 
 Stored = Literal["float16", "float32"]
 

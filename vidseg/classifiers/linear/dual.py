@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.pyramid import Float32, Floats
+from vidseg.classifiers.pyramid import Float32, Floats
 
 Loss = Literal["hinge", "squared_hinge"]
 Signs = npt.NDArray[np.int8]

@@ -20,14 +20,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import PointSet, require_memory
 from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
+from vidseg.classifiers.pyramid import Floats, LinearHead
 from vidseg.errors import ResourceError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import Floats, LinearHead
-from vidseg.store.room import format_bytes
+from vidseg.types import TrainingSet
+from vidseg.utils.bytes import format_bytes
 
 PER_VALUE = 24
 """Peak bytes per value: 16 in liblinear's nodes, 4 of column index, 4 of mapped points."""

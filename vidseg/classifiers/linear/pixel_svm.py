@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.path import best_cost
-from vidseg.classifiers.linear.exact.problem import Outcome, Problem, Settings
+from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.standardise import FLOOR
+from vidseg.classifiers.pyramid import Floats, LinearHead
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import Floats, LinearHead
+from vidseg.types import TrainingSet
 
 Cost = Annotated[float, Field(gt=0, le=1e8, allow_inf_nan=False)]
 
@@ -161,7 +162,7 @@ class PixelSvm:
             return weights
         return np.append(weights, bias / self.settings.bias)
 
-    def _record(self, problem: Problem, outcome: Outcome, cost: float, ctx: FitContext) -> None:
+    def _record(self, problem: Problem, outcome: Solution, cost: float, ctx: FitContext) -> None:
         reading = outcome.reading
         ctx.facts |= problem.facts | {
             "C": cost,

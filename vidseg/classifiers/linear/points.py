@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.classifiers.base import FitContext, TrainingSet, both_classes
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import check_finite, frame_name
 from vidseg.classifiers.linear.standardise import Standardisation
+from vidseg.classifiers.pyramid import Float32, hypercolumns
 from vidseg.errors import DataError, ResourceError
-from vidseg.pyramid import Float32, hypercolumns
-from vidseg.store.room import format_bytes
-from vidseg.types import FrameRef, Mask, Size
+from vidseg.tasks.segmentation.masks import both_classes
+from vidseg.types import FrameRef, Mask, Size, TrainingSet
+from vidseg.utils.bytes import format_bytes
 
 Labels = npt.NDArray[np.int8]
 Pixels = npt.NDArray[np.int64]
@@ -81,7 +82,7 @@ class PointSet:
 
     def at(self, epoch: int) -> PointSet:
         """Return the points of another epoch: variants rendered and pixels drawn anew."""
-        return replace(self, train=self.train.fresh(epoch), epoch=epoch)
+        return replace(self, train=self.train.with_epoch(epoch), epoch=epoch)
 
     def scaled(self, standardisation: Standardisation) -> PointSet:
         """Return the same points under another standardisation."""

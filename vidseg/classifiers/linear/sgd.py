@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.classifiers.base import Budget, FitContext, Task, TrainingSet
+from vidseg.classifiers.base import Budget, FitContext
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import Labels, PointSet
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
+from vidseg.classifiers.pyramid import Float32, LinearHead, as_tensor
 from vidseg.errors import UsageError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import Float32, LinearHead, as_tensor
+from vidseg.types import TrainingSet
+from vidseg.utils.progress import ProgressBar
 
 if TYPE_CHECKING:
     from sklearn.linear_model import SGDClassifier
@@ -167,7 +169,12 @@ class Sgd:
         ctx.facts |= facts
 
     def _epoch(
-        self, model: SGDClassifier, points: PointSet, ctx: FitContext, task: Task, began: float
+        self,
+        model: SGDClassifier,
+        points: PointSet,
+        ctx: FitContext,
+        task: ProgressBar,
+        began: float,
     ) -> tuple[int, float]:
         """Return the number of points that were learned, and their mean loss before."""
         seen, loss = 0, 0.0

@@ -12,14 +12,14 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 
-from vidseg.classifiers.base import Budget, FitContext, TrainingSet
+from vidseg.classifiers.base import Budget, FitContext
 from vidseg.classifiers.linear.levels import check_finite, choose_levels, frame_name
 from vidseg.classifiers.linear.points import PointSet, generator
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
+from vidseg.classifiers.pyramid import LinearHead, Pyramid
 from vidseg.errors import DataError, UsageError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import LinearHead, Pyramid
-from vidseg.types import Features, FrameRef, Mask, Size
+from vidseg.types import Features, FrameRef, Mask, Size, TrainingSet
 
 SUFFIX = 3
 """Weight of late steps in the average: of the order ``t ** SUFFIX`` (Shamir & Zhang 2013)."""
@@ -146,7 +146,7 @@ class SgdSvm:
         ctx.facts |= {"epochs": 0.0, "out_of_time": 0.0}
         with ctx.progress.task(f"sgd_svm, {epochs} epochs", epochs * len(train.refs)) as task:
             for epoch in range(epochs):
-                drawn, losses = train.fresh(epoch), []
+                drawn, losses = train.with_epoch(epoch), []
                 order = generator(ctx.seed, "frames", epoch).permutation(len(drawn.refs))
                 for start in range(0, len(order), self.batch):
                     ctx.stop()

@@ -2,8 +2,9 @@
 
 Mean and standard deviation run over ALL pixels of the training frames' resized features: labels
 play no role, and ignored pixels are included, so that every classifier and every label source sees
-the same transform. They are computed from native features (:meth:`vidseg.pyramid.Resize.moments`)
-and folded into the head afterwards, so no resized feature is ever made for them.
+the same transform. They are computed from native features
+(:meth:`vidseg.classifiers.pyramid.Resize.moments`) and folded into the head afterwards, so no
+resized feature is ever made for them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import check_finite
-from vidseg.pyramid import Float32, Floats, LinearHead, Pyramid
-from vidseg.types import Features, Size
+from vidseg.classifiers.pyramid import Float32, Floats, LinearHead, Pyramid
+from vidseg.types import Features, Size, TrainingSet
 
 FLOOR = 0.1
 """Smallest sigma of a channel, as a share of the median sigma of its level."""
@@ -160,8 +161,8 @@ class Standardisation:
         """Return another fit's weights and bias for THIS transform, or None if there are none.
 
         Args:
-            warm: :attr:`vidseg.pyramid.LinearHead.warm` of a head on the same levels. Channels
-                that are dead here get weight 0.
+            warm: :attr:`vidseg.classifiers.pyramid.LinearHead.warm` of a head on the same levels.
+                Channels that are dead here get weight 0.
         """
         if "weight" not in warm or warm["weight"].shape != self.mean.shape:
             return None
@@ -221,7 +222,7 @@ _LOCK = threading.Lock()
 
 
 def frame_moments(features: Features, target: Size) -> Floats:
-    """Return :meth:`vidseg.pyramid.Pyramid.moments` of one frame, ``float64 (2, C)``; cached.
+    """Return :meth:`Pyramid.moments` of one frame, ``float64 (2, C)``; cached.
 
     The key is the features' content: a frame's name says neither data set nor extractor. Hashing
     costs a quarter of computing.

@@ -16,8 +16,8 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.objective import Meter, Reading
 from vidseg.classifiers.linear.exact.sample import Pick
 from vidseg.classifiers.linear.exact.solver import Places, Stage
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
-from vidseg.pyramid import Floats
 
 HEAD = 15
 

@@ -15,13 +15,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from vidseg.classifiers.base import FitContext, TrainingSet
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import frame_name
 from vidseg.classifiers.linear.standardise import Standardisation
+from vidseg.classifiers.pyramid import Pyramid, Resize, as_tensor
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import Pyramid, Resize, as_tensor
-from vidseg.types import Features, FrameRef, Size
+from vidseg.types import Features, FrameRef, Size, TrainingSet
 
 CHUNK_BYTES = 8 * 2**20
 """Features of as many frames as these bytes hold are multiplied at once: they stay in the cache."""

@@ -20,7 +20,7 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import Chunk, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.sample import Pick, Sample, Table, fill, gathered
-from vidseg.pyramid import Floats
+from vidseg.classifiers.pyramid import Floats
 
 Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """Labels, costs, rates and places of some pixels."""

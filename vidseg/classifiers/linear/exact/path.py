@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from vidseg.classifiers.base import FitContext, TrainingSet
-from vidseg.classifiers.linear.exact.problem import Outcome, Problem, Settings
+from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
+from vidseg.classifiers.pyramid import Floats, LinearHead, score_heads
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import Floats, LinearHead, score_heads
+from vidseg.types import TrainingSet
 
 
 def best_cost(
@@ -78,7 +79,7 @@ def _heads(
     problem = Problem.open(train, handle, levels, settings, ctx)
     heads, outcome = [], None
     for index, cost in enumerate(costs):
-        after: Outcome | None = outcome
+        after: Solution | None = outcome
         outcome = problem.solve(
             cost, f"path/fold{fold}/{index}", after=None if after is None else after.stage
         )

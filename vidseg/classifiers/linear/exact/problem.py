@@ -10,18 +10,20 @@ from typing import Literal
 import numpy as np
 import torch
 
-from vidseg.classifiers.base import FitContext, TrainingSet, both_classes
+from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.checkpoint import Checkpoint
 from vidseg.classifiers.linear.exact.frames import Frames, Source
 from vidseg.classifiers.linear.exact.losses import Loss
+from vidseg.classifiers.linear.exact.memory_plan import PATHS, DataPath, MemoryPlan
 from vidseg.classifiers.linear.exact.objective import Meter, Objective, Reading
-from vidseg.classifiers.linear.exact.room import PATHS, DataPath, Room
 from vidseg.classifiers.linear.exact.solver import Ending, Rules, Solver, Stage
 from vidseg.classifiers.linear.levels import check_finite
 from vidseg.classifiers.linear.standardise import Standardisation
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError, UsageError
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.pyramid import Floats
+from vidseg.tasks.segmentation.masks import both_classes
+from vidseg.types import TrainingSet
 
 GAMMAS = tuple(0.25**k for k in range(13))
 """Widths of the smoothed hinge, one after the other, each started from the last one's solution."""
@@ -55,7 +57,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Solution:
     """A solution.
 
     Attributes:
@@ -93,7 +95,7 @@ class Problem:
     standard: Standardisation
     counts: tuple[float, float]
     path: DataPath
-    room: Room
+    room: MemoryPlan
     settings: Settings
     ctx: FitContext
     key: str
@@ -123,7 +125,7 @@ class Problem:
         labels = source.labels()
         counts = _counts(labels, source.repeats, ctx)
         parameters = sum(source.channels) + (settings.bias is not None)
-        room = Room.of(
+        room = MemoryPlan.of(
             source,
             parameters,
             _aim(settings, parameters, sum(counts), ctx.memory_budget),
@@ -144,7 +146,7 @@ class Problem:
 
     def solve(
         self, cost: float, name: str, start: Floats | None = None, after: Stage | None = None
-    ) -> Outcome:
+    ) -> Solution:
         """Minimise for ``C = cost``; continues from a checkpoint of the same fit.
 
         Args:
@@ -180,7 +182,7 @@ class Problem:
                 or ending == "passes"
                 or gap <= self.settings.tolerance * best.hinge
             ):
-                return Outcome(best, gap, ending, iterations, stage)
+                return Solution(best, gap, ending, iterations, stage)
             phase, stage = phase + 1, _restarted(stage, best.point)
 
     def _objective(self, cost: float) -> Objective:

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.pyramid import Pyramid, axis_matrix
+from vidseg.classifiers.pyramid import Pyramid, axis_matrix
 
 FAR = 0.2
 """Share of a sample that is drawn from the pixels far from the margin."""

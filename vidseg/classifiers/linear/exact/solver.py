@@ -22,8 +22,8 @@ from scipy.optimize import minimize_scalar
 from vidseg.classifiers.linear.exact.newton import Newton
 from vidseg.classifiers.linear.exact.objective import Objective, Reading
 from vidseg.classifiers.linear.exact.sample import CERTAIN, Pick, Sample
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError
-from vidseg.pyramid import Floats
 
 Places = npt.NDArray[np.int64]
 Ending = Literal["certificate", "estimate", "passes", "precision", "stalled"]

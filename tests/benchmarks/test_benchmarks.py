@@ -1,0 +1,173 @@
+"""The benchmarks run, and their judges and arithmetic are right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+
+from benchmarks import _ways, aa_study
+from benchmarks._judge import Judge
+from benchmarks._runs import seconds_to
+from tests.helpers.training import TinyHandle, TinyTraining
+from tests.helpers.trees import mot_sequence
+from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.points import PointSet
+from vidseg.classifiers.linear.standardise import Standardisation
+from vidseg.datasets.mot import Mot
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_judge_agrees_with_the_points_of_the_solvers() -> None:
+    train, handle = TinyTraining(), TinyHandle()
+    judge = Judge.of(train, handle)  # type: ignore[arg-type]
+    transform = Standardisation.compute(train, FitContext(), handle.levels)
+    x, y = PointSet(train, transform, handle.levels).gather(FitContext())
+    np.testing.assert_allclose(judge.points[:, :-1].numpy(), x, atol=1e-4)
+    np.testing.assert_array_equal(judge.labels.numpy(), y)
+    assert (judge.points[:, -1] == 1).all()
+
+
+@pytest.mark.parametrize("cost", [0.01, 1.0])
+def test_judge_finds_the_optimum(cost: float) -> None:
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=(300, 4)), np.ones(300)]).astype(np.float32)
+    y = np.sign(x[:, 0] + rng.normal(size=300))
+    judge = Judge(torch.from_numpy(x), torch.from_numpy(y.astype(float)))
+    found, error = judge.optimum(np.zeros(5), cost, 1e-10)
+    assert error <= 1e-10
+
+    def objective(w: np.ndarray) -> float:
+        return float(w @ w / 2 + cost * (np.maximum(0, 1 - y * (x @ w)) ** 2).sum())
+
+    best = scipy.optimize.minimize(objective, np.zeros(5), options={"gtol": 1e-9})
+    np.testing.assert_allclose(found, best.x, atol=1e-5)
+    assert judge.objective(found, cost, "squared_hinge") == pytest.approx(best.fun, rel=1e-8)
+    hinge = cost * np.maximum(0, 1 - y * (x @ found)).sum() + found @ found / 2
+    assert judge.objective(found, cost, "hinge") == pytest.approx(hinge, rel=1e-6)
+
+
+def test_seconds_to_a_gap_are_interpolated() -> None:
+    curve = [(1.0, 1e-1), (4.0, 1e-3), (5.0, 1e-9)]
+    assert seconds_to(curve, 0.5) == (1.0, True)
+    seconds, bound = seconds_to(curve, 1e-2) or (0.0, True)
+    assert seconds == pytest.approx(2.0)  # half way in log gap: half way in log seconds
+    assert not bound
+    assert seconds_to(curve, 1e-3) == (pytest.approx(4.0), False)
+    assert seconds_to(curve, 1e-12) is None
+    # a tighter rung that was faster: its own time, never less
+    assert seconds_to([(2.0, 1e-1), (1.5, 1e-4)], 1e-2) == (1.5, False)
+
+
+@pytest.mark.slow
+def test_svm_quick(tmp_path: Path) -> None:
+    table, plot = tmp_path / "svm.json", tmp_path / "svm.png"
+    command = [sys.executable, "-m", "benchmarks.svm", "--quick", "--samples", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--json", str(table), "--plot", str(plot)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "GENERATED clips" in done.stdout
+    result = json.loads(table.read_text())
+    squared = next(ref for ref in result["references"] if ref["loss"] == "squared_hinge")
+    exact = [run for run in result["runs"] if run["method"] == "pixel_svm"]
+    best = min(run["objective"] for run in exact if run["loss"] == "squared_hinge")
+    assert squared["error"] <= 1e-8
+    assert -1e-7 <= best / squared["optimum"] - 1 < 1e-4
+    assert 0 <= result["bandwidth"]["share"] < 1
+    assert [row["name"] for row in result["alternative"]["rows"]][-1] == "pixel_svm, 100%, C=10000"
+    assert plot.stat().st_size > 10_000
+
+
+def benchmark(name: str, *options: str) -> str:
+    """Run a benchmark to its end, and return what it printed."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_clock_charges_the_innermost_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(_ways, "cpu_seconds", lambda: now[0])
+    clock = _ways.Clock()
+    now[0] = 1.0
+    with clock.section("sgd"):
+        now[0] = 3.0
+        with clock.section("forwards"):
+            now[0] = 7.0
+        now[0] = 15.0
+    now[0] = 31.0
+    clock.charge()
+    assert clock.seconds == {
+        "forwards": 4.0, "pixel_svm": 0.0, "sgd": 10.0, "scoring": 0.0, "other": 17.0
+    }  # fmt: skip
+
+
+def test_sequences_are_cut_with_their_boxes(tmp_path: Path) -> None:
+    for name, frames in (("long", 5), ("short", 2), ("third", 2)):
+        mot_sequence(tmp_path / "whole", name, frames=frames)
+    cut = _ways.cut(tmp_path / "whole", tmp_path / "cut", 2, 3)
+    found = {video.name: video for video in Mot(str(cut)).videos()}
+    assert {name: video.probe().length for name, video in found.items()} == {"long": 3, "short": 2}
+    assert not [note for video in found.values() for note in video.notes]
+    before = next(v for v in Mot(str(tmp_path / "whole")).videos() if v.name == "long")
+    np.testing.assert_array_equal(found["long"].labels(2).boxes, before.labels(2).boxes)
+
+
+def test_sharing_quick(tmp_path: Path) -> None:
+    path = tmp_path / "sharing.json"
+    said = benchmark("sharing", "--quick", "--samples", str(tmp_path), "--json", str(path))
+    assert "GENERATED videos" in said
+    rows = {row["way"]: row for row in json.loads(path.read_text())}
+    # two videos of six frames, all of them tested; two arms with two classifiers
+    assert rows["suite"]["forwards"] == 2 * 6
+    assert rows["stores"]["forwards"] == 4 * 2 * 6
+    assert rows["nothing"]["forwards"] > 4 * 2 * 6
+    assert all(row["seconds"]["sgd"] > 0 for row in rows.values())
+
+
+def test_regularisation_quick(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    benchmark("regularisation", "--quick", "--json", str(path))
+    rows = json.loads(path.read_text())
+    # four videos are four folds; every one is tested once with each setting and C
+    for arm in ("1", "20:short=all"):
+        for cost in (1, 100):
+            own = [row for row in rows if (row["arm"], row["C"]) == (arm, cost)]
+            assert len(own) == 4
+            assert len({video for row in own for video in row["scores"]}) == 4
+    mean = np.mean([s for row in rows if row["arm"] == "1" for s in row["scores"].values()])
+    assert 0.05 < mean < 0.9
+
+
+def test_aa_study_quick(tmp_path: Path) -> None:
+    path = tmp_path / "aa.json"
+    options = ["--study", "A/A", "--sets", "2", "--groups", "3", "--json", str(path)]
+    benchmark("aa_study", *options)
+    (row,) = json.loads(path.read_text())
+    assert (row["study"], row["data sets"]) == ("A/A", 2)
+    assert row["significant"] == 0  # three groups show nothing
+    assert 0 < abs(row["mean difference"]) < 0.5
+
+
+def test_aa_study_draws_anew_for_every_set_and_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def scores(experiment: object, sampler: str, seed: int, videos: int | None) -> dict[str, float]:
+        seeds.append(seed)
+        return {str(group): float(seed * group % 7) for group in range(8)}
+
+    monkeypatch.setattr(aa_study, "open_set", lambda *given: None)
+    monkeypatch.setattr(aa_study, "group_scores", scores)
+    for number in range(5):
+        aa_study.one_comparison(number, 8, aa_study.STUDIES["A/A"])
+    assert len(set(seeds)) == len(seeds) == 10

@@ -1,0 +1,1 @@
+"""What the generated videos are drawn from."""

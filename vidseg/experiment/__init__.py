@@ -1,0 +1,1 @@
+"""One cell: configuration, split, training set, fit, evaluation, keys, ledger, records."""

@@ -1,0 +1,138 @@
+"""Scores many fitted models on test videos: one read of each frame, one forward of its features."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from vidseg.classifiers.pyramid import LinearHead, score_heads
+from vidseg.errors import DataError
+from vidseg.experiment.training import PreparedVideo
+from vidseg.tasks.segmentation.metrics import VideoCounts, near_band
+from vidseg.types import Features, Head, Model, Network, Scores, Size
+from vidseg.utils.progress import ProgressBar
+
+MARGIN_FRAMES = 32
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def evaluate(
+    models: Mapping[Name, Model],
+    videos: Sequence[PreparedVideo],
+    *,
+    frames: Callable[[PreparedVideo], Sequence[int]],
+    thresholds: Mapping[Name, float] | None = None,
+    margin: float,
+    task: ProgressBar,
+    stop: Callable[[], None] = lambda: None,
+) -> dict[Name, list[VideoCounts]]:
+    """Count frames of the test videos for every model.
+
+    Args:
+        models: fitted models by name; one that has several names is scored once.
+        videos: the test videos.
+        frames: which frames of a video are scored, ascending.
+        thresholds: by model name; absent ones are 0.
+        margin: half-width of the near band, in mask pixels (see :func:`box_margin`).
+        task: advances by one a frame.
+        stop: raises when the user asked to stop.
+
+    Returns:
+        For each model one :class:`vidseg.tasks.segmentation.metrics.VideoCounts` a video.
+    """
+    limits: Mapping[Name, float] = thresholds or {}
+    owners = _owners(models, limits)
+    distinct = {name: models[name] for name in owners.values()}
+    result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
+    for material in videos:
+        counts = {name: VideoCounts(material.video.name, material.group) for name in distinct}
+        for index in frames(material):
+            stop()
+            mask = material.mask(index)
+            near = near_band(mask, margin)
+            for name, scores in frame_scores(distinct, material, index).items():
+                _finite(scores, name, material, index)
+                counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
+            task.advance()
+        for name, owner in owners.items():
+            result[name].append(counts[owner])
+    return result
+
+
+def _owners(models: Mapping[Name, Model], limits: Mapping[Name, float]) -> dict[Name, Name]:
+    """Return for each name the first one of the same model with the same threshold."""
+    first: dict[tuple[int, float], Name] = {}
+    return {
+        name: first.setdefault((id(model), limits.get(name, 0.0)), name)
+        for name, model in models.items()
+    }
+
+
+def _finite(scores: Scores, name: Hashable, material: PreparedVideo, index: int) -> None:
+    """Refuse scores that would silently count as background.
+
+    Raises:
+        DataError: a score is nan or infinite; names model, video and frame.
+    """
+    if not np.isfinite(scores).all():
+        raise DataError(
+            f"the model {name} gives scores that are not finite",
+            where=f"video {material.video.name}, frame {index}",
+            hint="fit it again with a smaller C or step",
+        )
+
+
+def frame_scores(
+    models: Mapping[Name, Model], material: PreparedVideo, index: int
+) -> dict[Name, Scores]:
+    """Return every model's scores of one frame, ``float32 (h, w)`` at the mask size."""
+    size = material.mask_size
+    heads = {name: model for name, model in models.items() if isinstance(model, Head)}
+    networks = {name: model for name, model in models.items() if isinstance(model, Network)}
+    scores = _head_scores(heads, material.features(index), size) if heads else {}
+    if networks:
+        image = material.image(index)
+        scores |= {name: network.image_scores(image, size) for name, network in networks.items()}
+    return scores
+
+
+def _head_scores(heads: Mapping[Name, Head], features: Features, size: Size) -> dict[Name, Scores]:
+    linear = {name: head for name, head in heads.items() if isinstance(head, LinearHead)}
+    scores = {
+        name: head.scores(features, size) for name, head in heads.items() if name not in linear
+    }
+    if linear:
+        maps = score_heads(list(linear.values()), features, size)
+        scores |= dict(zip(linear, maps, strict=True))
+    return scores
+
+
+def box_margin(videos: Sequence[PreparedVideo]) -> float:
+    """Return half the median height of an object, in mask pixels; 0 without any object.
+
+    Heights of boxes that count as foreground, or of the connected parts of a native mask, in up
+    to 32 evenly spaced frames of each video.
+    """
+    heights: list[float] = []
+    for material in videos:
+        count = min(material.length, MARGIN_FRAMES)
+        for index in np.linspace(0, material.length - 1, count).astype(int):
+            heights.extend(_heights(material, int(index)))
+    return statistics.median(heights) / 2 if heights else 0.0
+
+
+def _heights(material: PreparedVideo, index: int) -> list[float]:
+    labels = material.video.labels(index)
+    if labels.boxes is not None:
+        scale = material.mask_size.height / labels.size.height
+        counted = np.ones(len(labels.boxes), bool) if labels.ignored is None else ~labels.ignored
+        return [float(height) * scale for height in labels.boxes[counted, 3]]
+    import cv2
+
+    mask = (material.mask(index) > 0).astype(np.uint8)
+    _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
+    return [float(height) for height in parts[1:, cv2.CC_STAT_HEIGHT]]

@@ -1,0 +1,416 @@
+"""Fits cells and scores them: the experiment itself. Knows nothing of MLflow or terminals.
+
+A cell is one setting (frames and classifier) trained on the training groups of one fold. It has two
+stages, fit and score, each kept in the ledger when it is finished; a stage whose key is there is
+read, not done again. The models of many cells that wait for one fold are scored together, in one
+forward of each test frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from vidseg import plugins
+from vidseg.classifiers.base import Classifier, FitContext
+from vidseg.errors import DataError, StoreError
+from vidseg.experiment.config import INNER, RunConfig, Setting
+from vidseg.experiment.evaluate import box_margin, evaluate
+from vidseg.experiment.fit import (
+    choose_threshold,
+    count_pixels,
+    make_classifier,
+    prepare,
+    refine_labels,
+)
+from vidseg.experiment.keys import fit_inputs, score_inputs, score_stage
+from vidseg.experiment.ledger import Ledger, Stage
+from vidseg.experiment.splits import Fold
+from vidseg.experiment.stages import (
+    CellResult,
+    Curves,
+    FitResult,
+    ScoreResult,
+    read_counts,
+    read_curves,
+    read_facts,
+)
+from vidseg.experiment.threshold import held_out_groups
+from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames, seed_of
+from vidseg.experiment.training_labels import TrainingLabels
+from vidseg.extractors.base import ExtractorHandle
+from vidseg.tasks.segmentation.baselines import fit_baselines
+from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.types import FrameRef, Model, Network
+from vidseg.utils.hashing import digest, plain
+from vidseg.utils.progress import Progress
+
+MODEL = "model"
+"""Name of the fitted model among the models of a cell; the others are baselines."""
+
+
+@dataclass
+class Experiment:
+    """An opened data set with an extractor, ready to fit and score cells.
+
+    Attributes:
+        config: data set, extractor, sizes and limits; a cell's setting is given with it.
+        materials: the videos by name.
+        handle: the extractor.
+        ledger: where finished stages are kept.
+        progress: where to tell how far it is.
+        stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
+        fresh: do finished stages again.
+        notes: facts that the user should see.
+    """
+
+    config: RunConfig
+    materials: Mapping[str, PreparedVideo]
+    handle: ExtractorHandle
+    ledger: Ledger
+    progress: Progress
+    stop: Callable[[], None] = lambda: None
+    fresh: bool = False
+    notes: list[str] = field(default_factory=list)
+    _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
+    _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Group by video name."""
+        return {name: material.group for name, material in self.materials.items()}
+
+    def members(self, groups: Sequence[str]) -> list[PreparedVideo]:
+        """Return the videos of ``groups``, in the data set's order."""
+        return [material for material in self.materials.values() if material.group in groups]
+
+    @cached_property
+    def margin(self) -> float:
+        """Half-width of the near band of biased accuracy, in mask pixels."""
+        return box_margin(list(self.materials.values()))
+
+    def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[PreparedVideo]:
+        """Return the videos of ``groups`` that a setting trains on.
+
+        Of several videos of a group the first ones come after every group has given one. The
+        choice is seeded by (seed, fold), and nested: two videos are among the fold's four.
+
+        Raises:
+            DataError: there are fewer than the setting asks for.
+        """
+        members = self.members(groups)
+        if setting.videos is None:
+            return members
+        if setting.videos > len(members):
+            raise DataError(
+                f"videos={setting.videos}, but a fold trains on {len(members)} videos",
+                where=f"setting {setting.sampler}",
+                hint="ask for fewer, or add videos",
+            )
+        ranked = sorted(
+            members, key=lambda m: seed_of(setting.seed, "videos", *groups, m.video.name)
+        )
+        turns: Counter[str] = Counter()
+        rounds: list[tuple[int, str]] = []
+        for material in ranked:
+            rounds.append((turns[material.group], material.video.name))
+            turns[material.group] += 1
+        chosen = sorted(rounds, key=lambda entry: entry[0])[: setting.videos]
+        names = {name for _, name in chosen}
+        return [material for material in members if material.video.name in names]
+
+    def training(self, setting: Setting, fold: Fold) -> TrainingFrames:
+        """Return the frames that a setting trains on, of the videos of the training groups.
+
+        Raises:
+            DataError: a video is too short for the sampler, or it takes no frame at all.
+        """
+        # the plan, the fit, the baselines and the report ask; a selector reads whole videos
+        place = digest([str(setting.sampler), setting.seed, setting.videos, fold.train])
+        if place not in self._refs:
+            sampler = plugins.create("sampler", setting.sampler)
+            videos = [material.video for material in self.training_videos(setting, fold.train)]
+            self._refs[place] = list(
+                sampler.sample(videos, Sampling(self.materials, setting.seed, fold.train))
+            )
+        refs = self._refs[place]
+        if fold.part is not None:
+            part, materials = fold.part, self.materials
+            refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
+            if (taken := len(self._refs[place])) and not refs:
+                raise DataError(
+                    f"every frame that it took, {taken} in all, is in the part that the split "
+                    f"{part.kind}:k={part.k} holds out",
+                    where=f"sampler {setting.sampler}",
+                    hint="choose a sampler that takes more frames, or a split by group",
+                )
+        if not refs:
+            raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
+        return TrainingFrames(self.materials, refs, self._labels(setting, {r.video for r in refs}))
+
+    def _labels(self, setting: Setting, videos: Collection[str]) -> dict[str, Labelled]:
+        """Return the training masks of videos where they are not the true ones."""
+        if setting.labelling.plain:
+            return {}
+        return {video: self._labels_of(setting, video) for video in sorted(videos)}
+
+    def _labels_of(self, setting: Setting, video: str) -> Labelled:
+        labelling, material = setting.labelling, self.materials[video]
+        place = str(labelling.source), labelling.refine, video
+        if place not in self._labelled:
+            source = plugins.create("label", labelling.source, where="train_labels")
+            labels = TrainingLabels(
+                material.video,
+                source.of(material.video),
+                labelling.refine,
+                lambda: material.mask_size,
+                material.store,
+            )
+            self._labelled[place] = Labelled(material, labels)
+        return self._labelled[place]
+
+    def test_frames(self, fold: Fold, material: PreparedVideo) -> list[int]:
+        """Return the frames of a test video that are scored."""
+        frames = range(0, material.length, self.config.test_stride)
+        part = fold.part
+        return [i for i in frames if part is None or part.holds(i, material.length)]
+
+    def key(self, setting: Setting, fold: Fold) -> str:
+        """Return the key of a cell: the same content, configuration and code, the same key."""
+        return digest(self._fit_inputs(setting, fold))
+
+    def finished(self, setting: Setting, fold: Fold) -> CellResult | None:
+        """Return a cell whose two stages are in the ledger, without its model; else None."""
+        key = self.key(setting, fold)
+        fit = None if self.fresh else self.ledger.read(key, "fit", state=False)
+        if fit is None:
+            return None
+        scored = self.kept_scores(key, fold)
+        if scored is None:
+            return None
+        return CellResult(
+            key, read_facts(fit.result["facts"]), read_curves(fit.result["curves"]), scored
+        )
+
+    def is_fitted(self, setting: Setting, fold: Fold) -> bool:
+        """Return whether the ledger holds the fitted model of a cell."""
+        stage = None if self.fresh else self.ledger.read(self.key(setting, fold), "fit")
+        return stage is not None and stage.state is not None
+
+    def forget(self, setting: Setting, fold: Fold) -> None:
+        """Remove the two stages of a cell from the ledger, and what an unfinished fit left.
+
+        Raises:
+            StoreError: the ledger cannot be written.
+        """
+        key = self.key(setting, fold)
+        self.ledger.remove(key, "fit")
+        self.ledger.remove(key, score_stage(self._score_inputs(key, fold)))
+        shutil.rmtree(self.ledger.folder(key) / "work", ignore_errors=True)
+
+    def restore(self, cell: Mapping[str, Any]) -> bool:
+        """Write a finished cell of another machine into the ledger, without its model.
+
+        Args:
+            cell: ``key``, ``facts``, ``curves``, ``score_inputs`` and ``counts`` as plain data.
+
+        Returns:
+            False when it is damaged; it is left out then, and done again.
+
+        Raises:
+            StoreError: the ledger cannot be written.
+        """
+        try:
+            facts, curves = read_facts(cell["facts"]), read_curves(cell["curves"])
+            key, inputs, counts = str(cell["key"]), dict(cell["score_inputs"]), cell["counts"]
+            read_counts(counts)
+            self.ledger.folder(key)
+        except (LookupError, TypeError, ValueError, AttributeError, StoreError):
+            return False
+        if self.ledger.read(key, "fit", state=False) is None:
+            result = {"facts": facts, "curves": [list(row) for row in curves]}
+            self.ledger.write(key, "fit", Stage({}, result))
+        stage = score_stage(inputs)
+        if self.ledger.read(key, stage) is None:
+            self.ledger.write(key, stage, Stage(inputs, counts))
+        return True
+
+    def kept_scores(self, key: str, fold: Fold) -> ScoreResult | None:
+        """Return the scores of a fitted cell that are in the ledger, else None."""
+        inputs = self._score_inputs(key, fold)
+        stage = self.ledger.read(key, score_stage(inputs))
+        return (
+            None if stage is None else ScoreResult(inputs, read_counts(stage.result), reused=True)
+        )
+
+    def fit(self, setting: Setting, fold: Fold, label: str) -> FitResult:
+        """Fit a setting on the training side of a fold, or read the finished fit.
+
+        Args:
+            setting: what is trained.
+            fold: its training groups, and which of their frames are held out.
+            label: what progress calls it, such as ``"fold 2/4"``.
+
+        Raises:
+            VidsegError: whatever the classifier or the data refuses.
+        """
+        inputs = self._fit_inputs(setting, fold)
+        key = digest(inputs)
+        stage = None if self.fresh else self.ledger.read(key, "fit")
+        if stage is None or stage.state is None:
+            return self._fit_now(key, inputs, setting, fold, label)
+        classifier: Classifier = plugins.create("classifier", setting.classifier)
+        model = classifier.load(stage.state, self.handle)
+        facts = read_facts(stage.result["facts"])
+        return FitResult(
+            key, setting, model, facts, read_curves(stage.result["curves"]), reused=True
+        )
+
+    def score(
+        self, fitted: Mapping[str, FitResult], fold: Fold, label: str
+    ) -> dict[str, ScoreResult]:
+        """Score fitted cells and their baselines on the test side of a fold, or read the scores.
+
+        All cells whose scores are not there yet are scored in one forward of each test frame.
+
+        Args:
+            fitted: fitted cells of the fold, by any name.
+            fold: the fold.
+            label: what progress calls it.
+        """
+        result: dict[str, ScoreResult] = {}
+        waiting: dict[str, FitResult] = {}
+        for name, cell in fitted.items():
+            inputs = self._score_inputs(cell.key, fold)
+            stage = None if self.fresh else self.ledger.read(cell.key, score_stage(inputs))
+            if stage is None:
+                waiting[name] = cell
+            else:
+                result[name] = ScoreResult(inputs, read_counts(stage.result), reused=True)
+        if waiting:
+            result |= self._score_now(waiting, fold, label)
+        return {name: result[name] for name in fitted}
+
+    def _fit_now(
+        self,
+        key: str,
+        inputs: dict[str, Any],
+        setting: Setting,
+        fold: Fold,
+        label: str,
+    ) -> FitResult:
+        train = self.training(setting, fold)
+        if self.config.threshold == INNER:
+            held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
+        facts = refine_labels(train, label, self.progress, self.stop)
+        facts |= count_pixels(train)
+        classifier, weight = make_classifier(setting, facts["train_positive_share"])
+        facts |= weight
+        features = "features" in classifier.needs
+        prepare(train, label, self.progress, self.stop, features=features)
+        curves: Curves = []
+        ctx = self._context(key, setting, curves)
+        began = time.perf_counter()
+        with _torch_threads(self.config.threads):
+            model = classifier.fit(train, self.handle, ctx)
+            facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
+            if self.config.threshold == INNER:
+                facts |= choose_threshold(train, setting, self.handle, ctx)
+        result = {"facts": facts, "curves": [list(row) for row in curves]}
+        self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
+        shutil.rmtree(ctx.workdir, ignore_errors=True)
+        return FitResult(key, setting, model, facts, curves, reused=False)
+
+    def _context(self, key: str, setting: Setting, curves: Curves) -> FitContext:
+        def log(name: str, value: float, step: int) -> None:
+            curves.append((name, float(value), int(step)))
+
+        return FitContext(
+            seed=setting.seed,
+            device=self.config.device,
+            memory_budget=self.config.memory_budget,
+            workdir=self.ledger.workdir(key),
+            budget=setting.budget,
+            log=log,
+            progress=self.progress,
+            stop=self.stop,
+        )
+
+    def _score_now(
+        self, cells: Mapping[str, FitResult], fold: Fold, label: str
+    ) -> dict[str, ScoreResult]:
+        videos = self.members(fold.test)
+        models: dict[tuple[str, str], Model] = {}
+        fitted: dict[object, dict[str, Network]] = {}
+        for name, cell in cells.items():
+            train = self.training(cell.setting, fold)
+            if train.content not in fitted:
+                fitted[train.content] = fit_baselines(train)
+            models |= {(name, kind): model for kind, model in fitted[train.content].items()}
+            models[name, MODEL] = cell.model
+        total = sum(len(self.test_frames(fold, material)) for material in videos)
+        names = ", ".join(material.video.name for material in videos)
+        threads = _torch_threads(self.config.threads)
+        with self.progress.task(f"{label}: scoring {names}", total) as task, threads:
+            for material in videos:
+                material.stored.prepare(self.test_frames(fold, material))
+            counts = evaluate(
+                models,
+                videos,
+                frames=lambda material: self.test_frames(fold, material),
+                thresholds={(name, MODEL): self.threshold(cell) for name, cell in cells.items()},
+                margin=self.margin,
+                task=task,
+                stop=self.stop,
+            )
+        return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}
+
+    def threshold(self, fitted: FitResult) -> float:
+        """Return the threshold of a fitted cell: the configuration's, or the one it chose."""
+        given = self.config.threshold
+        return fitted.facts["threshold"] if isinstance(given, str) else given
+
+    def _keep_scores(
+        self,
+        name: str,
+        cell: FitResult,
+        counts: Mapping[tuple[str, str], list[VideoCounts]],
+        fold: Fold,
+    ) -> ScoreResult:
+        own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
+        inputs = self._score_inputs(cell.key, fold)
+        result = {kind: [video.to_json() for video in rows] for kind, rows in own.items()}
+        self.ledger.write(cell.key, score_stage(inputs), Stage(inputs, result))
+        return ScoreResult(inputs, own, reused=False)
+
+    def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
+        members = self.training_videos(setting, fold.train)
+        keys = [self._label_key(setting, material) for material in members]
+        return fit_inputs(self.config, setting, fold, members, keys)
+
+    def _label_key(self, setting: Setting, material: PreparedVideo) -> str:
+        if setting.labelling.plain:
+            return material.video.label_key
+        return self._labels_of(setting, material.video.name).labels.key
+
+    def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
+        return score_inputs(self.config, key, fold, self.members(fold.test), self.margin)
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Let torch sum on as many threads as the key of a cell says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,140 @@
+"""Opens a data set once, checks its scenes, and binds it to an extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vidseg import plugins
+from vidseg.datasets.scenes import check_scenes
+from vidseg.errors import DataError
+from vidseg.experiment.config import RunConfig
+from vidseg.experiment.experiment import Experiment
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.training import PreparedVideo
+from vidseg.extractors.frozen import FrozenExtractor
+from vidseg.plugins.spec import Spec
+from vidseg.store import Store
+from vidseg.types import Memory, Video
+from vidseg.utils.progress import Progress
+
+
+@dataclass(frozen=True)
+class OpenDataset:
+    """A data set whose scenes were checked.
+
+    Attributes:
+        spec: what opened it.
+        videos: its videos.
+        groups: group by video name, after the content check.
+        notes: facts that the user should see.
+    """
+
+    spec: Spec
+    videos: tuple[Video, ...]
+    groups: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def open_dataset(spec: Spec, progress: Progress, memory: Memory | None = None) -> OpenDataset:
+    """Open a data set and find scenes that stand in it under several names.
+
+    Args:
+        spec: the data set.
+        progress: where to tell how far it is.
+        memory: keeps what costs a decoding to find, such as ``store.facts``.
+
+    Raises:
+        VidsegError: what the data set refuses, or two videos of one name.
+    """
+    dataset = plugins.create("dataset", spec, where="dataset")
+    videos: list[Video] = list(dataset.videos())
+    _check_names(videos, str(spec))
+    if memory is not None:
+        for video in videos:
+            if callable(remember := getattr(video, "remember", None)):
+                remember(memory)
+    with progress.task("looking for scenes that are there twice", None):
+        scenes = check_scenes(videos, memory=memory)
+    notes = (*getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes)
+    for note in notes:
+        progress.say(note)
+    return OpenDataset(spec, tuple(videos), scenes.groups, notes)
+
+
+def open_experiment(
+    config: RunConfig,
+    dataset: OpenDataset,
+    *,
+    store: Store,
+    ledger: Ledger,
+    progress: Progress,
+    stop: Callable[[], None] = lambda: None,
+    fresh: bool = False,
+    extractor: FrozenExtractor | None = None,
+) -> Experiment:
+    """Bind a data set to an extractor and sizes.
+
+    Args:
+        config: extractor, sizes and limits; its classifier chooses the levels.
+        dataset: of :func:`open_dataset`.
+        store, ledger, progress, stop, fresh: see :class:`vidseg.experiment.experiment.Experiment`.
+        extractor: of :func:`open_extractor`; made when it is None.
+
+    Raises:
+        VidsegError: what a plugin refuses, or videos of different native sizes without a mask size.
+    """
+    extractor = extractor or open_extractor(config)
+    materials = {
+        video.name: PreparedVideo(
+            video,
+            dataset.groups[video.name],
+            store,
+            config.image_size,
+            config.mask_size,
+            extractor,
+        )
+        for video in dataset.videos
+    }
+    _check_sizes(materials, config)
+    return Experiment(
+        config, materials, extractor.handle, ledger, progress, stop, fresh, list(dataset.notes)
+    )
+
+
+def open_extractor(config: RunConfig) -> FrozenExtractor:
+    """Return the extractor with the levels that the configuration's classifier uses.
+
+    Raises:
+        PluginError: what the extractor or the classifier refuses.
+    """
+    handle = plugins.create("extractor", config.extractor, where="extractor")
+    classifier = plugins.create("classifier", config.classifier, where="classifier")
+    return FrozenExtractor(
+        handle, device=config.device, threads=config.threads, levels=classifier.levels(handle)
+    )
+
+
+def _check_names(videos: Sequence[Video], where: str) -> None:
+    names = [video.name for video in videos]
+    if not names:
+        raise DataError("holds no video", where=f"dataset {where}", hint="name another folder")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"two videos are named {twice[0]!r}", where=f"dataset {where}", hint="rename one"
+        )
+
+
+def _check_sizes(materials: Mapping[str, PreparedVideo], config: RunConfig) -> None:
+    """Masks of one experiment have one size, so that margins and priors mean one thing."""
+    if config.image_size or config.mask_size:
+        return
+    sizes = {str(material.image_size): name for name, material in materials.items()}
+    if len(sizes) > 1:
+        found = ", ".join(f"{name} {size}" for size, name in sizes.items())
+        raise DataError(
+            f"image_size=native with videos of different sizes ({found})",
+            where="mask_size",
+            hint="give one mask size for all, such as --mask-size 320x240",
+        )

@@ -1,0 +1,233 @@
+"""One run: one pipeline on one frame setting, tested on held-out videos, as a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vidseg.experiment.config import RunConfig
+from vidseg.experiment.evaluate import frame_scores
+from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.open import open_dataset, open_experiment
+from vidseg.experiment.records import DatasetRecord, FoldRecord, ModelRecord, Row, RunRecord
+from vidseg.experiment.splits import Fold, folds
+from vidseg.experiment.stages import FitResult, ScoreResult
+from vidseg.experiment.training import PreparedVideo
+from vidseg.store import Store
+from vidseg.store import weights as backbones
+from vidseg.tasks.segmentation.metrics import (
+    SCORES,
+    VideoCounts,
+    mean_over_groups,
+    mean_precision_recall,
+    summarise,
+)
+from vidseg.tasks.segmentation.overlays import choose_frames, draw_overlay
+from vidseg.types import Image
+from vidseg.utils.hashing import digest, plain
+from vidseg.utils.progress import Progress
+
+Counts = dict[str, list[VideoCounts]]
+
+
+def run(
+    config: RunConfig,
+    *,
+    store: Store,
+    ledger: Ledger,
+    progress: Progress,
+    stop: Callable[[], None] = lambda: None,
+    fresh: bool = False,
+    on_fold: Callable[[FoldRecord], None] = lambda record: None,
+) -> RunRecord:
+    """Do one run, or what is left of it, and return its record.
+
+    Args:
+        config: what to do.
+        store, ledger: where frames, features and finished stages are kept.
+        progress: where to tell how far it is.
+        stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
+        fresh: do finished stages again.
+        on_fold: called with each finished fold.
+
+    Raises:
+        VidsegError: what the data, a plugin or the disk refuses.
+    """
+    dataset = open_dataset(config.dataset, progress, store.facts)
+    experiment = open_experiment(
+        config, dataset, store=store, ledger=ledger, progress=progress, stop=stop, fresh=fresh
+    )
+    plan = folds(config.split, experiment.groups, config.seed)
+    _check_lengths(experiment, plan)
+    records: list[FoldRecord] = []
+    fits: list[FitResult] = []
+    counts: Counts = {}
+    for fold in plan:
+        label = f"fold {fold.index + 1}/{len(plan)}"
+        fitted = experiment.fit(config.setting, fold, label)
+        scored = experiment.score({MODEL: fitted}, fold, label)[MODEL]
+        records.append(_fold_record(experiment, fold, fitted, scored))
+        fits.append(fitted)
+        for name, rows in scored.counts.items():
+            counts[name] = merged([*counts.get(name, []), *rows])
+        on_fold(records[-1])
+    record = _record(experiment, counts, records)
+    record.overlays = _overlays(experiment, plan, fits, counts[MODEL])
+    served = _refit(experiment) if config.refit else fits[0] if len(plan) == 1 else None
+    if served is not None:
+        record.model = _model(experiment, served)
+        backbones.keep(record.model.weights, store.root)
+    record.notes += [note for note in store.notes if note not in record.notes]
+    return record
+
+
+def merged(counts: Sequence[VideoCounts]) -> list[VideoCounts]:
+    """Return one count a video: splits by frame score each video in every fold."""
+    videos: dict[str, VideoCounts] = {}
+    for row in counts:
+        videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
+    return list(videos.values())
+
+
+def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:
+    """Let the sampler refuse a short video before any fold is fitted."""
+    groups = sorted({group for fold in plan for group in fold.train})
+    experiment.training(experiment.config.setting, Fold(0, tuple(groups), ()))
+
+
+def _fold_record(
+    experiment: Experiment, fold: Fold, fitted: FitResult, scored: ScoreResult
+) -> FoldRecord:
+    cell = {
+        "key": fitted.key,
+        "name": experiment.config.name,
+        "fold": fold.index,
+        "train_groups": list(fold.train),
+        "test_groups": list(fold.test),
+        "facts": fitted.facts,
+        "curves": [list(row) for row in fitted.curves],
+        "score_inputs": scored.inputs,
+        "counts": {name: [row.to_json() for row in rows] for name, rows in scored.counts.items()},
+    }
+    return FoldRecord(
+        index=fold.index,
+        test_groups=list(fold.test),
+        train_videos=[material.video.name for material in experiment.members(fold.train)],
+        test_videos=[video.video for video in scored.counts[MODEL]],
+        metrics=summarise(scored.counts[MODEL]),
+        facts=fitted.facts,
+        curves=fitted.curves,
+        key=fitted.key,
+        cell=plain(cell),
+    )
+
+
+def _record(experiment: Experiment, counts: Counts, records: list[FoldRecord]) -> RunRecord:
+    config = experiment.config
+    curve = mean_precision_recall([video.histogram for video in counts[MODEL]])
+    record = RunRecord(
+        name=config.name,
+        config=config.mapping(),
+        params={**config.params(), "run.margin": experiment.margin},
+        dataset=dataset_record(experiment, counts[MODEL]),
+        folds=records,
+        headline=summarise(counts[MODEL]),
+        per_video=[_video_row(counts, i) for i in range(len(counts[MODEL]))],
+        baselines=[
+            {"baseline": name, **mean_over_groups((v.group, v.scores()) for v in rows)}
+            for name, rows in counts.items()
+            if name != MODEL
+        ],
+        pr_curve=curve,
+        notes=list(experiment.notes),
+    )
+    empty = [video.video for video in counts[MODEL] if not video.positives]
+    if empty:
+        record.notes.append(
+            f"no foreground pixel in {', '.join(empty)}: left out of every mean but accuracy's"
+        )
+    return record
+
+
+def _video_row(counts: Counts, place: int) -> Row:
+    video = counts[MODEL][place]
+    scores = video.scores()
+    row: Row = {"video": video.video, "iou": scores["iou"]}
+    row |= {name: scores[name] for name in SCORES if name != "iou"}
+    for name, rows in counts.items():
+        if name != MODEL:
+            row[f"iou_{name}"] = rows[place].scores()["iou"]
+    tp, fp, fn, tn = (int(value) for value in video.total[:4])
+    row |= {"group": video.group, "frames": len(video.frames)}
+    row |= {"positive_share": (tp + fn) / max(1, tp + fp + fn + tn)}
+    return row
+
+
+def dataset_record(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
+    """Return the data set's videos, with the positive share of those that were scored."""
+    shares = {v.video: v.positives / max(1, int(v.total[:4].sum())) for v in scored}
+    rows: list[Row] = []
+    keys: list[Any] = []
+    for name, material in experiment.materials.items():
+        info = material.info
+        keys.append([name, material.video.image_key, material.video.label_key])
+        rows.append(
+            {
+                "video": name,
+                "group": material.group,
+                "frames": info.length,
+                "width": info.size.width,
+                "height": info.size.height,
+                "positive_share": shares.get(name),
+            }
+        )
+    spec = experiment.config.dataset
+    return DatasetRecord(spec.name, str(spec), digest(keys, 16), rows)
+
+
+def _overlays(
+    experiment: Experiment,
+    plan: Sequence[Fold],
+    fits: Sequence[FitResult],
+    scored: Sequence[VideoCounts],
+) -> list[tuple[str, Image]]:
+    pictures = []
+    for rank, video, index in choose_frames(scored):
+        material = experiment.materials[video]
+        place = next(i for i, fold in enumerate(plan) if _tests(fold, material, index))
+        scores = frame_scores({MODEL: fits[place].model}, material, index)[MODEL]
+        counts = next(v for v in scored if v.video == video)
+        iou = counts.frame_scores("iou")[counts.frames.index(index)]
+        text = f"{video} frame {index}, IoU {iou:.2f} ({rank})"
+        threshold = experiment.threshold(fits[place])
+        picture = draw_overlay(material.image(index), material.mask(index), scores, threshold, text)
+        pictures.append((f"{video}_{rank}_{index:06d}", picture))
+    return pictures
+
+
+def _tests(fold: Fold, material: PreparedVideo, index: int) -> bool:
+    held_out = fold.part is None or fold.part.holds(index, material.length)
+    return material.group in fold.test and held_out
+
+
+def _refit(experiment: Experiment) -> FitResult:
+    """Fit on all groups, for serving."""
+    everyone = Fold(0, tuple(sorted(set(experiment.groups.values()))), ())
+    return experiment.fit(experiment.config.setting, everyone, "refit on all groups")
+
+
+def _model(experiment: Experiment, fitted: FitResult) -> ModelRecord:
+    config = experiment.config
+    first = next(iter(experiment.materials.values()))
+    return ModelRecord(
+        classifier=str(config.classifier),
+        extractor=str(config.extractor),
+        extractor_fingerprint=experiment.handle.fingerprint,
+        weights=getattr(experiment.handle, "weights_info", dict)(),
+        image_size=config.image_size,
+        mask_size=first.mask_size,
+        threshold=experiment.threshold(fitted),
+        state=fitted.model.export(),
+        example=next(iter(first.video.frames([0]))),
+    )

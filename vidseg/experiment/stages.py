@@ -1,0 +1,81 @@
+"""What a cell's two stages leave behind, and its plain form in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vidseg.experiment.config import Setting
+from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.types import Model
+
+Curves = list[tuple[str, float, int]]
+"""Training curves, rows of (name, value, step)."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The result of a fit stage.
+
+    Attributes:
+        key: the cell's key.
+        setting: what was trained.
+        model: the fitted model.
+        facts: frames, positive share, epochs, seconds, ... of the fit.
+        curves: training curves.
+        reused: it was read from the ledger.
+    """
+
+    key: str
+    setting: Setting
+    model: Model
+    facts: dict[str, float]
+    curves: Curves
+    reused: bool
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """The result of a score stage.
+
+    Attributes:
+        inputs: what its key was made of.
+        counts: by model name (the model's and the baselines'), one a test video.
+        reused: it was read from the ledger.
+    """
+
+    inputs: dict[str, Any]
+    counts: dict[str, list[VideoCounts]]
+    reused: bool
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell whose two stages were found in the ledger.
+
+    Attributes:
+        key: the cell's key.
+        facts, curves: of the fit.
+        scored: its scores.
+    """
+
+    key: str
+    facts: dict[str, float]
+    curves: Curves
+    scored: ScoreResult
+
+
+def read_curves(rows: Any) -> Curves:
+    """Return training curves from plain data; values that JSON cannot hold are left out."""
+    return [(str(name), float(value), int(step)) for name, value, step in rows if value is not None]
+
+
+def read_facts(facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return the facts of a fit from plain data; values that JSON cannot hold are left out."""
+    return {str(name): float(value) for name, value in facts.items() if value is not None}
+
+
+def read_counts(result: Mapping[str, Any]) -> dict[str, list[VideoCounts]]:
+    """Return the counts of every model from plain data."""
+    return {model: [VideoCounts.from_json(row) for row in rows] for model, rows in result.items()}

@@ -1,0 +1,145 @@
+"""The masks that an arm is trained on: a label source and a rule for its boxes, at one size."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from vidseg.errors import DataError
+from vidseg.labels.base import VideoLabels
+from vidseg.labels.refine import RULE, Refine, Tally, check_boxes, cut_out
+from vidseg.tasks.segmentation.rasterise import rasterise
+from vidseg.types import Mask, Size, Video
+from vidseg.utils.hashing import digest
+
+if TYPE_CHECKING:
+    from vidseg.store import Store, StoredMasks
+    from vidseg.utils.progress import ProgressBar
+
+MASK_BYTES = 64 * 2**20
+"""Bytes of masks that one video keeps in memory."""
+
+
+class MaskMemory:
+    """The last masks of one video, read-only: a stream of epochs asks for each many times."""
+
+    def __init__(self) -> None:
+        self._masks: OrderedDict[int, Mask] = OrderedDict()
+
+    def get(self, index: int, make: Callable[[int], Mask]) -> Mask:
+        """Return the mask of frame ``index``; made when it is not at hand."""
+        if index not in self._masks:
+            self.put(index, make(index))
+        self._masks.move_to_end(index)
+        return self._masks[index]
+
+    def put(self, index: int, mask: Mask) -> None:
+        """Keep a mask, and forget the longest unused where there is no room."""
+        mask.setflags(write=False)
+        while self._masks and (len(self._masks) + 1) * mask.nbytes > MASK_BYTES:
+            self._masks.popitem(last=False)
+        self._masks[index] = mask
+
+
+class TrainingLabels:
+    """The training masks of one video.
+
+    Args:
+        video: the video; grabCut looks at its own frames, not at resized ones.
+        source: its training labels.
+        refine: what a foreground box becomes.
+        size: returns the size of the masks.
+        store: keeps what grabCut made.
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        source: VideoLabels,
+        refine: Refine,
+        size: Callable[[], Size],
+        store: Store,
+    ) -> None:
+        self._video, self._source, self._refine, self._size = video, source, refine, size
+        self._store = store
+        self._memory = MaskMemory()
+        self._kept: StoredMasks | None = None
+        self._tallies: dict[int, Tally] = {}
+
+    @property
+    def key(self) -> str:
+        """Hash of what the training masks are made of, their size apart."""
+        if self._refine != "grabcut":
+            return digest([self._source.key, self._refine])
+        import cv2
+
+        # another OpenCV may cut differently, and other frames of course do
+        return digest([self._source.key, RULE, cv2.__version__, self._video.image_key])
+
+    def mask(self, index: int) -> Mask:
+        """Return the training mask of frame ``index``, ``int8 (h, w)``, read-only."""
+        return self._memory.get(index, self._made)
+
+    def tally(self, index: int) -> Tally:
+        """Return how refining went in frame ``index``."""
+        if self._refine == "grabcut" and index not in self._tallies:
+            self._cut(index)
+        return self._tallies.get(index, Tally(0, 0))
+
+    def prepare(self, indices: Sequence[int], task: ProgressBar, stop: Callable[[], None]) -> None:
+        """Cut the frames of ``indices`` that are not kept yet, in one pass over the video.
+
+        Args:
+            indices: frames, ascending.
+            task: advanced by one a frame.
+            stop: raises when the user asked to stop.
+        """
+        if self._refine != "grabcut":
+            task.advance(len(indices))
+            return
+        missing = [i for i in indices if i not in self._tallies and not self._shelf.has(i)]
+        task.advance(len(indices) - len(missing))
+        decoded = self._video.frames(missing) if missing else iter(())
+        for index, image in zip(missing, decoded, strict=True):
+            stop()
+            labels = self._source.labels(index)
+            mask, tally = cut_out(labels, image, self._size(), where=self._where(index))
+            self._keep(index, mask, tally)
+            self._memory.put(index, mask)
+            task.advance()
+
+    @property
+    def _shelf(self) -> StoredMasks:
+        if self._kept is None:
+            self._kept = self._store.masks(self.key, self._size())
+        return self._kept
+
+    def _made(self, index: int) -> Mask:
+        if self._refine == "grabcut":
+            return self._cut(index)
+        labels, where = self._source.labels(index), self._where(index)
+        if self._refine == "box":
+            return rasterise(labels, self._size(), where=where)
+        check_boxes(labels, self._refine, where)
+        return rasterise(labels, self._size(), shape="ellipse", where=where)
+
+    def _cut(self, index: int) -> Mask:
+        kept = self._shelf.load(index)
+        if kept is not None:
+            self._tallies[index] = Tally(*kept[1])
+            return kept[0]
+        image = next(iter(self._video.frames([index])), None)
+        if image is None:
+            raise DataError("the video ends before it", where=self._where(index))
+        labels = self._source.labels(index)
+        mask, tally = cut_out(labels, image, self._size(), where=self._where(index))
+        self._keep(index, mask, tally)
+        return mask
+
+    def _keep(self, index: int, mask: Mask, tally: Tally) -> None:
+        self._shelf.save(index, mask, (tally.boxes, tally.failed))
+        self._tallies[index] = tally
+
+    def _where(self, index: int) -> str:
+        return f"video {self._video.name}, frame {index}"

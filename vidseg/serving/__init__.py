@@ -1,0 +1,1 @@
+"""Fitted models applied to new images."""

@@ -1,0 +1,137 @@
+"""In several processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult
+
+POLL_SECONDS = 0.5
+
+
+class Processes:
+    """Run the cells in ``n`` processes, the machine's threads divided among them.
+
+    The processes stay from one stage of a suite to the next, with the suite that they opened.
+
+    Args:
+        n: number of processes.
+    """
+
+    contract: ClassVar[int] = 1
+
+    def __init__(self, n: Annotated[int, Field(ge=1)] = 2) -> None:
+        self.workers = n
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(
+        self,
+        tasks: Sequence[Job],
+        done: Callable[[Job, JobResult], None],
+        stop: Callable[[], None],
+    ) -> None:
+        """Run the tasks; a worker that dies has the tasks run again that were under way."""
+        attempts: Counter[int] = Counter()
+        left = list(range(len(tasks)))
+        while left:
+            # a process that dies breaks its pool, and nobody can say which of the tasks under way
+            # it was: those are run again one by one, so that only the guilty one is blamed
+            suspects = [index for index in left if attempts[index]]
+            batch = suspects[:1] or left
+            finished, under_way = self._batch(tasks, batch, done, stop)
+            left = [index for index in left if index not in finished]
+            for index in under_way - finished:
+                attempts[index] += 1
+                if attempts[index] >= ATTEMPTS:
+                    done(tasks[index], {"died": f"its process died {ATTEMPTS} times"})
+                    left.remove(index)
+
+    def _batch(
+        self,
+        tasks: Sequence[Job],
+        indices: Sequence[int],
+        done: Callable[[Job, JobResult], None],
+        stop: Callable[[], None],
+    ) -> tuple[set[int], set[int]]:
+        """Run some tasks in one pool.
+
+        Returns:
+            Those that finished, and those that were under way when a process died (all that were
+            submitted and did not finish, where that is not known).
+        """
+        from vidseg.suites.worker import work
+
+        finished: set[int] = set()
+        under_way: set[int] = set()
+        with self._open() as pool:
+            waiting: dict[Future[JobResult], int] = {}
+            for index in indices:
+                try:
+                    waiting[pool.submit(work, tasks[index])] = index
+                except BrokenProcessPool:
+                    self.close()
+                    break
+            while waiting:
+                stop()
+                running = {index for future, index in waiting.items() if future.running()}
+                under_way = running or under_way
+                ready, _ = wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    index = waiting.pop(future)
+                    try:
+                        outcome = future.result()
+                    except BrokenProcessPool:
+                        self.close()
+                        continue
+                    done(tasks[index], outcome)
+                    finished.add(index)
+        return finished, (under_way - finished) or (set(indices[:1]) - finished)
+
+    def close(self) -> None:
+        """End the processes, when what they do is done."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[ProcessPoolExecutor]:
+        """Yield the pool; its processes end at once when this one is stopped in the middle."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
+        pool = self._pool
+        try:
+            yield pool
+        except BaseException:
+            processes = list((getattr(pool, "_processes", None) or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
+            self._pool = None
+            raise
+
+
+def _prepare() -> None:
+    """Leave Ctrl-C to the parent, which then ends this process; end when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # a pool's process waits for work for ever when its parent was killed
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

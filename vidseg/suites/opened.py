@@ -1,0 +1,150 @@
+"""A suite opened on its data: one experiment for each extractor, and the cells to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vidseg import plugins
+from vidseg.errors import Stopped, StoreError
+from vidseg.experiment.experiment import Experiment
+from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.open import OpenDataset, open_dataset, open_experiment, open_extractor
+from vidseg.experiment.training import TrainingFrames
+from vidseg.extractors.frozen import FrozenExtractor
+from vidseg.store import Store
+from vidseg.suites.cells import Cell, expand
+from vidseg.suites.suite import Suite
+from vidseg.utils.progress import Progress, WithoutFacts
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class OpenedSuite:
+    """An opened suite.
+
+    Attributes:
+        suite: the suite.
+        dataset: its data set.
+        experiments: by pipeline; pipelines that use the same features share one. What its
+            configuration says of sampler, classifier and budget is not used: a cell's setting has
+            those.
+        cells: all of its cells.
+        store: keeps frames and features.
+    """
+
+    suite: Suite
+    dataset: OpenDataset
+    experiments: dict[str, Experiment]
+    cells: list[Cell]
+    store: Store
+
+    @property
+    def forwards(self) -> int:
+        """Extractor forwards that were done here so far."""
+        return sum(extractor.forwards for extractor in self._extractors())
+
+    def _extractors(self) -> Sequence[FrozenExtractor]:
+        found = {
+            id(material.extractor): material.extractor
+            for experiment in self.experiments.values()
+            for material in experiment.materials.values()
+        }
+        return list(found.values())
+
+    def together(self, cells: Sequence[Cell]) -> list[list[Cell]]:
+        """Return the cells that one pass over the test frames can score, group by group."""
+        groups: dict[tuple[int, str, int], list[Cell]] = {}
+        for cell in cells:
+            experiment = id(self.experiments[cell.pipeline])
+            groups.setdefault((experiment, str(cell.arm.split), cell.fold.index), []).append(cell)
+        return list(groups.values())
+
+    def key(self, cell: Cell) -> str | None:
+        """Return the key of a cell, None where it cannot be done: its fit says why.
+
+        Raises:
+            Stopped, StoreError: they end the suite, not the cell.
+        """
+        experiment = self.experiments[cell.pipeline]
+        return _if_possible(lambda: experiment.key(cell.setting, cell.fold))
+
+    def training(self, cell: Cell) -> TrainingFrames | None:
+        """Return the training frames of a cell, None where there are none: its fit says why.
+
+        Raises:
+            Stopped, StoreError: they end the suite, not the cell.
+        """
+        experiment = self.experiments[cell.pipeline]
+        return _if_possible(lambda: experiment.training(cell.setting, cell.fold))
+
+    def wanted(self, cells: Sequence[Cell]) -> dict[tuple[str, str], set[int]]:
+        """Return the frames whose features cells need, by (pipeline, video); changed ones not.
+
+        Of pipelines that share an experiment the first one stands for all.
+        """
+        found: dict[tuple[str, str], set[int]] = {}
+        owners = {id(experiment): name for name, experiment in reversed(self.experiments.items())}
+        for cell in cells:
+            experiment = self.experiments[cell.pipeline]
+            owner, train = owners[id(experiment)], self.training(cell)
+            if train is None or not reads_features(cell):
+                continue
+            if not experiment.is_fitted(cell.setting, cell.fold):
+                for ref in train.refs:
+                    if ref.variant is None:
+                        found.setdefault((owner, ref.video), set()).add(ref.index)
+            for material in experiment.members(cell.fold.test):
+                frames = experiment.test_frames(cell.fold, material)
+                found.setdefault((owner, material.video.name), set()).update(frames)
+        return found
+
+
+def _if_possible(find: Callable[[], Found]) -> Found | None:
+    """Return what ``find`` returns, None where it fails for this cell only."""
+    try:
+        return find()
+    except (Stopped, StoreError):
+        raise
+    except Exception:  # samplers are anybody's
+        return None
+
+
+def reads_features(cell: Cell) -> bool:
+    """Return whether a cell's classifier works on the extractor's features, not on images."""
+    return "features" in plugins.create("classifier", cell.setting.classifier).needs
+
+
+def open_suite(
+    suite: Suite,
+    *,
+    store: Store,
+    ledger: Ledger,
+    progress: Progress,
+    stop: Callable[[], None] = lambda: None,
+) -> OpenedSuite:
+    """Open a suite's data set and extractors, and expand its cells.
+
+    Raises:
+        VidsegError: what the data set, the split or a plugin refuses.
+    """
+    first = next(iter(suite.pipelines.values()))
+    dataset = open_dataset(first.dataset, progress, store.facts)
+    shared: dict[str, Experiment] = {}
+    experiments = {}
+    for name, config in suite.pipelines.items():
+        extractor = open_extractor(config)
+        if extractor.key not in shared:
+            shared[extractor.key] = open_experiment(
+                config,
+                dataset,
+                store=store,
+                ledger=ledger,
+                progress=WithoutFacts(progress),
+                stop=stop,
+                extractor=extractor,
+            )
+        experiments[name] = shared[extractor.key]
+    return OpenedSuite(suite, dataset, experiments, expand(suite, dataset.groups), store)

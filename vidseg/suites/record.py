@@ -1,0 +1,355 @@
+"""From finished cells to the record of a suite: averaged over seeds, paired by group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vidseg import __version__
+from vidseg.experiment.experiment import MODEL
+from vidseg.experiment.keys import package_versions, score_inputs
+from vidseg.experiment.records import (
+    ComparisonRecord,
+    FoldRecord,
+    Row,
+    RunRecord,
+    SettingRecord,
+    SuiteRecord,
+)
+from vidseg.experiment.run import dataset_record, merged
+from vidseg.experiment.stages import CellResult
+from vidseg.stats import effective_frames
+from vidseg.suites.cells import Cell
+from vidseg.suites.engine import Results
+from vidseg.suites.opened import OpenedSuite
+from vidseg.tasks.segmentation.metrics import (
+    SCORES,
+    VideoCounts,
+    mean_over_groups,
+    mean_precision_recall,
+    summarise,
+)
+from vidseg.utils.hashing import digest, plain
+
+Scores = dict[str, float]
+BySeed = dict[int, list[VideoCounts]]
+
+
+def suite_key(bench: OpenedSuite) -> str:
+    """Return the hash of all that a suite's numbers depend on: file, data, code and versions.
+
+    Where one of them changes the suite gets another run in MLflow, which would keep the old value
+    of a metric beside the new one and show the larger.
+    """
+    videos = [[v.name, v.image_key, v.label_key] for v in bench.dataset.videos]
+    return digest([bench.suite.mapping(), videos, [_stages(bench, cell) for cell in bench.cells]])
+
+
+def _stages(bench: OpenedSuite, cell: Cell) -> Row | None:
+    """Return what a cell's stages depend on, its key among it; None where it cannot be done."""
+    experiment, key = bench.experiments[cell.pipeline], bench.key(cell)
+    if key is None:
+        return None
+    members = experiment.members(cell.fold.test)
+    return score_inputs(experiment.config, key, cell.fold, members, experiment.margin)
+
+
+def suite_record(
+    bench: OpenedSuite, cells: Sequence[Cell], results: Results, plan: Row
+) -> SuiteRecord:
+    """Return everything that MLflow and the report show of a suite.
+
+    Args:
+        bench: the opened suite.
+        cells: the cells that it shows, whole settings.
+        results: what they gave.
+        plan: what was announced, see :mod:`vidseg.suites.plan`.
+    """
+    suite = bench.suite
+    names = list(dict.fromkeys(cell.name for cell in cells))
+    by_name = {name: [cell for cell in cells if cell.name == name] for name in names}
+    settings = [_setting(bench, own, results) for own in by_name.values()]
+    first = next(iter(bench.experiments.values()))
+    scored = next(filter(None, (_merged(own, results, MODEL) for own in by_name.values())), {})
+    done = {"cells": len(cells), "cells_reused": results.reused, "seconds": results.seconds}
+    record = SuiteRecord(
+        name=suite.name,
+        question=suite.file.question,
+        config=suite.mapping(),
+        key=suite_key(bench),
+        primary=suite.file.primary,
+        delta=suite.file.delta,
+        level=suite.file.level,
+        dataset=dataset_record(first, next(iter(scored.values()), [])),
+        settings=settings,
+        comparisons=_comparisons(bench, settings),
+        axes={arm.name: dict(arm.axes) for arm in suite.arms if arm.axes},
+        margin=first.margin,
+        plan={
+            **plan,
+            **done,
+            "forwards": results.forwards,
+            "failed": len(results.failures),
+            "versions": {"vidseg": __version__, **package_versions()},
+        },
+        notes=[*bench.dataset.notes, *bench.store.notes],
+    )
+    record.notes += _empty_videos(scored)
+    return record
+
+
+def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> SettingRecord:
+    cell = cells[0]
+    by_kind = {kind: _merged(cells, results, kind) for kind in _kinds(cells, results)}
+    own: BySeed = by_kind.get(MODEL, {})
+    by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
+    failures = [
+        {"cell": one.id, "error": results.failures[one.id]}
+        for one in cells
+        if one.id in results.failures
+    ]
+    return SettingRecord(
+        name=cell.name,
+        arm=cell.arm.name,
+        pipeline=cell.pipeline,
+        run=_run_record(bench, cells, results, by_kind),
+        group_scores=_averaged(by_seed),
+        by_seed=by_seed,
+        video_scores=_averaged({s: {v.video: _defined(v) for v in vs} for s, vs in own.items()}),
+        facts=_mean_facts([results.finished[c.id] for c in cells if c.id in results.finished]),
+        frames=_frames(bench, cells),
+        failures=failures,
+        complete=all(one.id in results.finished for one in cells),
+    )
+
+
+def _run_record(
+    bench: OpenedSuite, cells: Sequence[Cell], results: Results, by_kind: Mapping[str, BySeed]
+) -> RunRecord:
+    cell = cells[0]
+    config = bench.suite.pipelines[cell.pipeline]
+    own = by_kind.get(MODEL, {})
+    histograms = [video.histogram for videos in own.values() for video in videos]
+    mapping = config.mapping() | {"sampler": cell.setting.sampler.mapping()}
+    mapping |= {"split": cell.arm.split.mapping(), "seed": cell.seed}
+    labelling = cell.setting.labelling
+    mapping |= labelling.mapping()
+    given = ("sampler.", "train_labels.")
+    params = {k: v for k, v in config.params().items() if not k.startswith(given)}
+    params |= {"setting": cell.name, "arm": cell.arm.name, "pipeline": cell.pipeline}
+    params |= {"sampler": str(cell.setting.sampler), "suite": bench.suite.name}
+    params |= {"train_labels": str(labelling.source), "run.refine": labelling.refine}
+    params["run.prior"] = "null" if labelling.prior is None else labelling.prior
+    params["videos"] = cell.arm.videos or "all"
+    params["run.seed"] = ",".join(str(seed) for seed in bench.suite.file.seeds)
+    return RunRecord(
+        name=cell.name,
+        config=mapping,
+        params=params,
+        dataset=dataset_record(bench.experiments[cell.pipeline], next(iter(own.values()), [])),
+        folds=_folds(bench, cells, results),
+        headline=_mean([summarise(videos) for videos in own.values()]),
+        per_video=_per_video(by_kind),
+        baselines=[
+            {"baseline": kind, **_mean([_headline(videos) for videos in seeds.values()])}
+            for kind, seeds in by_kind.items()
+            if kind != MODEL and seeds
+        ],
+        pr_curve=mean_precision_recall(histograms) if histograms else None,
+    )
+
+
+def _headline(videos: Sequence[VideoCounts]) -> Scores:
+    return mean_over_groups((video.group, video.scores()) for video in videos)
+
+
+def _folds(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[FoldRecord]:
+    seeds = bench.suite.file.seeds
+    count = 1 + max(cell.fold.index for cell in cells)
+    return [
+        _fold_record(bench, cell, results.finished[cell.id], seeds.index(cell.seed) * count)
+        for cell in cells
+        if cell.id in results.finished
+    ]
+
+
+def _fold_record(bench: OpenedSuite, cell: Cell, found: CellResult, offset: int) -> FoldRecord:
+    experiment, fold = bench.experiments[cell.pipeline], cell.fold
+    train = experiment.training_videos(cell.setting, fold.train)
+    return FoldRecord(
+        index=offset + fold.index,
+        test_groups=list(fold.test),
+        train_videos=[material.video.name for material in train],
+        test_videos=[material.video.name for material in experiment.members(fold.test)],
+        metrics=summarise(found.scored.counts[MODEL]),
+        facts=found.facts,
+        curves=found.curves,
+        key=found.key,
+        cell={"effective": _effective(found.scored.counts[MODEL])},
+    )
+
+
+def _effective(videos: Sequence[VideoCounts]) -> list[Row]:
+    """Return how many independent frames the evenly spaced test frames of each video are worth."""
+    rows: list[Row] = []
+    for video in videos:
+        ious = video.frame_scores("iou")
+        steps = np.diff(video.frames)
+        if len(ious) > 1 and (steps == steps[0]).all() and not np.isnan(ious).any():
+            row = {"video": video.video, "frames": len(ious), "effective": effective_frames(ious)}
+            rows.append(row)
+    return rows
+
+
+def cell_content(cell: Cell, found: CellResult) -> Row:
+    """Return a finished cell as plain data, from which a ledger elsewhere can be filled again."""
+    counts = found.scored.counts
+    return {
+        "key": found.key,
+        "id": cell.id,
+        "name": cell.name,
+        "fold": cell.fold.index,
+        "seed": cell.seed,
+        "train_groups": list(cell.fold.train),
+        "test_groups": list(cell.fold.test),
+        "facts": plain(found.facts),
+        "curves": [list(row) for row in found.curves],
+        "score_inputs": plain(found.scored.inputs),
+        "counts": {kind: [row.to_json() for row in rows] for kind, rows in counts.items()},
+    }
+
+
+def _kinds(cells: Sequence[Cell], results: Results) -> list[str]:
+    kinds: dict[str, None] = {}
+    for cell in cells:
+        if cell.id in results.finished:
+            kinds |= dict.fromkeys(results.finished[cell.id].scored.counts)
+    return list(kinds)
+
+
+def _merged(cells: Sequence[Cell], results: Results, kind: str) -> BySeed:
+    """Return for each seed one count a video, over all folds; incomplete seeds are left out."""
+    by_seed: BySeed = {}
+    for seed in dict.fromkeys(cell.seed for cell in cells):
+        own = [cell for cell in cells if cell.seed == seed]
+        if any(cell.id not in results.finished for cell in own):
+            continue
+        rows = [row for cell in own for row in results.finished[cell.id].scored.counts[kind]]
+        by_seed[seed] = merged(rows)
+    return by_seed
+
+
+def _defined(video: VideoCounts) -> Scores:
+    return {name: value for name, value in video.scores().items() if not math.isnan(value)}
+
+
+def _by_group(videos: Sequence[VideoCounts]) -> dict[str, Scores]:
+    groups = dict.fromkeys(video.group for video in videos)
+    return {
+        group: mean_over_groups((v.group, v.scores()) for v in videos if v.group == group)
+        for group in groups
+    }
+
+
+def _averaged(by_seed: Mapping[int, Mapping[str, Scores]]) -> dict[str, Scores]:
+    """Return for each group (or video) the mean over seeds of the scores all seeds define."""
+    names = dict.fromkeys(name for scores in by_seed.values() for name in scores)
+    return {name: _mean([scores[name] for scores in by_seed.values()]) for name in names}
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> Scores:
+    """Return the mean of each key that every row has."""
+    if not rows:
+        return {}
+    common = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: float(np.mean([row[key] for row in rows])) for key in common}
+
+
+def _mean_facts(cells: Sequence[CellResult]) -> Scores:
+    return _mean([cell.facts for cell in cells])
+
+
+def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
+    own = by_kind.get(MODEL, {})
+    if not own:
+        return []
+    rows = []
+    for place, video in enumerate(next(iter(own.values()))):
+        means = _mean([_defined(videos[place]) for videos in own.values()])
+        row: Row = {"video": video.video, "iou": means.get("iou")}
+        row |= {name: means.get(name) for name in SCORES if name != "iou"}
+        for kind, seeds in by_kind.items():
+            if kind != MODEL:
+                ious = [_defined(videos[place]) for videos in seeds.values()]
+                row[f"iou_{kind}"] = _mean(ious).get("iou")
+        total = video.total
+        share = int(total[0] + total[2]) / max(1, int(total[:4].sum()))
+        row |= {"group": video.group, "frames": len(video.frames), "positive_share": share}
+        rows.append(row)
+    return rows
+
+
+def _frames(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
+    """Return the frames of each training video in the first seed.
+
+    Folds draw for themselves: a video's are those of the first fold that trains on it. Of an arm
+    that trains on some videos only, the first fold's are all; where a split holds out frames,
+    every fold adds some.
+    """
+    found: dict[str, set[int]] = {}
+    for cell in cells:
+        train = bench.training(cell) if cell.seed == cells[0].seed else None
+        own: dict[str, set[int]] = {}
+        for ref in train.refs if train else ():
+            own.setdefault(ref.video, set()).add(ref.index)
+        for video, frames in own.items():
+            known = found.setdefault(video, frames)
+            if cell.fold.part is not None:
+                known |= frames
+        if found and cell.arm.videos is not None:
+            break
+    return {v.name: sorted(found[v.name]) for v in bench.dataset.videos if v.name in found}
+
+
+def _comparisons(bench: OpenedSuite, settings: Sequence[SettingRecord]) -> list[ComparisonRecord]:
+    by_parts = {(setting.arm, setting.pipeline): setting for setting in settings}
+    records = []
+    for pipeline in bench.suite.pipelines:
+        for a, b, question in bench.suite.comparisons:
+            left, right = by_parts.get((a, pipeline)), by_parts.get((b, pipeline))
+            if left is None or right is None:
+                continue
+            plain_arms = _plain_arms(bench, a, b)
+            same = [
+                video
+                for video, frames in left.frames.items()
+                if plain_arms and right.frames.get(video) == frames
+            ]
+            records.append(ComparisonRecord(left.name, right.name, a, b, pipeline, question, same))
+    return records
+
+
+def _plain_arms(bench: OpenedSuite, a: str, b: str) -> bool:
+    """Return whether two arms can only differ in their frames: no changed copies, one split."""
+    arms = {arm.name: arm for arm in bench.suite.arms}
+    trains = [
+        train
+        for cell in bench.cells
+        if cell.arm.name in (a, b) and (train := bench.training(cell)) is not None
+    ]
+    return (
+        arms[a].split == arms[b].split
+        and arms[a].videos == arms[b].videos
+        and arms[a].labelling == arms[b].labelling
+        and all(ref.variant is None for train in trains for ref in train.refs)
+    )
+
+
+def _empty_videos(scored: Mapping[int, Sequence[VideoCounts]]) -> list[str]:
+    videos = next(iter(scored.values()), [])
+    empty = [video.video for video in videos if not video.positives]
+    if not empty:
+        return []
+    return [f"no foreground pixel in {', '.join(empty)}: left out of both arms of comparisons"]

@@ -1,0 +1,396 @@
+"""Suite files: read, overridden from the command line, checked, with errors that name the line."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from vidseg import plugins
+from vidseg.errors import UsageError, VidsegError
+from vidseg.experiment.config import LabelConfig, RunConfig, Setting, make_config, make_label_config
+from vidseg.experiment.splits import resolve_split
+from vidseg.plugins.spec import Spec
+from vidseg.suites.overrides import override
+from vidseg.suites.schema import ArmFile, Source, SuiteFile
+from vidseg.tasks.segmentation.class_weights import check_weighable
+from vidseg.utils.paths import user_path
+from vidseg.utils.yaml import CoreLoader, scalar
+
+FILES = Path(__file__).parent / "files"
+CONDITIONS = (
+    "image_size",
+    "mask_size",
+    "split",
+    "test_stride",
+    "threshold",
+    "budget",
+    "epochs",
+    "max_time",
+    "memory_budget",
+    "device",
+    "threads",
+    "train_labels",
+    "refine",
+    "prior",
+)
+"""Options of a run that a suite states once for all of its settings."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a suite.
+
+    Attributes:
+        name: as in the file; of a grid, its template filled in.
+        sampler: resolved spec.
+        videos: train on so many videos, None on all.
+        split: resolved spec; usually the suite's.
+        pipelines: names of the pipelines that run it.
+        axes: the values of its grid, such as ``{"frames": 5}``.
+        labelling: training masks and class weights; usually the suite's.
+    """
+
+    name: str
+    sampler: Spec
+    videos: int | None
+    split: Spec
+    pipelines: tuple[str, ...]
+    axes: dict[str, Any] = field(default_factory=dict)
+    labelling: LabelConfig = field(default_factory=LabelConfig)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A checked suite.
+
+    Attributes:
+        file: what was read, overrides applied; its YAML form repeats the suite.
+        arms: grids expanded, in the file's order.
+        pipelines: run configurations by name; their sampler is not used.
+        comparisons: (a, b, question) by arm names.
+    """
+
+    file: SuiteFile
+    arms: tuple[Arm, ...]
+    pipelines: dict[str, RunConfig]
+    comparisons: tuple[tuple[str, str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the suite."""
+        return self.file.name
+
+    @property
+    def settings(self) -> list[tuple[Arm, str]]:
+        """(arm, pipeline) of every setting, pipelines in turn."""
+        return [
+            (arm, name) for name in self.pipelines for arm in self.arms if name in arm.pipelines
+        ]
+
+    def setting(self, arm: Arm, pipeline: str, seed: int) -> Setting:
+        """Return what one setting trains with one seed."""
+        config = self.pipelines[pipeline]
+        return Setting(
+            arm.sampler, config.classifier, seed, arm.videos, config.budget, arm.labelling
+        )
+
+    def mapping(self) -> dict[str, Any]:
+        """Return the resolved suite as plain data."""
+        first = next(iter(self.pipelines.values()))
+        common = {k: v for k, v in first.mapping().items() if k in (*CONDITIONS, "dataset")}
+        return {
+            **self.file.model_dump(include={"name", "question", "primary", "delta", "level"}),
+            "seeds": self.file.seeds,
+            **common,
+            "arms": {arm.name: _arm_mapping(arm, first) for arm in self.arms},
+            "pipelines": {
+                name: {
+                    "extractor": config.extractor.mapping(),
+                    "classifier": config.classifier.mapping(),
+                }
+                for name, config in self.pipelines.items()
+            },
+            "comparisons": [
+                {"a": a, "b": b, "question": question} for a, b, question in self.comparisons
+            ],
+        }
+
+
+def shipped() -> dict[str, Path]:
+    """Return the suites that come with vidseg, by name."""
+    return {path.stem: path for path in sorted(FILES.glob("*.yaml"))}
+
+
+def find_suite(name: str) -> Path:
+    """Return the file of a shipped suite, or the file that ``name`` is.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    path = user_path(name)
+    if name in shipped():
+        return shipped()[name]
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    near = difflib.get_close_matches(name, shipped(), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UsageError(
+        f"there is no suite and no YAML file {name!r}",
+        hint=f"{hint}`vidseg suite list` shows {', '.join(shipped())}",
+    )
+
+
+def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+    """Read, override and check a suite.
+
+    Args:
+        name: a shipped suite or a YAML file.
+        overrides: values by dotted path, such as ``{"pipelines.sgd.classifier": "sgd:C=1"}``.
+
+    Raises:
+        UsageError: names the file, the line and the key.
+    """
+    path = find_suite(name)
+    text = _read(path)
+    data = _parse(text, path)
+    changed: list[str] = []
+    for key, value in (overrides or {}).items():
+        changed += override(data, key, value)
+    return _checked(data, Source(str(path), text, changed))
+
+
+def make_suite(mapping: Mapping[str, Any]) -> Suite:
+    """Check a suite that is given as plain data, such as :meth:`Suite.mapping`.
+
+    Raises:
+        UsageError: names the key.
+    """
+    return _checked(dict(mapping), Source(str(mapping.get("name", ""))))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"cannot be read: {reason}", where=f"suite {path}") from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.load(text, Loader=CoreLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(
+            str(getattr(error, "problem", None) or "not YAML"), where=f"suite {path}{line}"
+        ) from error
+    if not isinstance(data, dict):
+        raise UsageError(
+            "does not hold a mapping",
+            where=f"suite {path}",
+            hint="start from `vidseg suite show quickstart`",
+        )
+    return data
+
+
+def _text_keys(data: Any) -> Any:
+    """Return the data with every key as text: an arm may be called 20."""
+    if isinstance(data, dict):
+        return {str(key): _text_keys(value) for key, value in data.items()}
+    return [_text_keys(one) for one in data] if isinstance(data, list) else data
+
+
+def _checked(data: dict[str, Any], source: Source) -> Suite:
+    data = _text_keys(data)
+    try:
+        file = SuiteFile.model_validate(data)
+    except ValidationError as error:
+        raise source.refuse(error, data) from error
+    pipelines = _pipelines(file, source)
+    arms: list[Arm] = []
+    for name, arm in file.arms.items():
+        arms.extend(_arms(name, arm, pipelines, source))
+    _check_names(arms, source)
+    return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source))
+
+
+def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
+    common = {name: getattr(file, name) for name in CONDITIONS}
+    common = {name: value for name, value in common.items() if value is not None}
+    if file.dataset is not None:
+        with source.at("dataset"):
+            common["dataset"] = plugins.resolve("dataset", file.dataset)
+    made = {}
+    for name, pipeline in file.pipelines.items():
+        with source.at("pipelines", name, "extractor"):
+            extractor = plugins.resolve("extractor", pipeline.extractor)
+        with source.at("pipelines", name, "classifier"):
+            classifier = plugins.resolve("classifier", pipeline.classifier)
+        try:
+            made[name] = make_config({**common, "extractor": extractor, "classifier": classifier})
+        except VidsegError as error:  # of a condition, which its place names
+            with source.at(error.where.split()[0] if error.where else "conditions"):
+                raise
+    return made
+
+
+def _check_names(arms: Sequence[Arm], source: Source) -> None:
+    """Refuse two arms, or two settings, of one name.
+
+    Raises:
+        UsageError: there are.
+    """
+    twice = [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"two arms are named {twice[0]!r}",
+            where=source.place(["arms"]),
+            hint="rename one; the name of a grid holds each of its axes, such as {frames}",
+        )
+    names = Counter(f"{arm.name} {pipeline}" for arm in arms for pipeline in arm.pipelines)
+    same = [name for name, count in names.items() if count > 1]
+    if same:
+        raise UsageError(
+            f"two pairs of arm and pipeline are named {same[0]!r}",
+            where=source.place(["arms"]),
+            hint="rename the arm or the pipeline",
+        )
+
+
+def _comparisons(
+    file: SuiteFile, arms: Sequence[Arm], source: Source
+) -> tuple[tuple[str, str, str], ...]:
+    by_name = {arm.name: arm for arm in arms}
+    found = []
+    for place, comparison in enumerate(file.comparisons):
+        keys = ["comparisons", str(place)]
+        a, b = str(comparison.a), str(comparison.b)
+        for side, name in (("a", a), ("b", b)):
+            if name not in by_name:
+                near = difflib.get_close_matches(name, by_name, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise UsageError(
+                    f"there is no arm {name!r}",
+                    where=source.place([*keys, side]),
+                    hint=f"{hint}the arms are {', '.join(by_name)}",
+                )
+        if a == b:
+            raise UsageError(f"compares {a!r} with itself", where=source.place(keys))
+        if not set(by_name[a].pipelines) & set(by_name[b].pipelines):
+            raise UsageError(
+                f"no pipeline runs both {a!r} and {b!r}",
+                where=source.place(keys),
+                hint="give them a common one",
+            )
+        found.append((a, b, comparison.question))
+    return tuple(found)
+
+
+def _arms(name: str, arm: ArmFile, configs: Mapping[str, RunConfig], source: Source) -> list[Arm]:
+    where, first = ("arms", name), next(iter(configs.values()))
+    pipelines = tuple(configs)
+    if arm.pipelines is not None:
+        unknown = [one for one in arm.pipelines if one not in pipelines]
+        if unknown:
+            raise UsageError(
+                f"there is no pipeline {unknown[0]!r}",
+                where=source.place([*where, "pipelines"]),
+                hint=f"the pipelines are {', '.join(pipelines)}",
+            )
+        pipelines = tuple(one for one in pipelines if one in arm.pipelines)
+    with source.at(*where, "split"):
+        own = first.split if arm.split is None else resolve_split(arm.split)
+    grid = arm.matrix or {}
+    made = []
+    for values in itertools.product(*grid.values()):
+        axes = dict(zip(grid, values, strict=True))
+        with source.at(*where):
+            filled = str(_filled(name, axes))
+        with source.at(*where, "sampler"):
+            sampler = plugins.resolve("sampler", _filled(arm.sampler, axes))
+        with source.at(*where, "videos"):
+            videos = _videos(_filled(arm.videos, axes))
+        labelling = _labelling(arm, axes, first.labelling, where, source)
+        with source.at(*where, "prior"):
+            for one in pipelines:
+                check_weighable(configs[one].classifier, labelling.prior)
+        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
+    return made
+
+
+def _labelling(
+    arm: ArmFile,
+    axes: Mapping[str, Any],
+    common: LabelConfig,
+    where: Sequence[str],
+    source: Source,
+) -> LabelConfig:
+    """Return the suite's labelling with what the arm says otherwise."""
+    made = common
+    for key in ("train_labels", "refine", "prior"):
+        value = getattr(arm, key)
+        if value is not None:
+            with source.at(*where, key):
+                filled = _filled(value, axes)
+                filled = scalar(filled) if key == "prior" and isinstance(filled, str) else filled
+                made = make_label_config({**made.mapping(), key: filled})
+    return made
+
+
+def _filled(value: Any, axes: Mapping[str, Any]) -> Any:
+    """Put a grid's values into ``{name}`` places."""
+    if not axes:
+        return value
+    if isinstance(value, Mapping):
+        return {key: _scalar(one, _filled(one, axes)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_scalar(one, _filled(one, axes)) for one in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return value.format(**axes)
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{value!r} names {error}, which is not in the matrix",
+            hint=f"the matrix has {', '.join(axes)}",
+        ) from error
+
+
+def _scalar(before: Any, after: Any) -> Any:
+    """Return a number that was put into a mapping as the number."""
+    return scalar(after) if isinstance(after, str) and after != before else after
+
+
+def _videos(value: Any) -> int | None:
+    number = scalar(value) if isinstance(value, str) else value
+    if number is None or number == "all":
+        return None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise UsageError(f"{value!r} is refused", hint="videos is int (>= 1) or all")
+    return number
+
+
+def _arm_mapping(arm: Arm, common: RunConfig) -> dict[str, Any]:
+    mapping: dict[str, Any] = {"sampler": arm.sampler.mapping()}
+    if arm.videos is not None:
+        mapping["videos"] = arm.videos
+    if arm.split != common.split:
+        mapping["split"] = arm.split.mapping()
+    shared = common.labelling.mapping()
+    mapping |= {
+        key: "none" if value is None else value
+        for key, value in arm.labelling.mapping().items()
+        if value != shared[key]
+    }
+    if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
+        mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
+    return {**mapping, "pipelines": list(arm.pipelines)}

@@ -1,0 +1,1 @@
+"""Binary segmentation: masks, counts per frame, and every score from counts."""

@@ -1,0 +1,112 @@
+"""A contact sheet: a few frames of every video with the truth drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from vidseg.media.resize import resize
+from vidseg.tasks.segmentation.overlays import IGNORED as IGNORED_COLOUR
+from vidseg.tasks.segmentation.overlays import TRUTH as TRUTH_COLOUR
+from vidseg.tasks.segmentation.rasterise import FOREGROUND, IGNORED, rasterise
+from vidseg.types import Image, Labels, Mask, Size, Video
+
+TILE = 400
+"""Width of a picture, in pixels."""
+COLUMNS = 4
+MOST = 240
+"""Pictures on one sheet."""
+_CAPTION = 20
+_GAP = 4
+_BACKGROUND = 24
+_TEXT = (235, 235, 235)
+
+
+def contact_sheet(videos: Sequence[Video], groups: Mapping[str, str], frames: int = 4) -> Image:
+    """Draw evenly spaced frames of each video, masks tinted, boxes outlined.
+
+    Foreground is yellow, ignored pixels are grey, as in the overlays of a run.
+
+    Args:
+        videos: in the order of the sheet; the first 240 are drawn.
+        groups: group by video name, for the captions.
+        frames: of each video; fewer where the sheet would have more than 240 pictures.
+
+    Returns:
+        ``uint8 (H, W, 3)``: four pictures of 400 pixels in a row.
+
+    Raises:
+        VidsegError: a frame or a label cannot be read.
+    """
+    shown = videos[:MOST]
+    count = max(1, min(frames, MOST // len(shown)))
+    tiles = [tile for video in shown for tile in _tiles(video, groups[video.name], count)]
+    columns = min(COLUMNS, len(tiles))
+    return np.vstack(
+        [_row(tiles[at : at + columns], columns) for at in range(0, len(tiles), columns)]
+    )
+
+
+def spaced(length: int, count: int) -> list[int]:
+    """Return up to ``count`` frames of a video of that length, evenly spaced, ends included."""
+    if count == 1:
+        return [0]
+    return sorted({round(float(at)) for at in np.linspace(0, length - 1, count)})
+
+
+def _tiles(video: Video, group: str, count: int) -> Iterator[Image]:
+    length, native, _ = video.probe()
+    size = Size(max(1, round(native.height * TILE / native.width)), TILE)
+    indices = spaced(length, count)
+    place = "" if group == video.name else f"  [{group}]"
+    for index, image in zip(indices, video.frames(indices), strict=True):
+        labels = video.labels(index)
+        mask = rasterise(labels, size, where=f"{video.name} frame {index}")
+        share = 100 * (mask == FOREGROUND).mean()
+        text = f"{video.name}{place}  frame {index}  {share:.1f} %"
+        yield _captioned(_outlined(_tinted(resize(image, size), mask), labels), text)
+
+
+def _tinted(image: Image, mask: Mask) -> Image:
+    image = image.copy()
+    for value, colour in ((FOREGROUND, TRUTH_COLOUR), (IGNORED, IGNORED_COLOUR)):
+        where = mask == value
+        image[where] = (0.65 * image[where] + 0.35 * np.array(colour)).astype(np.uint8)
+    return image
+
+
+def _outlined(image: Image, labels: Labels) -> Image:
+    """Outline the boxes: a filled person of 6 pixels is hard to see."""
+    if labels.boxes is None or not len(labels.boxes):
+        return image
+    from PIL import Image as Pil
+    from PIL import ImageDraw
+
+    scale = np.array(image.shape[1::-1]) / labels.size[::-1]
+    start = (labels.boxes[:, :2] - labels.origin) * scale
+    stop = start + labels.boxes[:, 2:] * scale
+    ignored = np.zeros(len(start), bool) if labels.ignored is None else labels.ignored
+    picture = Pil.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    for corners, grey in zip(np.hstack([start, stop]), ignored, strict=True):
+        draw.rectangle(tuple(corners), outline=IGNORED_COLOUR if grey else TRUTH_COLOUR)
+    return np.asarray(picture, np.uint8)
+
+
+def _captioned(image: Image, text: str) -> Image:
+    from PIL import Image as Pil
+    from PIL import ImageDraw, ImageFont
+
+    strip = Pil.new("RGB", (image.shape[1], _CAPTION), (_BACKGROUND,) * 3)
+    ImageDraw.Draw(strip).text((4, 2), text, fill=_TEXT, font=ImageFont.load_default(13))
+    return np.vstack([np.asarray(strip, np.uint8), image])
+
+
+def _row(tiles: Sequence[Image], columns: int) -> Image:
+    height = max(len(tile) for tile in tiles) + _GAP
+    row = np.full((height, columns * (TILE + _GAP) - _GAP, 3), _BACKGROUND, np.uint8)
+    for column, tile in enumerate(tiles):
+        left = column * (TILE + _GAP)
+        row[: len(tile), left : left + TILE] = tile
+    return row

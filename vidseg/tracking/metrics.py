@@ -1,0 +1,43 @@
+"""The metrics of a run, from its record: names, values and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vidseg.experiment.records import FoldRecord, RunRecord
+
+Point = tuple[str, float, int]
+"""Name, value, step of a metric."""
+
+
+def test_points(record: RunRecord) -> list[Point]:
+    """Return the headline as single values: ``test/<score>``, step 0."""
+    return [(f"test/{name}", value, 0) for name, value in record.headline.items()]
+
+
+def baseline_points(record: RunRecord) -> list[Point]:
+    """Return each baseline's IoU as ``baseline/<name>``, step 0.
+
+    With one slash: the UI makes a section of its charts of what stands before the last one.
+    """
+    return [(f"baseline/{row['baseline']}", row["iou"], 0) for row in record.baselines]
+
+
+def fold_points(fold: FoldRecord) -> list[Point]:
+    """Return ``fold/<score>`` and the facts of the fit as ``fit/<fact>``; step: the fold."""
+    return [(f"fold/{name}", value, fold.index) for name, value in fold.metrics.items()] + [
+        (f"fit/{name}", value, fold.index) for name, value in fold.facts.items()
+    ]
+
+
+def curve_points(folds: Sequence[FoldRecord]) -> list[Point]:
+    """Return ``train/<name>``, or ``train/<name>/fold0``... when there are several folds.
+
+    The fold comes last so that the UI keeps the curves of one quantity side by side.
+    """
+    several = len(folds) > 1
+    return [
+        (f"train/{name}/fold{fold.index}" if several else f"train/{name}", value, step)
+        for fold in folds
+        for name, value, step in fold.curves
+    ]
