@@ -19,6 +19,7 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.pyramid import LinearHead
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.ledger import Ledger
+from vidseg.plugins import registry
 from vidseg.store import Store
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, run_cells
@@ -105,8 +106,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
         plugins.Plugin("classifier", "quick", "tests.helpers.suites:Quick", "tests", "1"),
         plugins.Plugin("sampler", "refusing", "tests.helpers.suites:Refusing", "tests", "1"),
     )
-    known = plugins._all()
-    monkeypatch.setattr(plugins, "_all", lambda: (*known, *own))
+    known = registry.all_plugins()
+    monkeypatch.setattr(registry, "all_plugins", lambda: (*known, *own))
     COUNTS.clear()
 
 

@@ -18,7 +18,9 @@ from tests import broken_plugins
 from vidseg import plugins
 from vidseg.cli.plugins import plugins as command
 from vidseg.errors import DataError, PluginError
+from vidseg.plugins import registry
 from vidseg.plugins import signature as signatures
+from vidseg.plugins.describe import source_of
 from vidseg.plugins.spec import Spec
 
 
@@ -98,7 +100,7 @@ def table(monkeypatch):
 
     for cls in (Sized, Bare, Data, Refuses):
         add(cls.__name__.lower(), f"{__name__}:{cls.__name__}")
-    monkeypatch.setattr(plugins, "_all", lambda: iter(rows))
+    monkeypatch.setattr(registry, "all_plugins", lambda: iter(rows))
     return add
 
 
@@ -110,12 +112,12 @@ def broken(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_builtins(monkeypatch):
-    monkeypatch.setattr(plugins, "_checkout_table", tuple)
+    monkeypatch.setattr(registry, "_checkout_table", tuple)
 
 
 def visible(folder: Path, monkeypatch) -> Path:
     monkeypatch.syspath_prepend(str(folder))
-    path = os.pathsep.join([str(folder), str(plugins.PACKAGE.parent)])
+    path = os.pathsep.join([str(folder), str(registry.PACKAGE.parent)])
     monkeypatch.setenv("PYTHONPATH", path)
     for module in broken_plugins.MODULES:
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -319,10 +321,10 @@ def test_a_checkout_sees_its_own_table_whatever_is_installed(tmp_path, monkeypat
 def test_an_installed_vidseg_uses_its_metadata(tmp_path, monkeypatch):
     other(tmp_path, "vidseg", "9.9")
     visible(tmp_path, monkeypatch)
-    monkeypatch.setattr(plugins, "PACKAGE", tmp_path / "vidseg")
-    uncached = plugins._checkout_table.__wrapped__
-    monkeypatch.setattr(plugins, "_checkout_table", uncached)
-    monkeypatch.setattr(plugins, "_scan", plugins._scan.__wrapped__)
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path / "vidseg")
+    uncached = registry._checkout_table.__wrapped__
+    monkeypatch.setattr(registry, "_checkout_table", uncached)
+    monkeypatch.setattr(registry, "_scan", registry._scan.__wrapped__)
     assert packages() == [("vidseg", "9.9")]
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "something else"\n')
     assert packages() == [("vidseg", "9.9")]
@@ -337,7 +339,7 @@ def test_every_builtin_exists_and_is_described():
     for kind in plugins.KINDS:
         for plugin in plugins.available(kind):
             if plugin.package == "vidseg":
-                source = plugins._source(plugin.target.partition(":")[0])
+                source = source_of(plugin.target.partition(":")[0])
                 assert source is not None, plugin
                 assert plugins.summary(plugin), plugin
 

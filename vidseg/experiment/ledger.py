@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import StoreError
-from vidseg.utils.files import _replace
+from vidseg.utils.files import write_atomic
 from vidseg.utils.hashing import digest
 from vidseg.utils.paths import user_path
 
@@ -96,10 +96,10 @@ class Ledger:
                 payload = _state_bytes(entry.state)
                 body["model"] = f"{stage}.safetensors"
                 body["sha256"] = hashlib.sha256(payload).hexdigest()
-                _replace(folder / body["model"], payload)
+                write_atomic(folder / body["model"], payload)
             body = json.loads(json.dumps(body))  # as it will be read: keys are text
             whole = {"format": FORMAT, "digest": digest(body, 64), "body": body}
-            _replace(folder / f"{stage}.json", json.dumps(whole).encode())
+            write_atomic(folder / f"{stage}.json", json.dumps(whole).encode())
         except OSError as error:
             raise StoreError(
                 f"cannot be written: {error.strerror or error}",

@@ -7,9 +7,9 @@ from typing import Any
 
 from vidseg.errors import PluginError, VidsegError
 from vidseg.plugins import signature as signatures
-from vidseg.plugins.registry import _TELL, Plugin, find, load
+from vidseg.plugins.registry import TELL_AUTHORS, Plugin, find, load
 from vidseg.plugins.spec import Spec, parse, write
-from vidseg.utils.suggest import _nearest
+from vidseg.utils.suggest import did_you_mean
 
 
 def create(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "") -> Any:
@@ -55,7 +55,7 @@ def bind(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "")
             raise PluginError(
                 f"{kind} {given.name!r} has no parameter {name!r}",
                 where=where,
-                hint=_nearest(name, names) + allowed,
+                hint=did_you_mean(name, names) + allowed,
             )
     return Spec(
         given.name, None, {key: signatures.fit(cls, key, value) for key, value in params.items()}
@@ -80,7 +80,7 @@ def resolve(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = 
 def defaults(plugin: Plugin) -> dict[str, Any]:
     """Return the defaults of the parameters that have one, as plain values."""
     found = {p.name: p.default for p in signatures.parameters(load(plugin))}
-    return {name: _plain(value) for name, value in found.items() if _is_plain(value)}
+    return {name: plain_value(value) for name, value in found.items() if _is_plain(value)}
 
 
 def _created(kind: str, value: Any, where: str) -> Any:
@@ -101,9 +101,10 @@ def _holds_spec(value: Any) -> bool:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return a default as a configuration holds it: lists for tuples, text for paths."""
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain_value(one) for one in value]
     return str(value) if isinstance(value, PurePath) else value
 
 
@@ -127,13 +128,14 @@ def _checked(plugin: Plugin, given: dict[str, Any], where: str) -> dict[str, Any
             raise _refused(faults[0], plugin, given, cls, where) from error
         return {}
     except Exception as error:
-        raise _not_understood(plugin, error) from error
+        raise not_understood(plugin, error) from error
 
 
-def _not_understood(plugin: Plugin, error: Exception) -> PluginError:
+def not_understood(plugin: Plugin, error: Exception) -> PluginError:
+    """Return the error of a plugin whose annotations pydantic cannot read."""
     text = " ".join(str(error).split())[:200]
     what = f"the {plugin.blame} has types that cannot be understood: {type(error).__name__}: {text}"
-    return PluginError(what, hint=_TELL)
+    return PluginError(what, hint=TELL_AUTHORS)
 
 
 def _refused(

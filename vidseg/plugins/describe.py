@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidseg.errors import PluginError, VidsegError
+from vidseg.plugins import registry
 from vidseg.plugins import signature as signatures
-from vidseg.plugins.build import _not_understood, _plain
-from vidseg.plugins.registry import Plugin, _all, load
+from vidseg.plugins.build import not_understood, plain_value
+from vidseg.plugins.registry import Plugin, load
 from vidseg.plugins.spec import write
 
 
@@ -27,7 +28,7 @@ def describe(plugin: Plugin) -> tuple[str, list[signatures.Parameter]]:
         signatures.Parameter(
             parameter.name,
             signatures.type_text(signatures.hint(cls, parameter.name) or parameter.annotation),
-            None if parameter.default is parameter.empty else write(_plain(parameter.default)),
+            None if parameter.default is parameter.empty else write(plain_value(parameter.default)),
             documented.get(parameter.name, ""),
         )
         for parameter in signatures.parameters(cls)
@@ -41,7 +42,7 @@ def summary(plugin: Plugin) -> str:
     Empty when the source cannot be found.
     """
     module, _, attribute = plugin.target.partition(":")
-    path = _source(module)
+    path = source_of(module)
     if path is None:
         return ""
     try:
@@ -60,7 +61,7 @@ def check(plugin: Plugin) -> str:
     except PluginError as error:
         return str(error)
     except Exception as error:
-        return str(_not_understood(plugin, error))
+        return str(not_understood(plugin, error))
     return ""
 
 
@@ -73,14 +74,14 @@ def blamed(error: BaseException) -> PluginError | None:
         return None
     frames = traceback.walk_tb(error.__traceback__)
     tops = {str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in frames}
-    for plugin in _all():
+    for plugin in registry.all_plugins():
         if plugin.package != "vidseg" and re.split("[.:]", plugin.target)[0] in tops:
             what = f"{plugin.package} {plugin.version} fails: {type(error).__name__}: {error}"
             return PluginError(what, hint="if that is not about your data, tell its authors")
     return None
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
     """Return the file of a module, importing neither it nor its parents."""
     path: Sequence[str] | None = None
     spec = None

@@ -25,7 +25,7 @@ from typing import Any
 
 from vidseg.errors import PluginError
 from vidseg.plugins import signature as signatures
-from vidseg.utils.suggest import _nearest
+from vidseg.utils.suggest import did_you_mean
 
 KINDS = ("dataset", "sampler", "extractor", "classifier", "executor", "tracker", "label")
 PACKAGE = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ class Plugin:
 
 def available(kind: str) -> list[Plugin]:
     """Return the plugins of ``kind``, by name; imports none of them."""
-    return sorted((p for p in _all() if p.kind == kind), key=lambda p: (p.name, p.package))
+    return sorted((p for p in all_plugins() if p.kind == kind), key=lambda p: (p.name, p.package))
 
 
 def find(kind: str, name: str) -> Plugin:
@@ -72,7 +72,8 @@ def find(kind: str, name: str) -> Plugin:
         known = [plugin.name for plugin in available(kind)]
         raise PluginError(
             f"there is no {kind} {name!r}",
-            hint=_nearest(name, known) + f"`vidseg plugins list` shows them: {', '.join(known)}",
+            hint=did_you_mean(name, known)
+            + f"`vidseg plugins list` shows them: {', '.join(known)}",
         )
     if len(found) > 1:
         packages = " and ".join(f"{p.package} {p.version}" for p in found)
@@ -99,16 +100,18 @@ def load(plugin: Plugin) -> type[Any]:
         ) from error
     fault = signatures.fault(plugin.kind, loaded)
     if fault:
-        hint = "install versions of both that belong together" if "contract" in fault else _TELL
+        hint = (
+            "install versions of both that belong together" if "contract" in fault else TELL_AUTHORS
+        )
         raise PluginError(f"the {plugin.blame} {fault}", hint=hint)
     assert isinstance(loaded, type)
     return loaded
 
 
-_TELL = "tell its authors"
+TELL_AUTHORS = "tell its authors"
 
 
-def _all() -> tuple[Plugin, ...]:
+def all_plugins() -> tuple[Plugin, ...]:
     return _scan(tuple(sys.path))
 
 

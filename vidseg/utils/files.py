@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def _replace(path: Path, payload: bytes) -> None:
+def write_atomic(path: Path, payload: bytes) -> None:
     """Write a whole file or none: a temporary name beside it, then a rename."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
