@@ -143,7 +143,7 @@ def test_debug_shows_the_traceback_before_the_line():
     done = vidseg_in_a_process("run", "--sampler", "succesive", "--debug")
     assert done.returncode == 2
     assert done.stderr.startswith("Traceback (most recent call last):")
-    assert "plugins.py" in done.stderr
+    assert "registry.py" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("vidseg: error: there is no sampler")
 
 
