@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import itertools
 import subprocess
 import sys
 from collections import defaultdict
@@ -133,3 +134,22 @@ def test_importing_the_package_is_light():
     )
     heavy = {"torch", "mlflow", "numpy", "cv2", "click", "pydantic", "rich"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_the_page_about_the_rooms_names_each():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {
+        name.strip("`/").removesuffix(".py"): int(cells[0]) - 1
+        for line in page.splitlines()
+        if (cells := [cell.strip() for cell in line.strip("|").split("|")])[0].isdigit()
+        for name in cells[1].split(", ")
+    }
+    rooms = {room for name in MODULES if (room := room_of(name))} - {"__main__"}
+    assert rooms <= named.keys()
+    wrong = [
+        (a, b)
+        for a, b in itertools.combinations(rooms, 2)
+        if (named[a] < named[b]) != (FLOOR[a] < FLOOR[b])
+        or (named[a] > named[b]) != (FLOOR[a] > FLOOR[b])
+    ]
+    assert wrong == []
