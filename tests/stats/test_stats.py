@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import inspect
 import itertools
 import math
+import pkgutil
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from vidseg import stats
 from vidseg.errors import DataError, UsageError
 from vidseg.stats import (
     Verdict,
@@ -255,3 +260,17 @@ def test_groups_needed_at_the_edges() -> None:
     assert groups_needed([-1.0, 1.0], 1.0, power=0.95) > groups_needed([-1.0, 1.0], 1.0)
     with pytest.raises(UsageError):
         groups_needed([0.1, 0.2], 0)
+
+
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(stats.__path__)])
+def test_examples_of_docstrings_run(name: str):
+    module = importlib.import_module(f"vidseg.stats.{name}")
+    assert doctest.testmod(module).failed == 0
+
+
+def test_every_public_function_has_an_example():
+    functions = [getattr(stats, name) for name in stats.__all__]
+    bare = [
+        f.__name__ for f in functions if inspect.isfunction(f) and ">>>" not in (f.__doc__ or "")
+    ]
+    assert bare == []

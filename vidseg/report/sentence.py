@@ -1,4 +1,4 @@
-"""The one sentence that a report opens with: what to do, how sure, and what would tell."""
+"""The one sentence that a report opens with: what to do, how sure, and what would settle it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sentence(report: Report) -> str:
 
 
 def _until(report: Report) -> str:
-    """Return what to do as long as the suite cannot tell: what costs less, and what would tell."""
+    """Return what to do as long as the suite cannot tell: what costs less, and what would settle it."""
     if report.lead is None:
         return ""
     cheaper = ""
@@ -91,7 +91,7 @@ def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
         case Verdict.BETTER:
             claim = f"Do not trust the split {b}: it scores {by} above {a}{where}"
         case Verdict.WORSE:
-            claim = f"The split {b} flatters nobody: it scores {by} against {a}{where}"
+            claim = f"The split {b} does not flatter: it scores {by} against {a}{where}"
         case Verdict.EQUIVALENT:
             claim = f"The splits {b} and {a} score the same{where}: they differ by {by}"
         case _:
@@ -115,7 +115,7 @@ def _interval(interval: Interval) -> str:
 
 
 def _floor(report: Report, pair: Pair, result: Comparison) -> str:
-    """Return how many groups there are, what they allow, what matters, and what would tell."""
+    """Return how many groups there are, what they allow, what matters, and what would settle it."""
     groups = count(len(result.groups), "group")
     said = f"with {groups} the smallest possible p is {p_value(result.p_floor)}"
     if not result.interval.bounded:

@@ -169,8 +169,8 @@ def baselines(report: Report) -> Section | None:
         for s in settings
     ]
     notes = [
-        f"{name}, percent. All foreground calls every pixel a person; mean mask knows where people "
-        "stood in the training frames; colour only knows each pixel's colour."
+        f"{name}, percent. All foreground calls every pixel a person; mean mask is where people "
+        "stood in the training frames; colour only sees each pixel's colour."
     ]
     return Section("Baselines", "baselines", [Table("Baselines", head, rows, notes=notes)])
 

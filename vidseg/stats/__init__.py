@@ -1,7 +1,7 @@
 """Groups -> differences, intervals, tests and verdicts, on plain numbers (DESIGN section 2).
 
 The unit is the group of videos that share a scene; seeds are averaged inside it first
-(:func:`average_seeds`). Nothing here knows of videos, suites or MLflow.
+(:func:`average_seeds`). Nothing here depends on videos, suites or MLflow.
 """
 
 from vidseg.stats.allocation import Allocation, best_allocation

@@ -58,6 +58,14 @@ def best_allocation(
     Raises:
         UsageError: costs out of range, or a budget that does not pay one frame of one video.
         DataError: neither more videos nor more frames gain anything.
+
+    Example:
+        >>> from vidseg.stats import exchange_rate
+        >>> scores = {group: [[0.3, 0.32, 0.34], [0.36, 0.38, 0.4]] for group in "abcdef"}
+        >>> rate = exchange_rate([1, 2], [5, 10, 20], scores, at=(2, 10))
+        >>> best = best_allocation(rate, 300, cost_per_video=60, cost_per_frame=1, max_frames=400)
+        >>> best.videos, best.frames
+        (3, 40)
     """
     if not (cost_per_video >= 0 and cost_per_frame > 0 and max_frames >= 1):
         raise UsageError("costs and limits must be positive", where="best allocation")

@@ -95,6 +95,13 @@ def fit_gain_curve(
     Raises:
         UsageError: fewer than five counts, not ascending, or ``delta`` not above 0.
         DataError: a group has another number of scores, or fewer than two groups are complete.
+
+    Example:
+        >>> counts = [1, 2, 5, 10, 20]
+        >>> scores = {group: [0.5 - 0.2 * n**-0.7 for n in counts] for group in "abcdef"}
+        >>> curve = fit_gain_curve(counts, scores, delta=0.02)
+        >>> curve.shape, curve.flattens_at
+        ('rising', 9)
     """
     places = _checked(counts, delta)
     groups, left_out, table = complete_groups(scores, (len(places),))

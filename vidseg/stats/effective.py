@@ -30,6 +30,12 @@ def effective_frames(scores: npt.ArrayLike) -> float:
 
     Raises:
         DataError: no defined score, or more than one dimension.
+
+    Example:
+        >>> effective_frames([0.5, 0.5, 0.5])
+        1.0
+        >>> round(effective_frames([0.4, 0.6, 0.5, 0.3, 0.6, 0.4, 0.5, 0.4]), 3)
+        6.4
     """
     values = np.asarray(scores, np.float64)
     defined = np.isfinite(values)

@@ -84,6 +84,12 @@ def exchange_rate(
     Raises:
         UsageError: a grid or a point that carries no slope.
         DataError: a group's scores have another shape, or fewer than two groups are complete.
+
+    Example:
+        >>> scores = {group: [[0.3, 0.32, 0.34], [0.34, 0.36, 0.38]] for group in "abcdef"}
+        >>> rate = exchange_rate([1, 2], [5, 10, 20], scores, at=(2, 10))
+        >>> round(rate.rate, 2), rate.identified
+        (2.0, True)
     """
     rows, columns = _around(videos, at[0], reach, "videos"), _around(frames, at[1], reach, "frames")
     local = {group: [[grid[v][f] for f in columns] for v in rows] for group, grid in scores.items()}

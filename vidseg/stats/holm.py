@@ -21,6 +21,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Raises:
         UsageError: a value is outside 0..1.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, np.float64)
     known = np.flatnonzero(~np.isnan(values))

@@ -38,6 +38,10 @@ def groups_needed(
 
     Raises:
         UsageError: ``delta``, ``power`` or ``level`` out of range.
+
+    Example:
+        >>> groups_needed([0.03, 0.01, 0.02, 0.04], delta=0.02)
+        7
     """
     floor = smallest_groups(level)
     if not delta > 0 or not 0 < power < 1:

@@ -122,6 +122,13 @@ def sign_flip(differences: npt.ArrayLike) -> SignFlip:
 
     Raises:
         DataError: no differences, more than one dimension, or one that is not finite.
+
+    Example:
+        >>> test = sign_flip([0.03, 0.05, 0.02, 0.06, 0.04, 0.05])
+        >>> test.p_value(0.0)
+        0.03125
+        >>> test.interval(0.95)
+        Interval(low=0.02, high=0.06, level=0.96875, bounded=True)
     """
     values = np.asarray(differences, np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
@@ -157,6 +164,10 @@ def smallest_groups(level: float = 0.95, comparisons: int = 1) -> int:
     """Return the fewest groups with which a difference can be significant at ``level``.
 
     ``ceil(log2(2 comparisons / (1 - level)))``: 6 at 0.95; 8 where Holm guards six comparisons.
+
+    Example:
+        >>> smallest_groups(), smallest_groups(comparisons=6)
+        (6, 8)
     """
     if not 0 < level < 1 or comparisons < 1:
         raise UsageError(f"level={level}, comparisons={comparisons}", hint="0 < level < 1 <= count")

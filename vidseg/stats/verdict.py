@@ -110,6 +110,14 @@ def compare(a: Scores, b: Scores, delta: float = 0.01, level: float = 0.95) -> C
     Raises:
         DataError: no group has a score in both arms.
         UsageError: ``delta`` or ``level`` out of range.
+
+    Example:
+        >>> ious = [0.4, 0.5, 0.3, 0.6, 0.5, 0.4]
+        >>> one = dict(zip(["bridge", "street", "park", "mall", "quay", "yard"], ious))
+        >>> twenty = {group: iou + 0.05 for group, iou in one.items()}
+        >>> found = compare(one, twenty)
+        >>> found.verdict.value, found.p_value
+        ('better', 0.03125)
     """
     if not (delta >= 0 and math.isfinite(delta)):
         raise UsageError(f"delta={delta} is no smallest effect", hint="0.01 is one IoU point")
@@ -147,6 +155,12 @@ def with_holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     ``p_adjusted`` is filled; a better or worse whose adjusted p exceeds ``1 - level`` becomes
     ``cannot tell``. ``equivalent`` is not a find and stays. Intervals stay as they are, each for
     itself. Give every comparison that was looked at, not only the good ones.
+
+    Example:
+        >>> one = dict.fromkeys("abcdef", 0.4)
+        >>> found = compare(one, dict.fromkeys("abcdef", 0.5))
+        >>> [claim.verdict.value for claim in with_holm([found, found])]
+        ['cannot tell', 'cannot tell']
     """
     adjusted = holm([entry.p_value for entry in comparisons])
     return tuple(
@@ -163,6 +177,10 @@ def average_seeds(scores: Mapping[str, Mapping[int, float | None]]) -> dict[str,
 
     Returns:
         The mean per group; nan where no seed has a score.
+
+    Example:
+        >>> average_seeds({"street": {0: 0.4, 1: 0.6}, "park": {0: 0.5, 1: None}})
+        {'street': 0.5, 'park': 0.5}
     """
     means = {}
     for group, by_seed in scores.items():
