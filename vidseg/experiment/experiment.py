@@ -12,7 +12,7 @@ import contextlib
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ from vidseg.experiment.fit import (
 )
 from vidseg.experiment.keys import fit_inputs, score_inputs, score_stage
 from vidseg.experiment.ledger import Ledger, Stage
+from vidseg.experiment.locks import hold
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import (
     CellResult,
@@ -210,9 +211,12 @@ class Experiment:
             StoreError: the ledger cannot be written.
         """
         key = self.key(setting, fold)
-        self.ledger.remove(key, "fit")
-        self.ledger.remove(key, score_stage(self._score_inputs(key, fold)))
-        shutil.rmtree(self.ledger.folder(key) / "work", ignore_errors=True)
+        if not self.ledger.folder(key).exists():
+            return
+        with self._alone([key], "forgetting"):
+            self.ledger.remove(key, "fit")
+            self.ledger.remove(key, score_stage(self._score_inputs(key, fold)))
+            shutil.rmtree(self.ledger.workdir(key), ignore_errors=True)
 
     def restore(self, cell: Mapping[str, Any]) -> bool:
         """Write a finished cell of another machine into the ledger, without its model.
@@ -262,15 +266,25 @@ class Experiment:
         """
         inputs = self._fit_inputs(setting, fold)
         key = digest(inputs)
-        stage = None if self.fresh else self.ledger.read(key, "fit")
+        stage = self._kept_fit(key)
         if stage is None or stage.state is None:
-            return self._fit_now(key, inputs, setting, fold, label)
+            with self._alone([key], label):
+                stage = self._kept_fit(key)
+                if stage is None or stage.state is None:
+                    return self._fit_now(key, inputs, setting, fold, label)
         classifier: Classifier = plugins.create("classifier", setting.classifier)
         model = classifier.load(stage.state, self.handle)
         facts = read_facts(stage.result["facts"])
         return FitResult(
             key, setting, model, facts, read_curves(stage.result["curves"]), reused=True
         )
+
+    def _kept_fit(self, key: str) -> Stage | None:
+        return None if self.fresh else self.ledger.read(key, "fit")
+
+    def _alone(self, keys: Iterable[str], label: str) -> contextlib.AbstractContextManager[None]:
+        """Be the only process that works on some cells; another one is waited for."""
+        return hold((self.ledger.lock(key) for key in keys), label, self.progress, self.stop)
 
     def score(
         self, fitted: Mapping[str, FitResult], fold: Fold, label: str
@@ -284,18 +298,22 @@ class Experiment:
             fold: the fold.
             label: what progress calls it.
         """
-        result: dict[str, ScoreResult] = {}
-        waiting: dict[str, FitResult] = {}
-        for name, cell in fitted.items():
-            inputs = self._score_inputs(cell.key, fold)
-            stage = None if self.fresh else self.ledger.read(cell.key, score_stage(inputs))
-            if stage is None:
-                waiting[name] = cell
-            else:
-                result[name] = ScoreResult(inputs, read_counts(stage.result), reused=True)
+        result = self._scored(fitted, fold)
+        waiting = {name: cell for name, cell in fitted.items() if name not in result}
         if waiting:
-            result |= self._score_now(waiting, fold, label)
+            with self._alone((cell.key for cell in waiting.values()), label):
+                result |= self._scored(waiting, fold)
+                left = {name: cell for name, cell in waiting.items() if name not in result}
+                if left:
+                    result |= self._score_now(left, fold, label)
         return {name: result[name] for name in fitted}
+
+    def _scored(self, fitted: Mapping[str, FitResult], fold: Fold) -> dict[str, ScoreResult]:
+        """Return the scores that are in the ledger, unless all is to be done again."""
+        if self.fresh:
+            return {}
+        kept = {name: self.kept_scores(cell.key, fold) for name, cell in fitted.items()}
+        return {name: scores for name, scores in kept.items() if scores is not None}
 
     def _fit_now(
         self,

@@ -126,13 +126,23 @@ class Ledger:
             raise StoreError(f"{key!r} is no key of a cell", where=f"ledger {self.root}")
         return self.root / key[:2] / key
 
+    def lock(self, key: str) -> Path:
+        """Return the lock of a cell (see :mod:`vidseg.experiment.locks`), its folder made.
+
+        Raises:
+            StoreError: the folder cannot be made.
+        """
+        return self._made(self.folder(key)) / "lock"
+
     def workdir(self, key: str) -> Path:
-        """Return (and make) the folder where a fit keeps its checkpoints.
+        """Return (and make) the folder where a fit keeps its checkpoints; the lock's holder's.
 
         Raises:
             StoreError: it cannot be made.
         """
-        folder = self.folder(key) / "work"
+        return self._made(self.folder(key) / "work")
+
+    def _made(self, folder: Path) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
