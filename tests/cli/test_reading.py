@@ -12,7 +12,7 @@ from tests.helpers.mlflow_fixtures import migrated, tracking
 from vidseg.cli.main import main
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report import suite_to_json
-from vidseg.tracking.log import open_run
+from vidseg.tracking.run import open_run
 
 __all__ = ["migrated", "tracking"]
 

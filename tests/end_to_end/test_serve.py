@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 from tests.docs import pages
 from tests.helpers.mlflow_fixtures import make_model
 from vidseg.cli.main import main
-from vidseg.tracking import model as mlflow_save
+from vidseg.tracking.model import _same_path, model_arguments
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "model"
-    arguments = mlflow_save.model_arguments(make_model(), tmp_path_factory.mktemp("parts"))
-    with mlflow_save._same_path():
+    arguments = model_arguments(make_model(), tmp_path_factory.mktemp("parts"))
+    with _same_path():
         mlflow.pyfunc.save_model(str(folder), **arguments)
     return folder
 

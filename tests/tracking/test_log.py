@@ -20,9 +20,10 @@ from PIL import Image
 from tests.helpers.mlflow_fixtures import make_record
 from vidseg.errors import DataError, Stopped, TrackingError, UnreachableError
 from vidseg.experiment.records import RunRecord
-from vidseg.tracking import links as mlflow_links
-from vidseg.tracking import log as mlflow_log
-from vidseg.tracking.log import log_run, open_run
+from vidseg.tracking import links
+from vidseg.tracking import run as runs
+from vidseg.tracking.log import log_metrics, log_run
+from vidseg.tracking.run import OpenRun, log_params, open_run
 
 
 def client() -> Any:
@@ -123,7 +124,7 @@ def test_logging_again_changes_nothing(logged: tuple[RunRecord, Any], tracking: 
         return Counter((m.key, m.step, m.value) for history in histories for m in history)
 
     before = all_points()
-    opened = mlflow_log.OpenRun(tracking, run.info.experiment_id, run.info.run_id)
+    opened = OpenRun(tracking, run.info.experiment_id, run.info.run_id)
     log_run(record, opened)
     again = client().get_run(run.info.run_id)
     assert all_points() == before
@@ -144,7 +145,7 @@ def test_batches_stay_below_mlflows_limit(tracking: str, monkeypatch: pytest.Mon
 
     with open_run("vidseg", "long") as run:
         monkeypatch.setattr(mlflow.MlflowClient, "log_batch", counted)
-        mlflow_log.log_metrics([("train/loss", 1.0 / (i + 1), i) for i in range(2500)], run)
+        log_metrics([("train/loss", 1.0 / (i + 1), i) for i in range(2500)], run)
     assert sizes == [1000, 1000, 500]
     assert len(client().get_metric_history(run.run_id, "train/loss")) == 2500
 
@@ -260,7 +261,7 @@ def test_artifacts_do_not_depend_on_the_working_directory(
 def test_a_headline_that_changed_is_the_one_that_is_shown(tracking: str) -> None:
     with open_run("vidseg", "again") as run:
         for value in (0.5, 0.2, 0.2, 0.4):  # a suite that went on with more seeds
-            mlflow_log.log_metrics([("test/iou", value, 0)], run)
+            log_metrics([("test/iou", value, 0)], run)
             assert client().get_run(run.run_id).data.metrics == {"test/iou": value}
 
 
@@ -268,16 +269,16 @@ def test_folds_that_were_logged_one_by_one_are_not_doubled(tracking: str) -> Non
     folds = [("fold/iou", value, step) for step, value in enumerate((0.5, 0.2, 0.4))]
     with open_run("vidseg", "folds") as run:
         for fold in folds:
-            mlflow_log.log_metrics([fold], run)
-        mlflow_log.log_metrics(folds, run)
+            log_metrics([fold], run)
+        log_metrics(folds, run)
     history = client().get_metric_history(run.run_id, "fold/iou")
     assert [(m.step, m.value) for m in history] == [(s, v) for _, v, s in folds]
 
 
 def test_long_values_and_odd_names(tracking: str) -> None:
     with open_run("vidseg", "odd") as run:
-        mlflow_log.log_params({"dataset.path": "x" * 9000, "a=b%": 1}, run)
-        mlflow_log.log_metrics([("train/IoU @ 50%", 0.5, 0), ("train/none", None, 0)], run)  # type: ignore[list-item]
+        log_params({"dataset.path": "x" * 9000, "a=b%": 1}, run)
+        log_metrics([("train/IoU @ 50%", 0.5, 0), ("train/none", None, 0)], run)  # type: ignore[list-item]
     data = client().get_run(run.run_id).data
     assert len(data.params["dataset.path"]) == 6000
     assert data.params["dataset.path"].endswith("…")
@@ -313,7 +314,7 @@ def full_disk() -> Iterator[None]:
 def test_a_full_disk_is_one_line(tracking: str, capfd: pytest.CaptureFixture[str]) -> None:
     points = [("test/a", 1.0, step) for step in range(5000)]
     with pytest.raises(TrackingError) as caught, open_run("vidseg", "x") as run, full_disk():
-        mlflow_log.log_metrics(points, run)
+        log_metrics(points, run)
     assert (caught.value.what, caught.value.hint) == ("the disk is full", "free space")
     assert "Traceback" not in capfd.readouterr().err
 
@@ -322,13 +323,13 @@ def test_a_server_that_is_away_is_not_asked_again_and_again(
     tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retries = []
-    end = mlflow_log._end
+    end = runs._end
 
     def watched(*args: Any) -> None:
         retries.append(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
         end(*args)
 
-    monkeypatch.setattr(mlflow_log, "_end", watched)
+    monkeypatch.setattr(runs, "_end", watched)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     for error in (UnreachableError("away"), TrackingError("it refuses")):
         with pytest.raises(TrackingError), open_run("vidseg", "x"):
@@ -338,20 +339,20 @@ def test_a_server_that_is_away_is_not_asked_again_and_again(
 
 def test_addresses() -> None:
     server = "https://me:secret@host/prefix/"
-    page = mlflow_links.run_url(server, "3", "abc")
+    page = links.run_url(server, "3", "abc")
     assert page.startswith("https://host/prefix/#/experiments/3/runs/abc")
-    compare = mlflow_links.compare_url("sqlite:////tmp/a.db", "3")
+    compare = links.compare_url("sqlite:////tmp/a.db", "3")
     query = parse_qs(compare.partition("?")[2])
     assert compare.startswith("http://127.0.0.1:5000/#/experiments/3/runs?")
     assert query["searchFilter"] == ["tags.`vidseg.role`='setting'"]
-    of_one = mlflow_links.compare_url("sqlite:////tmp/a.db", "3", parent="abc")
+    of_one = links.compare_url("sqlite:////tmp/a.db", "3", parent="abc")
     assert parse_qs(of_one.partition("?")[2])["searchFilter"] == [
         "tags.`vidseg.role`='setting' and tags.`mlflow.parentRunId`='abc'"
     ]
     assert query["orderByKey"] == ["metrics.`test/iou`"]
     assert query["compareRunsMode"] == ["CHART"]
-    assert mlflow_links.ui_command("sqlite:////a b/m.db") == (
+    assert links.ui_command("sqlite:////a b/m.db") == (
         "mlflow ui --backend-store-uri 'sqlite:////a b/m.db' --host 127.0.0.1 --port 5000"
     )
-    assert mlflow_log.OpenRun(server, "3", "abc").link == page
-    assert mlflow_log.OpenRun("sqlite:////a.db", "3", "abc").link.startswith("mlflow ui")
+    assert OpenRun(server, "3", "abc").link == page
+    assert OpenRun("sqlite:////a.db", "3", "abc").link.startswith("mlflow ui")

@@ -24,9 +24,10 @@ from tests.helpers.mlflow_fixtures import make_model, make_record
 from vidseg import plugins
 from vidseg.errors import DataError, TrackingError, UsageError
 from vidseg.serving import predictor as served
-from vidseg.tracking import load as mlflow_load
-from vidseg.tracking import model as mlflow_save
-from vidseg.tracking.log import OpenRun, log_run, open_run
+from vidseg.tracking import load
+from vidseg.tracking import model as saving
+from vidseg.tracking.log import log_run
+from vidseg.tracking.run import OpenRun, open_run
 
 ELSEWHERE = """
 import base64, io, json, sys
@@ -130,8 +131,8 @@ def pyfunc(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     folder = tmp_path_factory.mktemp("pyfunc")
     before = {name for name in sys.modules if name.partition(".")[0] == "vidseg"}
-    arguments = mlflow_save.model_arguments(make_model(), tmp_path_factory.mktemp("parts"))
-    with mlflow_save._same_path():
+    arguments = saving.model_arguments(make_model(), tmp_path_factory.mktemp("parts"))
+    with saving._same_path():
         mlflow.pyfunc.save_model(str(folder / "model"), **arguments)
         model = mlflow.pyfunc.load_model(str(folder / "model"))
     assert before <= set(sys.modules)
@@ -218,32 +219,32 @@ def test_model_is_registered_once(tracking: str) -> None:
     assert {version.run_id for version in versions} == {run.run_id}
 
     address = "models:/walkers/2"
-    by_version, key = mlflow_load.open_model(address, tracking)
-    by_run, _ = mlflow_load.open_model(f"runs:/{run.run_id}", tracking)
+    by_version, key = load.open_model(address, tracking)
+    by_run, _ = load.open_model(f"runs:/{run.run_id}", tracking)
     assert by_version.threshold == by_run.threshold == 0.25
-    assert key != mlflow_load.open_model("models:/walkers/1", tracking)[1]
+    assert key != load.open_model("models:/walkers/1", tracking)[1]
     mlflow.MlflowClient().set_registered_model_alias("walkers", "best", "2")
-    assert mlflow_load.open_model("models:/walkers@best", tracking)[1] == key
+    assert load.open_model("models:/walkers@best", tracking)[1] == key
 
     for lost in ("models:/walkers/9", "models:/nobody/1", f"runs:/{'0' * 32}/model"):
         with pytest.raises(TrackingError, match=r"give runs:/RUN_ID/model"):
-            mlflow_load.open_model(lost, tracking)
+            load.open_model(lost, tracking)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a@b", "it's"])
 def test_names_that_the_registry_cannot_hold(name: str) -> None:
     with pytest.raises(UsageError, match="--register"):
-        mlflow_save.check_name(name)
+        saving.check_name(name)
 
 
 def test_addresses_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is no model; give runs:/"):
-        mlflow_load.open_model("walkers")
+        load.open_model("walkers")
     with pytest.raises(DataError, match="no model of vidseg"):
-        mlflow_load.open_model(str(tmp_path))
+        load.open_model(str(tmp_path))
     absent = f"sqlite:///{tmp_path / 'absent.db'}"
     with pytest.raises(TrackingError, match="no such tracking store"):
-        mlflow_load.open_model("models:/a/1", absent)
+        load.open_model("models:/a/1", absent)
     assert not list(tmp_path.iterdir())
 
 
@@ -267,7 +268,7 @@ def test_another_head_is_logged_anew(logged: Any, tracking: str) -> None:
 
 
 def test_requirements_are_exact_and_installable() -> None:
-    pins = mlflow_save.pip_requirements(make_model())
+    pins = saving.pip_requirements(make_model())
     names = [pin.partition("==")[0] for pin in pins]
     assert {"mlflow", "torch", "torchvision", "numpy", "pydantic", "safetensors"} <= set(names)
     assert len(names) == len(set(names))
@@ -276,7 +277,7 @@ def test_requirements_are_exact_and_installable() -> None:
 
 
 def test_copied_package_declares_the_built_in_plugins(tmp_path: Path) -> None:
-    copy = mlflow_save.copy_package(tmp_path / "code")
+    copy = saving.copy_package(tmp_path / "code")
     declared = tomllib.loads((copy / "pyproject.toml").read_text())["project"]
     assert declared["name"] == "vidseg"
     for kind in plugins.KINDS:

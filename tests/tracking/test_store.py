@@ -17,17 +17,17 @@ import pytest
 
 from tests.conftest import ROOT
 from vidseg.errors import TrackingError, UnreachableError, UsageError
-from vidseg.tracking import store as mlflow_store
+from vidseg.tracking import store
 
 
 def test_uri_is_the_option_then_the_environment_then_sqlite_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert mlflow_store.resolve() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert store.resolve() == f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
-    assert mlflow_store.resolve() == "http://somewhere:5000"
-    assert mlflow_store.resolve("sqlite:///a/b.db") == f"sqlite:///{tmp_path / 'a' / 'b.db'}"
+    assert store.resolve() == "http://somewhere:5000"
+    assert store.resolve("sqlite:///a/b.db") == f"sqlite:///{tmp_path / 'a' / 'b.db'}"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_uri_is_the_option_then_the_environment_then_sqlite_here(
 )
 def test_stores_that_are_no_files_are_refused(uri: str) -> None:
     with pytest.raises(UsageError, match=r"sqlite:///mlflow\.db"):
-        mlflow_store.connect(uri)
+        store.connect(uri)
 
 
 def test_dead_server_is_one_line_at_once() -> None:
@@ -45,14 +45,14 @@ def test_dead_server_is_one_line_at_once() -> None:
         uri = f"http://user:secret@127.0.0.1:{free.getsockname()[1]}"
     begin = time.monotonic()
     with pytest.raises(TrackingError, match=r"does not answer.*mlflow server") as caught:
-        mlflow_store.connect(uri)
-    assert time.monotonic() - begin < mlflow_store.PING_SECONDS
+        store.connect(uri)
+    assert time.monotonic() - begin < store.PING_SECONDS
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_server_that_went_away_is_told_in_a_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = mlflow_store.load_mlflow()
+    mlflow = store.load_mlflow()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -60,8 +60,8 @@ def test_server_that_went_away_is_told_in_a_few_words(monkeypatch: pytest.Monkey
     begin = time.monotonic()
     with (
         pytest.raises(UnreachableError) as caught,
-        mlflow_store.at_once(),
-        mlflow_store.one_line(uri),
+        store.no_retries(),
+        store.translate_errors(uri),
     ):
         mlflow.MlflowClient(uri).get_run("a" * 32)
     assert time.monotonic() - begin < 2, "no second try"
@@ -71,11 +71,11 @@ def test_server_that_went_away_is_told_in_a_few_words(monkeypatch: pytest.Monkey
 
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlflow_store, "PING_SECONDS", 0.3)
+    monkeypatch.setattr(store, "PING_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(TrackingError, match="timed out"):
-            mlflow_store.connect(f"http://127.0.0.1:{port}")
+            store.connect(f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture
@@ -99,28 +99,28 @@ def answering(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("answering", [502, 503], indirect=True)
 def test_proxy_without_its_server_is_dead(answering: str) -> None:
     with pytest.raises(TrackingError, match="HTTP 50"):
-        mlflow_store.connect(answering)
+        store.connect(answering)
 
 
 @pytest.mark.parametrize("answering", [200, 401, 404], indirect=True)
 def test_any_other_answer_is_an_answer(answering: str) -> None:
-    mlflow_store.ping(answering)
+    store.ping(answering)
 
 
 def test_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrackingError, match="cannot make or open"):
-        mlflow_store.connect(f"sqlite:///{tmp_path}/file/mlflow.db")
+        store.connect(f"sqlite:///{tmp_path}/file/mlflow.db")
 
 
 def test_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, but long enough to look at" * 40)
     with pytest.raises(TrackingError, match="not a database"):
-        mlflow_store.connect(f"sqlite:///{tmp_path}/mlflow.db")
+        store.connect(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 def test_database_of_another_mlflow_says_how_to_upgrade(tracking: str) -> None:
-    file = mlflow_store.sqlite_file(tracking)
+    file = store.sqlite_file(tracking)
     assert file is not None
     old = file.with_name("old.db")
     old.write_bytes(file.read_bytes())
@@ -128,14 +128,14 @@ def test_database_of_another_mlflow_says_how_to_upgrade(tracking: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = 'ff01da956556'")
     connection.close()
     with pytest.raises(TrackingError, match="mlflow db upgrade"):
-        mlflow_store.connect(f"sqlite:///{old}")
+        store.connect(f"sqlite:///{old}")
 
 
 WORKER = """
 import sys, time
 while time.time() < float(sys.argv[2]): time.sleep(0.01)
 from vidseg.tracking.store import connect
-from vidseg.tracking.log import open_run
+from vidseg.tracking.run import open_run
 uri = connect(sys.argv[1])
 with open_run("together", sys.argv[3], params={"worker": sys.argv[3]}): pass
 """
@@ -177,8 +177,8 @@ def test_store_whose_maker_was_killed_is_made_again(
     half = tmp_path / "mlflow.db.new"
     half.write_bytes(migrated.read_bytes()[:4096])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    uri = mlflow_store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert mlflow_store.open_sqlite(uri).search_experiments()
+    uri = store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert store.open_sqlite(uri).search_experiments()
     assert not half.exists()
 
 
@@ -202,31 +202,31 @@ def dead_pid() -> str:
 
 
 def test_reap_closes_dead_runs_of_this_host_only(tracking: str) -> None:
-    mine = mlflow_store.process_tags()
-    namespace = {mlflow_store.NAMESPACE: "pid:[1]", mlflow_store.PID: dead_pid()}
+    mine = store.process_tags()
+    namespace = {store.NAMESPACE: "pid:[1]", store.PID: dead_pid()}
     dead = [
-        start(tracking, {**mine, mlflow_store.PID: dead_pid()}),
-        start(tracking, {**mine, mlflow_store.STARTED: "12345.0"}),
-        start(tracking, {**mine, mlflow_store.BOOT: "another boot"}),
+        start(tracking, {**mine, store.PID: dead_pid()}),
+        start(tracking, {**mine, store.STARTED: "12345.0"}),
+        start(tracking, {**mine, store.BOOT: "another boot"}),
     ]
     alive = [
         start(tracking, mine),
-        start(tracking, {**mine, mlflow_store.HOST: "elsewhere", mlflow_store.PID: dead_pid()}),
+        start(tracking, {**mine, store.HOST: "elsewhere", store.PID: dead_pid()}),
         start(tracking, {**mine, **namespace}),
         start(tracking, {}),
-        start(tracking, {mlflow_store.HOST: mine[mlflow_store.HOST]}),
+        start(tracking, {store.HOST: mine[store.HOST]}),
     ]
-    assert sorted(mlflow_store.reap(tracking)) == sorted(dead)
+    assert sorted(store.reap(tracking)) == sorted(dead)
     assert {status(tracking, run) for run in dead} == {"KILLED"}
     assert {status(tracking, run) for run in alive} == {"RUNNING"}
-    assert mlflow_store.reap(tracking) == []
+    assert store.reap(tracking) == []
 
 
 def test_run_that_was_killed_is_reaped_by_the_next(tracking: str) -> None:
-    from vidseg.tracking.log import open_run
+    from vidseg.tracking.run import open_run
 
     told: list[str] = []
-    run_id = start(tracking, {**mlflow_store.process_tags(), mlflow_store.PID: dead_pid()})
+    run_id = start(tracking, {**store.process_tags(), store.PID: dead_pid()})
     with open_run("next", "next", notice=told.append):
         assert status(tracking, run_id) == "KILLED"
     assert len(told) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vidseg.errors import UnreachableError
-from vidseg.tracking.log import OpenRun, open_run
+from vidseg.tracking.run import OpenRun, open_run
 from vidseg.tracking.suite import CellLog, find_suites, kept_cells, read_kept
 
 

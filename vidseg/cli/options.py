@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from vidseg.tracking.links import Role
-    from vidseg.tracking.log import OpenRun
+    from vidseg.tracking.run import OpenRun
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -35,11 +35,11 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
     Without one it is the latest suite's. Several give one report with a section each.
     """
     from vidseg.report import build, short, suite_from_json, write_report
-    from vidseg.tracking import store as mlflow_store
+    from vidseg.tracking.store import connect_existing
     from vidseg.tracking.suite import find_suites
 
     # under `mlflow run` an argument that is not meant is empty
-    uri = mlflow_store.connect_existing(tracking_uri)
+    uri = connect_existing(tracking_uri)
     found = find_suites(uri, [name for name in suites if name])
     records = [suite_from_json(one.content) for one in found]
     chosen = list(zip(found, records, strict=True))

@@ -116,14 +116,15 @@ def _tracked(
     """Do the run inside an MLflow run; return where to look, and the record."""
     from vidseg.experiment.ledger import Ledger
     from vidseg.experiment.run import run as do_run
-    from vidseg.tracking import log as mlflow_log
-    from vidseg.tracking import store as mlflow_store
+    from vidseg.tracking.log import log_metrics, log_run
     from vidseg.tracking.metrics import fold_points
+    from vidseg.tracking.run import open_run
+    from vidseg.tracking.store import connect
 
     with screen.task("opening the tracking store", None):
-        mlflow_store.connect(tracking_uri)
+        connect(tracking_uri)
     name = options.experiment_name(experiment)
-    with mlflow_log.open_run(
+    with open_run(
         name, run_name or config.name, params=config.params(), notice=screen.say
     ) as opened:
         record = do_run(
@@ -132,10 +133,10 @@ def _tracked(
             ledger=Ledger(ledger_root),
             progress=screen,
             fresh=fresh,
-            on_fold=lambda fold: mlflow_log.log_metrics(fold_points(fold), opened),
+            on_fold=lambda fold: log_metrics(fold_points(fold), opened),
         )
         with screen.task("logging to MLflow", None):
-            version = mlflow_log.log_run(record, opened, register=register)
+            version = log_run(record, opened, register=register)
         address = options.where_to_look(opened, "this run", "run")
         return (f"{address}\nregistered    {version}" if version else address), record
 

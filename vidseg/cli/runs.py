@@ -19,9 +19,9 @@ def reap(tracking_uri: str | None) -> None:
 
     Every `vidseg run` does it too, so this is only needed to tidy up without starting one.
     """
-    from vidseg.tracking import store as mlflow_store
+    from vidseg.tracking import store
 
-    closed = mlflow_store.reap(mlflow_store.connect_existing(tracking_uri))
+    closed = store.reap(store.connect_existing(tracking_uri))
     for run_id in closed:
         click.echo(f"{run_id} KILLED")
     click.echo(f"{len(closed)} dead runs closed")

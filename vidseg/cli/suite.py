@@ -213,24 +213,22 @@ def _tracked(
     """Run the suite inside its MLflow run, write and log the report."""
     from vidseg.report import build, suite_to_json, write_report
     from vidseg.suites.record import suite_key
-    from vidseg.tracking import log as mlflow_log
-    from vidseg.tracking import store as mlflow_store
-    from vidseg.tracking import suite as mlflow_suite
+    from vidseg.tracking.run import open_run
+    from vidseg.tracking.store import connect
+    from vidseg.tracking.suite import CellLog, log_suite
 
     with screen.task("opening the tracking store", None):
-        mlflow_store.connect(tracking_uri)
+        connect(tracking_uri)
     bench, cells = places.open(screen)
     name, key = options.experiment_name(experiment), suite_key(bench)
-    with mlflow_log.open_run(
-        name, places.suite.name, role="suite", key=key, notice=screen.say
-    ) as opened:
-        log = mlflow_suite.CellLog(opened, screen.say)
+    with open_run(name, places.suite.name, role="suite", key=key, notice=screen.say) as opened:
+        log = CellLog(opened, screen.say)
         _refill(places, bench, log)
         record = _do(places, bench, cells, workers, screen, log)
         written = write_report([record], folder)
         with screen.task("logging to MLflow", None), _kept(folder):
             log.flush()
-            mlflow_suite.log_suite(
+            log_suite(
                 record,
                 opened,
                 experiment=name,

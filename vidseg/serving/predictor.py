@@ -1,6 +1,6 @@
 """A fitted model as it is kept and served: two small files, and a function from image to mask.
 
-Knows nothing of MLflow; ``mlflow_model.py`` wraps it. The two files are ``head.safetensors``
+Knows nothing of MLflow; ``tracking/pyfunc.py`` wraps it. The two files are ``head.safetensors``
 (the arrays of ``Model.export()``) and ``model.json`` (specs, sizes, threshold, fingerprint). A
 local weights file of the extractor is named by its sha256 and found again by it.
 """

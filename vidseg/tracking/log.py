@@ -1,4 +1,4 @@
-"""One run of vidseg as one run of MLflow: opened in one place, filled from a record, closed.
+"""A record as one run of MLflow.
 
 The ledger is the truth. :func:`log_run` may be called again for the same run: parameters that are
 there are kept, metrics carry the run's start as their time so that the store drops repetitions
@@ -8,261 +8,20 @@ same time the larger), artifacts are overwritten, the data set and the model are
 
 from __future__ import annotations
 
-import contextlib
+import json
 import math
-import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidseg.errors import Stopped, TrackingError, UnreachableError
 from vidseg.experiment.records import DatasetRecord, RunRecord
-from vidseg.tracking.links import PRIMARY_METRIC, ROLE, Role, run_url, served_by_http, ui_command
 from vidseg.tracking.metrics import Point, baseline_points, curve_points, fold_points, test_points
-from vidseg.tracking.store import (
-    load_mlflow,
-    no_retries,
-    open_sqlite,
-    process_tags,
-    reap,
-    redact,
-    translate_errors,
-)
-
-ERROR, KEY = "vidseg.error", "vidseg.key"
+from vidseg.tracking.run import LONGEST_TAG, OpenRun, active, batches, log_params, valid_name
+from vidseg.tracking.store import load_mlflow, translate_errors
 
 _BATCH = 1000  # metrics a call; MLflow refuses more
-_PARAMS = 100  # parameters or tags a call
-_LONGEST_PARAM = 6000
-_LONGEST_TAG = 8000
-_LONGEST_NAME = 250
-
-
-@dataclass(frozen=True)
-class OpenRun:
-    """A run of MLflow that is being filled.
-
-    Attributes:
-        uri: tracking URI.
-        experiment_id: id of its experiment.
-        run_id: its id.
-        reused: `mlflow run` made it; its name and experiment are not ours.
-    """
-
-    uri: str
-    experiment_id: str
-    run_id: str
-    reused: bool = False
-
-    @property
-    def link(self) -> str:
-        """Return the address of the run's page, or the command that starts the UI."""
-        if not served_by_http(self.uri):
-            return ui_command(self.uri)
-        return run_url(self.uri, self.experiment_id, self.run_id)
-
-
-@contextlib.contextmanager
-def open_run(
-    experiment: str,
-    name: str,
-    *,
-    role: Role = "run",
-    params: Mapping[str, Any] | None = None,
-    key: str | None = None,
-    notice: Any = None,
-) -> Iterator[OpenRun]:
-    """Open a run for the length of a ``with`` block, in the store of the last ``connect``.
-
-    Under `mlflow run` (``MLFLOW_RUN_ID``) that run is filled: neither renamed nor moved. Inside
-    another block the run is its child. The first run of a process closes those that were killed
-    (:func:`vidseg.tracking.store.reap`).
-
-    The run ends FINISHED; KILLED on :class:`Stopped` or Ctrl-C; FAILED, with the line of the error
-    as tag ``vidseg.error``, on anything else.
-
-    Args:
-        experiment: name of the experiment; made when it is new.
-        name: name of the run.
-        role: tag ``vidseg.role``; the UI's flat list of settings filters by it.
-        params: parameters that are known at the start, see :func:`log_params`.
-        key: when given, a run of the experiment with this key is filled again instead of a new one.
-        notice: called with one line of text for each thing the user should know, or None.
-
-    Raises:
-        TrackingError: the store refuses, or does not hold the run that `mlflow run` started.
-    """
-    mlflow = load_mlflow()
-    uri = mlflow.get_tracking_uri()
-    with translate_errors(uri):
-        opened = _start(mlflow, uri, experiment, name, role, key, notice)
-    try:
-        if params:
-            log_params(params, opened)
-        yield opened
-    except BaseException as error:
-        with no_retries() if isinstance(error, UnreachableError) else contextlib.nullcontext():
-            with contextlib.suppress(TrackingError), translate_errors(uri):
-                mlflow.MlflowClient(uri).set_tag(opened.run_id, ERROR, _line(error))
-            _end(mlflow, opened, "KILLED" if _stopped(error) else "FAILED")
-        raise
-    _end(mlflow, opened, "FINISHED")
-
-
-def _start(
-    mlflow: Any, uri: str, experiment: str, name: str, role: Role, key: str | None, notice: Any
-) -> OpenRun:
-    tags = {ROLE: role, **process_tags(), **({KEY: key} if key else {})}
-    nested = mlflow.active_run() is not None
-    given = os.environ.pop("MLFLOW_RUN_ID", "") if not nested else ""
-    if given:
-        run = _resume_project_run(mlflow, uri, given, tags)
-        return OpenRun(uri, run.info.experiment_id, given, reused=True)
-    if not nested and (dead := reap(uri)) and notice:
-        notice(f"closed {len(dead)} run(s) whose process was killed: {', '.join(dead)}")
-    experiment_id = ensure_experiment(uri, experiment)
-    known = _find_by_key(mlflow, uri, experiment_id, key) if key else None
-    run = mlflow.start_run(
-        run_id=known,
-        experiment_id=experiment_id,
-        run_name=name,
-        nested=nested,
-        tags=tags,
-    )
-    return OpenRun(uri, experiment_id, run.info.run_id)
-
-
-def _resume_project_run(mlflow: Any, uri: str, run_id: str, tags: dict[str, str]) -> Any:
-    """Take over the run that `mlflow run` started; it lacks our git tags, as it was not us."""
-    from vidseg.tracking.git import GitContext
-
-    try:
-        there = mlflow.MlflowClient(uri).get_run(run_id).data.tags
-    except mlflow.MlflowException as error:
-        raise TrackingError(
-            f"the run {run_id}, which `mlflow run` started, is not there",
-            where=redact(uri),
-            hint="leave out --tracking-uri under `mlflow run`, or unset MLFLOW_RUN_ID",
-        ) from error
-    missing = {name: value for name, value in GitContext().tags().items() if name not in there}
-    return mlflow.start_run(run_id=run_id, tags={**missing, **tags})
-
-
-def _find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | None:
-    """Return a run of this key that no living process fills."""
-    query = f"tags.`{KEY}` = '{key}' and attributes.status != 'RUNNING'"
-    found = mlflow.MlflowClient(uri).search_runs([experiment_id], query, max_results=1)
-    return found[0].info.run_id if found else None
-
-
-def ensure_experiment(uri: str, name: str) -> str:
-    """Return the id of the experiment, making it when it is new.
-
-    Raises:
-        TrackingError: it was deleted, or the store refuses.
-    """
-    mlflow = load_mlflow()
-    client = mlflow.MlflowClient(uri)
-    with translate_errors(uri):
-        found = client.get_experiment_by_name(name) or _make_experiment(mlflow, uri, name)
-    if found.lifecycle_stage != "active":
-        raise TrackingError(
-            f"the experiment {name!r} was deleted",
-            where=redact(uri),
-            hint=f"choose another --experiment, or run: mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}",
-        )
-    return str(found.experiment_id)
-
-
-def _make_experiment(mlflow: Any, uri: str, name: str) -> Any:
-    client = mlflow.MlflowClient(uri)
-    try:
-        # Through the client, a sqlite store would put artifacts into the working directory.
-        maker = open_sqlite(uri) if uri.startswith("sqlite:") else client
-        made = maker.create_experiment(name)
-        client.set_experiment_tag(made, "mlflow.experimentKind", "custom_model_development")
-        client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.name", PRIMARY_METRIC)
-        client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.greaterIsBetter", "True")
-    except mlflow.MlflowException:
-        # Another process may have made it since we looked.
-        if client.get_experiment_by_name(name) is None:
-            raise
-    return client.get_experiment_by_name(name)
-
-
-def _stopped(error: BaseException) -> bool:
-    codes = (130, 143)
-    return isinstance(error, Stopped | KeyboardInterrupt) or (
-        isinstance(error, SystemExit) and error.code in codes
-    )
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:_LONGEST_TAG]
-
-
-def _end(mlflow: Any, run: OpenRun, status: str) -> None:
-    """Close the run; a server that died must not hide the error that is being raised."""
-    quiet = contextlib.suppress(TrackingError) if status != "FINISHED" else contextlib.nullcontext()
-    active = mlflow.active_run()
-    with quiet, translate_errors(run.uri):
-        if active is not None and active.info.run_id == run.run_id:
-            mlflow.end_run(status)
-        else:
-            mlflow.MlflowClient(run.uri).set_terminated(run.run_id, status=status)
-
-
-def log_params(params: Mapping[str, Any], run: OpenRun | None = None) -> None:
-    """Log the parameters that are not there yet.
-
-    A name that holds another value already, such as `mlflow run`'s own parameter ``seed``, is
-    logged as ``vidseg.seed``. Long values are cut, with an ellipsis, at MLflow's limit.
-
-    Raises:
-        TrackingError: the store refuses.
-    """
-    mlflow = load_mlflow()
-    run = run or active()
-    client = mlflow.MlflowClient(run.uri)
-    with translate_errors(run.uri):
-        there = client.get_run(run.run_id).data.params
-        new = dict(_new_params(params, there))
-        for batch in _batches(list(new.items()), _PARAMS):
-            client.log_batch(run.run_id, params=[mlflow.entities.Param(*pair) for pair in batch])
-
-
-def _new_params(params: Mapping[str, Any], there: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for given, value in params.items():
-        name, text = valid_name(given), str(value)
-        text = text if len(text) <= _LONGEST_PARAM else text[: _LONGEST_PARAM - 1] + "…"
-        if name in there and there[name] != text:
-            name = f"vidseg.{name}"
-        if name not in there:
-            yield name, text
-
-
-def valid_name(name: str) -> str:
-    """Return ``name`` with what MLflow refuses in names replaced by ``_``."""
-    kept = "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)
-    return kept[:_LONGEST_NAME].strip("/") or "_"
-
-
-def active() -> OpenRun:
-    """Return the run of the innermost :func:`open_run`.
-
-    Raises:
-        TrackingError: there is none.
-    """
-    mlflow = load_mlflow()
-    uri, run = mlflow.get_tracking_uri(), mlflow.active_run()
-    if run is None:
-        raise TrackingError("no run is open", hint="log inside `with open_run(...)`")
-    return OpenRun(uri, run.info.experiment_id, run.info.run_id)
 
 
 def log_run(
@@ -301,12 +60,10 @@ def log_run(
 
 def _log_tags(record: RunRecord, run: OpenRun, tables: Sequence[str]) -> None:
     """Set the note, and the tag by which the UI's evaluation view finds tables."""
-    import json
-
     tags = {"mlflow.loggedArtifacts": json.dumps([{"path": t, "type": "table"} for t in tables])}
     if record.notes:
         note = "\n".join(f"- {line}" for line in record.notes)
-        tags["mlflow.note.content"] = note[:_LONGEST_TAG]
+        tags["mlflow.note.content"] = note[:LONGEST_TAG]
     mlflow = load_mlflow()
     with translate_errors(run.uri):
         mlflow.MlflowClient(run.uri).log_batch(
@@ -324,7 +81,7 @@ def log_metrics(
     """Log metrics in batches; values that are not finite numbers are left out.
 
     Their time is the run's start, so that logging them again stores nothing new. A single value
-    (step 0 only) that is not the one that the run shows has the present time, and is redact then.
+    (step 0 only) that is not the one that the run shows has the present time, and is shown then.
 
     Args:
         points: name, value and step of each.
@@ -349,25 +106,20 @@ def log_metrics(
             mlflow.entities.Metric(name, value, times[name], step, model_id=model_id, **origin)
             for name, value, step in kept
         ]
-        for batch in _batches(metrics, _BATCH):
+        for batch in batches(metrics, _BATCH):
             client.log_batch(run.run_id, metrics=batch)
 
 
-def _times(points: Sequence[Point], redact: Mapping[str, float], start: int) -> dict[str, int]:
+def _times(points: Sequence[Point], shown: Mapping[str, float], start: int) -> dict[str, int]:
     """Return the time of each metric, in milliseconds: the present for a headline that changed."""
     single = {name: value for name, value, step in points if step == 0}
     for name, _, step in points:
         if step:
             single.pop(name, None)
     now = time.time_ns() // 1_000_000
-    changed = {name for name, value in single.items() if redact.get(name, value) != value}
+    changed = {name for name, value in single.items() if shown.get(name, value) != value}
     return {name: now if name in changed else start for name, _, _ in points}
 
 
 def _defined(value: Any) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -27,7 +27,7 @@ from vidseg.tracking.store import load_mlflow, translate_errors
 from vidseg.types import Image, Size
 
 if TYPE_CHECKING:
-    from vidseg.tracking.log import OpenRun
+    from vidseg.tracking.run import OpenRun
 
 MODEL = "model"
 DIGEST = "vidseg.model_digest"
@@ -158,7 +158,7 @@ def model_arguments(model: ModelRecord, folder: Path) -> dict[str, Any]:
     code = copy_package(folder / "code")
     head, description = served.save(model, folder)
     return {
-        "python_model": str(code / "vidseg" / "mlflow_model.py"),
+        "python_model": str(code / "vidseg" / "tracking" / "pyfunc.py"),
         "artifacts": {"head": str(head), "description": str(description)},
         "code_paths": [str(code / "vidseg"), str(code / "pyproject.toml")],
         "signature": signature(model.threshold),

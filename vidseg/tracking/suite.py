@@ -14,21 +14,13 @@ from vidseg.errors import DataError, TrackingError
 from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.tracking.artifacts import write_cell
 from vidseg.tracking.links import ROLE
-from vidseg.tracking.log import (
-    ERROR,
-    OpenRun,
-    log_metrics,
-    log_params,
-    log_run,
-    open_run,
-    valid_name,
-)
+from vidseg.tracking.log import log_metrics, log_run
+from vidseg.tracking.run import ERROR, LONGEST_TAG, OpenRun, log_params, open_run, valid_name
 from vidseg.tracking.store import load_mlflow, ping, translate_errors
 from vidseg.utils.hashing import digest
 
 SUITE_FILE = "suite.json"
 REPORT_FOLDER = "report"
-LONGEST_TAG = 8000
 
 
 @dataclass
