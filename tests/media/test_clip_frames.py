@@ -242,3 +242,14 @@ def test_real_clip_is_the_sequence_that_it_was_made_of(samples: Path) -> None:
         distances = [np.abs(frame[::4, ::4] - picture).mean() for picture in pictures]
         assert int(np.argmin(distances)) == index
         assert distances[index] < 3.5
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "mpeg4"), (".ts", "mpeg2video")])
+def test_a_clip_that_is_cut_within_its_header_is_refused(tmp_path, suffix, codec):
+    """Its reader ends with an EOFError, which a command line takes for the user's wish to stop."""
+    data = plain_clip(tmp_path / f"a{suffix}", map(numbered, range(12)), codec).read_bytes()
+    file = tmp_path / f"b{suffix}"
+    for length in range(0, 300, 7):
+        file.write_bytes(data[:length])
+        with pytest.raises(DataError, match=rf"b{suffix}"):
+            ClipFrames(file).probe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,27 @@ def test_foreign_and_damaged_files_are_refused(tmp_path: Path) -> None:
     head, description = served.save(make_model(), tmp_path)
     description.write_text(json.dumps({"format": 99}))
     with pytest.raises(DataError, match="format 99"):
+        served.load(head, description)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "text"),
+    [
+        ("weight.0", lambda array: array * np.float32(np.nan), "weight.0 holds numbers that are"),
+        ("bias", lambda array: array + np.inf, "bias holds numbers that are not finite"),
+        ("weight.0", lambda array: array.astype(np.int8), "weight.0 is int8"),
+        ("weight.0", lambda array: array.astype(np.float64), "weight.0 is float64"),
+        ("weight.0", lambda array: array[None], r"weight.0 is float32 \(1, \d+\)"),
+        ("bias", lambda array: array.astype(np.float16), "bias is float16"),
+    ],
+)
+def test_a_head_of_other_numbers_is_refused(
+    tmp_path: Path, name: str, made: Callable[[Any], Any], text: str
+) -> None:
+    record = make_model()
+    record.state[name] = made(record.state[name])
+    head, description = served.save(record, tmp_path)
+    with pytest.raises(DataError, match=f"{head}.*{text}"):
         served.load(head, description)
 
 

@@ -324,13 +324,14 @@ class LinearHead:
         """Rebuild the head that :meth:`export` wrote.
 
         Raises:
-            DataError: the state is not a linear head's, or belongs to another extractor.
+            DataError: the state is not a linear head's, an array has another dtype or shape, or
+                it belongs to another extractor.
         """
         try:
             trained_on = bytes(state["extractor"]).decode()
             levels = tuple(int(level) for level in state["levels"])
-            weights = tuple(state[f"weight.{i}"].astype(np.float32) for i in range(len(levels)))
-            bias = float(state["bias"][0])
+            weights = tuple(_vector(state, f"weight.{i}", "f4") for i in range(len(levels)))
+            bias = float(_vector(state, "bias", "f8")[0])
         except KeyError as error:
             raise DataError(f"the model holds no array {error}, so it is no linear head") from None
         if trained_on != fingerprint:
@@ -340,6 +341,15 @@ class LinearHead:
             )
         warm = {k.removeprefix("warm."): v for k, v in state.items() if k.startswith("warm.")}
         return cls(weights, bias, levels, fingerprint, warm)
+
+
+def _vector(state: Mapping[str, npt.NDArray[Any]], name: str, dtype: str) -> npt.NDArray[Any]:
+    array = state[name]
+    if array.dtype != dtype or array.ndim != 1 or not len(array):
+        raise DataError(
+            f"the array {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} (n,)"
+        )
+    return array
 
 
 def score_heads(heads: Sequence[LinearHead], features: Features, size: Size) -> Float32:

@@ -121,6 +121,8 @@ def _explain(error: BaseException) -> int:
             return _say(error.format_message(), error.exit_code)
         case VidsegError():
             return _say(str(error), 143 if "SIGTERM" in error.what else error.exit_code)
+        case click.Abort(__cause__=EOFError() as cause):  # click takes one from anywhere for Ctrl-D
+            return _say(_bug(cause), 70)
         case click.Abort() | KeyboardInterrupt():
             return _say(f"stopped; {_AGAIN}", 130)
         case BrokenPipeError():

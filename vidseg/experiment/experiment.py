@@ -19,6 +19,7 @@ from typing import Any
 
 from vidseg import plugins
 from vidseg.classifiers.base import Classifier, FitContext
+from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.config import INNER, RunConfig, Setting
 from vidseg.experiment.evaluate import box_margin, evaluate
@@ -273,7 +274,9 @@ class Experiment:
                 if stage is None or stage.state is None:
                     return self._fit_now(key, inputs, setting, fold, label)
         classifier: Classifier = plugins.create("classifier", setting.classifier)
-        model = classifier.load(stage.state, self.handle)
+        model = load_model(
+            classifier, stage.state, self.handle, where=f"cell {key} of ledger {self.ledger.root}"
+        )
         facts = read_facts(stage.result["facts"])
         return FitResult(
             key, setting, model, facts, read_curves(stage.result["curves"]), reused=True

@@ -168,7 +168,7 @@ def _open(file: Path) -> Iterator[av.VideoStream]:
     try:
         missing = missing_bytes(file)
         container = av.open(f"file:{file}", metadata_errors="replace")
-    except (OSError, ValueError) as error:  # PyAV's errors are both, and OSError is a file's own
+    except (OSError, ValueError, EOFError, av.FFmpegError) as error:
         raise DataError(f"is no clip that opens ({_reason(error)})", where=file) from error
     with container:
         streams = [each for each in container.streams.video if not _is_cover(each)]

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg import plugins
+from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError
 from vidseg.experiment.records import ModelRecord
 from vidseg.extractors.frozen import FrozenExtractor
@@ -69,8 +70,9 @@ def load(
         device, threads: where the extractor computes; threads None: what torch has now.
 
     Raises:
-        DataError: a file is missing or not ours; the weights are not found; the extractor
-            computes other features than the model was trained on.
+        DataError: a file is missing or not ours; its numbers are not finite or of another dtype;
+            the weights are not found; the extractor computes other features than the model was
+            trained on.
         PluginError: a plugin of the model is not installed here.
     """
     from safetensors import SafetensorError
@@ -92,7 +94,7 @@ def load(
     size = content["image_size"]
     levels = classifier.levels(handle)
     return Predictor(
-        model=classifier.load(state, handle),
+        model=load_model(classifier, state, handle, where=head),
         extractor=FrozenExtractor(handle, device=device, threads=threads, levels=levels),
         image_size=None if size is None else Size.parse(size),
         mask_size=Size.parse(content["mask_size"]),
@@ -268,7 +270,13 @@ def decode(data: bytes, where: str = "image") -> Image:
                     hint=f"send 8 bits a channel and at most {MAX_PIXELS} pixels",
                 )
             return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Pillow.DecompressionBombError,
+    ) as error:
         raise DataError(
             "cannot be decoded as an image", where=where, hint="send a whole PNG or JPEG file"
         ) from error
