@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch.nn import functional as F
 
+from vidseg.classifiers.linear.levels import is_finite
 from vidseg.classifiers.pyramid import (
     LinearHead,
     Pyramid,
     Resize,
+    as_tensor,
     axis_matrix,
     hypercolumns,
     score_heads,
+    shared,
 )
 from vidseg.errors import DataError
 from vidseg.types import Features, Size
@@ -65,6 +68,28 @@ def random_head(seed: int, features: Features, bias: float = 0.3) -> LinearHead:
     rng = np.random.default_rng(seed)
     weights = tuple(rng.standard_normal(len(level)).astype(np.float32) for level in features)
     return LinearHead(weights, bias, tuple(range(len(features))), "abc", {})
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_float16_converts_as_numpy_does_without_a_copy_or_a_warning(writable: bool) -> None:
+    every = np.arange(2**16, dtype=np.uint16)
+    half = every.view(np.float16)
+    half.setflags(write=writable)
+    assert shared(half).data_ptr() == half.ctypes.data
+    expected, found = half.astype(np.float32), as_tensor(half).numpy()
+    number = ~np.isnan(half)
+    assert number.sum() == 2**16 - 2 * 1023
+    assert np.array_equal(found[number].view(np.uint32), expected[number].view(np.uint32))
+    assert np.isnan(found[~number]).all()
+    single = [float(as_tensor(half[i : i + 1])[0]) for i in range(0, 2**16, 97)]
+    assert np.array_equal(single, expected[::97], equal_nan=True)
+
+
+def test_finite_by_exponent_bits() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    assert [is_finite(value) for value in every[:, None]] == np.isfinite(every).tolist()
+    assert is_finite(np.array([1e30, 65505.0], np.float32))
+    assert not is_finite(np.array([1.0, np.nan], np.float32))
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)

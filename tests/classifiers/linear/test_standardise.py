@@ -126,6 +126,28 @@ def test_a_head_is_restated_for_another_transform() -> None:
     assert large.restate({}) is None
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_levels_are_standardised_in_float32_and_left_alone(dtype: type[np.generic]) -> None:
+    train = TinyTraining()
+    found = Standardisation.compute(train, FitContext(), NAMES)
+    # channels last, as a float32 level needs no other order: its memory must not be lent out
+    features = tuple(
+        np.ascontiguousarray(level.transpose(1, 2, 0)).transpose(2, 0, 1).astype(dtype)
+        for level in train.features(train.refs[0])
+    )
+    before = [level.copy() for level in features]
+    levels = found.levels(features)
+    means, scales = (
+        [part.astype(np.float32)[:, None, None] for part in np.split(values, [5, 8])]
+        for values in (found.mean, found.scale)
+    )
+    for level, raw, mean, scale in zip(levels, before, means, scales, strict=True):
+        np.testing.assert_array_equal(level, (raw.astype(np.float32) - mean) * scale)
+        assert level.transpose(1, 2, 0).flags.c_contiguous
+    for level, raw in zip(features, before, strict=True):
+        np.testing.assert_array_equal(level, raw)
+
+
 def test_identity_changes_nothing() -> None:
     points = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(Standardisation.identity((1, 2)).apply(points.copy()), points)

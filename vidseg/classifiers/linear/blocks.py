@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.dual import Dual, Rows, Signs
-from vidseg.classifiers.linear.levels import frame_name
+from vidseg.classifiers.linear.levels import frame_name, is_finite
 from vidseg.classifiers.linear.points import PointSet, generator, visits
-from vidseg.classifiers.pyramid import Float32
+from vidseg.classifiers.pyramid import Float32, as_tensor, shared
 from vidseg.errors import DataError, ResourceError
 from vidseg.utils.bytes import format_bytes
 
@@ -179,9 +179,8 @@ class Blocks:
         return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
     def _stored(self, rows: Float32, where: str) -> npt.NDArray[Any]:
-        with np.errstate(over="ignore"):
-            stored = rows.astype(self.plan.stored, copy=False)
-        if np.isinf(stored).any():
+        stored = as_tensor(rows).half().numpy() if self.plan.stored == "float16" else rows
+        if not is_finite(stored):
             raise DataError(
                 "a standardised feature exceeds 65504, the end of float16",
                 where=where,
@@ -207,7 +206,7 @@ class Blocks:
                 stored = np.fromfile(
                     file, self.plan.stored, (part.stop - part.start) * rows.shape[1]
                 )
-                rows[part] = stored.reshape(-1, rows.shape[1])
+                as_tensor(rows[part]).copy_(shared(stored).view(-1, rows.shape[1]))
                 self.bytes_read += stored.nbytes
 
     def _announce(self, block: int) -> None:

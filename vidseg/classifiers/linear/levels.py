@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vidseg.errors import DataError, UsageError
 from vidseg.extractors.base import ExtractorHandle
@@ -40,6 +42,13 @@ def frame_name(ref: FrameRef) -> str:
     return f"video {ref.video}, frame {ref.index}{changed}"
 
 
+def is_finite(values: npt.NDArray[Any]) -> bool:
+    """Return whether no value is NaN or infinite; in float16 those have all exponent bits set."""
+    if values.dtype == np.float16:
+        return not (values.view(np.uint16) & 0x7C00 == 0x7C00).any()
+    return bool(np.isfinite(values).all())
+
+
 def check_finite(features: Features, ref: FrameRef, names: Sequence[str]) -> None:
     """Refuse features that are not finite.
 
@@ -52,7 +61,7 @@ def check_finite(features: Features, ref: FrameRef, names: Sequence[str]) -> Non
         DataError: names the frame and the first level with NaN or infinity.
     """
     for level, name in zip(features, names, strict=True):
-        if not np.isfinite(level).all():
+        if not is_finite(level):
             raise DataError(
                 "the features hold NaN or infinity (float16 ends at 65504)",
                 where=f"{frame_name(ref)}, level {name}",

@@ -16,7 +16,7 @@ from vidseg.classifiers.base import Budget, FitContext
 from vidseg.classifiers.linear.levels import check_finite, choose_levels, frame_name
 from vidseg.classifiers.linear.points import PointSet, generator
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
-from vidseg.classifiers.pyramid import LinearHead, Pyramid
+from vidseg.classifiers.pyramid import LinearHead, Pyramid, as_tensor
 from vidseg.errors import DataError, UsageError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import Features, FrameRef, Mask, Size, TrainingSet
@@ -278,9 +278,9 @@ class Learner:
         gradient, total, count = torch.zeros_like(self.point), 0.0, 0
         for features, mask in frames:
             device = self.point.device
-            maps = [torch.from_numpy(level.astype(np.float32)).to(device) for level in features]
+            maps = [as_tensor(level, device) for level in features]
             pyramid = Pyramid.of(features, Size(*mask.shape))
-            labels = torch.from_numpy(mask.astype(np.float32)).to(device)
+            labels = as_tensor(mask, device)
             scores = self.folded.scores(maps, pyramid, self.point, self.loss.bias)
             loss, residual = self.loss.residual(scores, labels)
             gradient += self.folded.gradient(maps, pyramid, residual, self.loss.bias)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import check_finite
-from vidseg.classifiers.pyramid import Float32, Floats, LinearHead, Pyramid
+from vidseg.classifiers.pyramid import Float32, Floats, LinearHead, Pyramid, shared
 from vidseg.types import Features, Size, TrainingSet
 
 FLOOR = 0.1
@@ -128,13 +128,18 @@ class Standardisation:
         these need no :meth:`apply`, at a fraction of its cost. In memory they lie channels
         last, as hypercolumns want them.
         """
+        import torch
+
         found = []
         parts = zip(features, self._split(self.mean), self._split(self.scale), strict=True)
         for level, mean, scale in parts:
-            pixels = level.reshape(len(level), -1).T.astype(np.float32, order="C")
-            pixels -= mean
-            pixels *= scale
-            found.append(pixels.T.reshape(level.shape))
+            pixels = (
+                shared(level)
+                .flatten(1)
+                .T.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+            )
+            pixels.sub_(torch.from_numpy(mean)).mul_(torch.from_numpy(scale))
+            found.append(pixels.numpy().T.reshape(level.shape))
         return tuple(found)
 
     def fold(self, weights: Floats, bias: float) -> tuple[tuple[Float32, ...], float]:

@@ -18,7 +18,7 @@ import torch
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import frame_name
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import Pyramid, Resize, as_tensor
+from vidseg.classifiers.pyramid import Pyramid, Resize, as_tensor, shared
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import Features, FrameRef, Size, TrainingSet
@@ -153,7 +153,7 @@ class Source:
             (
                 Resize(self.native[i], self.train.mask_size).forward(as_tensor(level))
                 if self.shrinks(i)
-                else _tensor(level)
+                else shared(level)
             ).flatten(1)
             for i, level in enumerate(features)
         ]
@@ -164,10 +164,6 @@ class Source:
         for place, ref in enumerate(self.refs):
             masks[place] = self.train.mask(ref)
         return torch.from_numpy(masks).to(self.device)
-
-
-def _tensor(level: np.ndarray[tuple[int, ...], np.dtype[np.float16]]) -> torch.Tensor:
-    return torch.from_numpy(level if level.flags.writeable else level.copy())
 
 
 @dataclass
