@@ -1,11 +1,13 @@
-"""What a sampler plugin is, and what it may ask of the experiment."""
+"""What a sampler plugin is, what it may ask of the experiment, and bases of the built-in ones."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
+from pydantic import Field
 
 from vidseg.errors import DataError
 from vidseg.types import Features, FrameRef, Image, Variant, Video
@@ -65,19 +67,67 @@ class Sampler(Protocol):
         ...
 
 
-def existing(
-    video: Video, wanted: Sequence[int], length: int, *, short: Short, setting: str
-) -> list[int]:
-    """Return the frames of ``wanted`` that exist; with ``short="error"`` all must.
+class FrameSampler(ABC):
+    """Base of samplers that choose the frames of each video by itself, as they are.
 
-    Raises:
-        DataError: names the video, its length and the frame that the setting needs.
+    Attributes:
+        short: what to do with a video that is too short.
+        setting: the spec that messages name, such as ``"successive:n=20,start=0"``.
     """
-    found = [index for index in wanted if index < length]
-    if not found or (short == "error" and len(found) < len(wanted)):
-        raise DataError(
-            f"the sampler {setting} needs {max(wanted) + 1} frames, the video has {length}",
-            where=f"video {video.name}",
-            hint="use a shorter setting, or short=all to take the frames that exist",
-        )
-    return found
+
+    contract: ClassVar[int] = 1
+    short: Short = "error"
+    setting: str = ""
+
+    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
+        """Return the frames, video by video, in the order of time.
+
+        Raises:
+            DataError: a video is shorter than the setting and ``short=error``.
+        """
+        return [ctx.ref(video, index) for video in videos for index in self.choose(video, ctx)]
+
+    @abstractmethod
+    def choose(self, video: Video, ctx: SampleContext) -> Sequence[int]:
+        """Return the 0-based frames of one video, ascending."""
+
+    def existing(self, video: Video, wanted: Sequence[int], ctx: SampleContext) -> list[int]:
+        """Return the frames of ``wanted`` that exist; with ``short="error"`` all must.
+
+        Raises:
+            DataError: names the video, its length and the frame that the setting needs.
+        """
+        length = ctx.length(video)
+        found = [index for index in wanted if index < length]
+        if not found or (self.short == "error" and len(found) < len(wanted)):
+            raise DataError(
+                f"the sampler {self.setting} needs {max(wanted) + 1} frames, "
+                f"the video has {length}",
+                where=f"video {video.name}",
+                hint="use a shorter setting, or short=all to take the frames that exist",
+            )
+        return found
+
+
+class CountSampler(FrameSampler):
+    """Base of samplers whose one parameter is how many frames of each video they take.
+
+    Attributes:
+        name: of the plugin, for messages.
+        n: how many frames of each video.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, n: Annotated[int, Field(ge=1)] = 20, short: Short = "error") -> None:
+        self.n = n
+        self.short = short
+        self.setting = f"{self.name}:n={n}"
+
+    def count(self, video: Video, ctx: SampleContext) -> int:
+        """Return how many frames to take: ``n``, or with ``short="all"`` as many as exist.
+
+        Raises:
+            DataError: the video has fewer than ``n`` and ``short=error``.
+        """
+        return len(self.existing(video, range(self.n), ctx))

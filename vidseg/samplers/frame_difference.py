@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
-
 import numpy as np
-from pydantic import Field
 
-from vidseg.samplers.base import SampleContext, Short, existing
+from vidseg.samplers.base import CountSampler, SampleContext
 from vidseg.samplers.measured import Float, once
-from vidseg.types import FrameRef, Image, Video
+from vidseg.types import Image, Video
 
 THUMBNAIL = (64, 48)
 """Width and height at which frames are compared: noise and compression average out."""
 
 
-class FrameDifference:
+class FrameDifference(CountSampler):
     """Take the frame at half the change of each of ``n`` parts of each video that change equally.
 
     Change is the mean absolute difference between successive frames, shrunk to 64x48. Its running
@@ -30,19 +26,11 @@ class FrameDifference:
         short: what to do with a video of fewer frames: ``error``, or take ``all`` that exist.
     """
 
-    contract: ClassVar[int] = 1
+    name = "frame-difference"
 
-    def __init__(self, n: Annotated[int, Field(ge=1)] = 20, short: Short = "error") -> None:
-        self.n = n
-        self.short: Short = short
-
-    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video, in the order of time."""
-        return [ctx.ref(video, index) for video in videos for index in self._frames(video, ctx)]
-
-    def _frames(self, video: Video, ctx: SampleContext) -> list[int]:
-        length, setting = ctx.length(video), f"frame-difference:n={self.n}"
-        count = len(existing(video, range(self.n), length, short=self.short, setting=setting))
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return the frames of one video, ascending."""
+        count = self.count(video, ctx)
         first = [ctx.image(video, 0)]
         steps = once("steps", video.image_key, first, lambda: changes(video, ctx))
         return halfway(steps, count)

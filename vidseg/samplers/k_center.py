@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
-
 import numpy as np
-from pydantic import Field
 
-from vidseg.samplers.base import SampleContext, Short, existing
+from vidseg.samplers.base import CountSampler, SampleContext
 from vidseg.samplers.measured import Float, once
-from vidseg.types import Features, FrameRef, Video
+from vidseg.types import Features, Video
 
 
-class KCenter:
+class KCenter(CountSampler):
     """Take the frames that greedy k-center chooses on pooled features of the extractor.
 
     The first is the frame nearest the video's mean; each next one is the frame furthest from all
@@ -27,19 +23,11 @@ class KCenter:
         short: what to do with a video of fewer frames: ``error``, or take ``all`` that exist.
     """
 
-    contract: ClassVar[int] = 1
+    name = "k-center"
 
-    def __init__(self, n: Annotated[int, Field(ge=1)] = 20, short: Short = "error") -> None:
-        self.n = n
-        self.short: Short = short
-
-    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video, in the order of time."""
-        return [ctx.ref(video, index) for video in videos for index in self._frames(video, ctx)]
-
-    def _frames(self, video: Video, ctx: SampleContext) -> list[int]:
-        length, setting = ctx.length(video), f"k-center:n={self.n}"
-        count = len(existing(video, range(self.n), length, short=self.short, setting=setting))
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return the frames of one video, ascending."""
+        count = self.count(video, ctx)
         first = ctx.features(video, 0)
         points = once("pooled", video.image_key, first, lambda: descriptors(video, ctx))
         return sorted(farthest_first(points, count))

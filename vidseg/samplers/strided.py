@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from vidseg.samplers.base import SampleContext, Short, existing
-from vidseg.types import FrameRef, Video
+from vidseg.samplers.base import FrameSampler, SampleContext, Short
+from vidseg.types import Video
 
 
-class Strided:
+class Strided(FrameSampler):
     """Take frames ``start``, ``start + every``, ``start + 2 * every``, ... of each video.
 
     Args:
@@ -21,8 +20,6 @@ class Strided:
         short: what to do with a video that ends earlier: ``error``, or take ``all`` that exist.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         every: Annotated[int, Field(ge=1)] = 20,
@@ -31,23 +28,11 @@ class Strided:
         short: Short = "error",
     ) -> None:
         self.every, self.n, self.start = every, n, start
-        self.short: Short = short
+        self.short = short
         self.setting = f"strided:every={every},n={n or 'null'},start={start}"
 
-    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video."""
-        return [
-            ctx.ref(video, index)
-            for video in videos
-            for index in existing(
-                video,
-                self._wanted(ctx.length(video)),
-                ctx.length(video),
-                short=self.short,
-                setting=self.setting,
-            )
-        ]
-
-    def _wanted(self, length: int) -> range:
-        stop = max(length, self.start + 1) if self.n is None else self.start + self.n * self.every
-        return range(self.start, stop, self.every)
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return the frames of one video, ascending."""
+        end = max(ctx.length(video), self.start + 1)
+        stop = end if self.n is None else self.start + self.n * self.every
+        return self.existing(video, range(self.start, stop, self.every), ctx)

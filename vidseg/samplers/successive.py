@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from vidseg.samplers.base import SampleContext, Short, existing
-from vidseg.types import FrameRef, Video
+from vidseg.samplers.base import FrameSampler, SampleContext, Short
+from vidseg.types import Video
 
 
-class Successive:
+class Successive(FrameSampler):
     """Take ``n`` successive frames of each video, from frame ``start`` on.
 
     Args:
@@ -20,8 +19,6 @@ class Successive:
         short: what to do with a video that ends earlier: ``error``, or take ``all`` that exist.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         n: Annotated[int, Field(ge=1)] = 20,
@@ -29,15 +26,9 @@ class Successive:
         short: Short = "error",
     ) -> None:
         self.wanted = range(start, start + n)
-        self.short: Short = short
+        self.short = short
         self.setting = f"successive:n={n},start={start}"
 
-    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video."""
-        return [
-            ctx.ref(video, index)
-            for video in videos
-            for index in existing(
-                video, self.wanted, ctx.length(video), short=self.short, setting=self.setting
-            )
-        ]
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return the frames of one video, ascending."""
+        return self.existing(video, self.wanted, ctx)

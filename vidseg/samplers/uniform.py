@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
-
-from pydantic import Field
-
-from vidseg.samplers.base import SampleContext, Short, existing
-from vidseg.types import FrameRef, Video
+from vidseg.samplers.base import CountSampler, SampleContext
+from vidseg.types import Video
 
 
-class Uniform:
+class Uniform(CountSampler):
     """Take the middle frame of each of ``n`` equal parts of each video.
 
     Part k of a video of L frames gives frame ``floor((2 k + 1) L / (2 n))``, as temporal segment
@@ -23,17 +18,9 @@ class Uniform:
         short: what to do with a video of fewer frames: ``error``, or take ``all`` that exist.
     """
 
-    contract: ClassVar[int] = 1
+    name = "uniform"
 
-    def __init__(self, n: Annotated[int, Field(ge=1)] = 20, short: Short = "error") -> None:
-        self.n = n
-        self.short: Short = short
-
-    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video."""
-        return [ctx.ref(video, index) for video in videos for index in self._frames(video, ctx)]
-
-    def _frames(self, video: Video, ctx: SampleContext) -> list[int]:
-        length, setting = ctx.length(video), f"uniform:n={self.n}"
-        count = len(existing(video, range(self.n), length, short=self.short, setting=setting))
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return the frames of one video, ascending."""
+        length, count = ctx.length(video), self.count(video, ctx)
         return [(2 * part + 1) * length // (2 * count) for part in range(count)]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from vidseg.errors import DataError
-from vidseg.samplers.base import SampleContext, Short
-from vidseg.types import FrameRef, Video
+from vidseg.samplers.base import FrameSampler, SampleContext, Short
+from vidseg.types import Video
 
 
-class Window:
+class Window(FrameSampler):
     """Take ``n`` frames, ``every`` apart, around a random frame of each video.
 
     The random frame depends on (seed, fold, video) only. The window grows from it towards the end
@@ -25,8 +24,6 @@ class Window:
         short: what to do with a video that has not so many: ``error``, or take ``all`` that exist.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         n: Annotated[int, Field(ge=1)] = 20,
@@ -34,23 +31,21 @@ class Window:
         short: Short = "error",
     ) -> None:
         self.n, self.every = n, every
-        self.short: Short = short
+        self.short = short
+        self.setting = f"window:n={n},every={every}"
 
-    def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
-        """Return the frames, video by video, in the order of time.
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return the frames of one video, ascending.
 
         Raises:
-            DataError: a video has too few frames in the step of its random frame.
+            DataError: the video has too few frames in the step of its random frame.
         """
-        return [ctx.ref(video, index) for video in videos for index in self._window(video, ctx)]
-
-    def _window(self, video: Video, ctx: SampleContext) -> list[int]:
         length = ctx.length(video)
         start = int(ctx.rng(video).integers(length))
         order = [*range(start, length, self.every), *range(start - self.every, -1, -self.every)]
         if self.short == "error" and len(order) < self.n:
             raise DataError(
-                f"the sampler window:n={self.n},every={self.every} finds {len(order)} frames "
+                f"the sampler {self.setting} finds {len(order)} frames "
                 f"{self.every} apart around frame {start}, the video has {length}",
                 where=f"video {video.name}",
                 hint="use fewer or closer frames, or short=all to take the frames that exist",
