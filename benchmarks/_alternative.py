@@ -81,7 +81,7 @@ def _row(
                 if m.group != group
                 for i in evenly(m, frames)
             ]
-            standardise._CACHE.clear()
+            standardise.frame_moments.cache_clear()
             with tempfile.TemporaryDirectory(dir=bench.store) as folder:
                 ctx = FitContext(seed=seed, workdir=Path(folder))
                 began = cpu_seconds()

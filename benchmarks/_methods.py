@@ -54,7 +54,7 @@ def ladder(job: Job, send: Connection) -> None:
     warm_up()
     send.send(cpu_seconds())
     for rung in job["rungs"]:
-        standardise._CACHE.clear()  # moments of these frames, kept by a rung before
+        standardise.frame_moments.cache_clear()  # moments of these frames, kept by a rung before
         send.send((rung, *measured(train, handle, job | {"rung": rung})))
     send.close()
 

@@ -135,18 +135,18 @@ def test_a_window_is_measured_once_for_all_copies_and_epochs() -> None:
 def test_the_memory_of_a_video_ends_with_it() -> None:
     clip = random_clip()
     deviation(clip, 0, 20, "pixel")
-    before = len(noise._KEPT)
+    before = len(noise._CACHES)
     del clip
     gc.collect()
-    assert len(noise._KEPT) == before - 1
+    assert len(noise._CACHES) == before - 1
 
 
 def test_maps_per_pixel_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     clip = random_clip(length=40)
-    monkeypatch.setattr(noise, "KEPT_BYTES", 3 * clip.images[0].size * 4)
+    monkeypatch.setattr(noise, "CACHE_BYTES", 3 * clip.images[0].size * 4)
     for start in range(10):
         deviation(clip, start, 20, "pixel")
-    assert [key[0] for key in noise._KEPT[clip]] == [7, 8, 9]
+    assert [key[0] for key in noise._CACHES[clip]] == [7, 8, 9]
 
 
 def test_noised_makes_copies_of_every_frame_of_the_base() -> None:

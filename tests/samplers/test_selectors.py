@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from tests.helpers.clips import Clip, ClipContext, grey_clip, random_clip, sampler
 from vidseg import plugins
 from vidseg.errors import DataError, PluginError
-from vidseg.samplers import measured
+from vidseg.samplers.cache import CACHE_BYTES, measure_once
 from vidseg.samplers.frame_difference import changes, halfway
 from vidseg.samplers.k_center import farthest_first, pooled
 
@@ -22,8 +22,8 @@ SELECTORS = ("middle", "uniform", "frame-difference", "k-center")
 
 
 @pytest.fixture(autouse=True)
-def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "_KEPT", type(measured._KEPT)())
+def forget() -> None:
+    measure_once.cache_clear()
 
 
 def chosen(spec: str, clip: Clip, ctx: ClipContext | None = None) -> list[int]:
@@ -221,11 +221,18 @@ def test_another_size_or_extractor_is_measured_anew() -> None:
     assert before == chosen("k-center:n=2", clip)
 
 
-def test_measures_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "KEPT_BYTES", 3 * 80)
-    for key in "abcadef":
-        measured.once("x", key, [], lambda: np.zeros(10))
-    assert [key[1] for key in measured._KEPT] == ["d", "e", "f"]
+def test_measures_do_not_pile_up() -> None:
+    made = []
+
+    def measure(key: str, values: int = CACHE_BYTES // 8 // 4) -> None:
+        measure_once("x", key, [], lambda: made.append(key) or np.zeros(values))
+
+    for key in "abcadabce":  # e displaces d, the least recently used; zeros take no memory
+        measure(key)
+    assert "".join(made) == "abcde"
+    for key in "abced":
+        measure(key)
+    assert "".join(made) == "abcded"
 
 
 @pytest.mark.real

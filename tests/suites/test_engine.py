@@ -213,10 +213,10 @@ def test_forwards_of_noisy_copies_are_announced(place: Place, classifier: str) -
     assert plan["forwards_announced"] == results.forwards
 
 
-def test_forwards_of_selectors_are_announced(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vidseg.samplers import measured
+def test_forwards_of_selectors_are_announced(place: Place) -> None:
+    from vidseg.samplers.cache import measure_once
 
-    monkeypatch.setattr(measured, "_KEPT", type(measured._KEPT)())
+    measure_once.cache_clear()
     bench = place.bench(arms=arms(one="1", four="k-center:n=3"), test_stride=4)
     results, plan = place.run(bench)
     assert plan["forwards_announced"] == results.forwards == 24

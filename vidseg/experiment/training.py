@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from vidseg.errors import DataError
-from vidseg.experiment.training_labels import MaskMemory, TrainingLabels
+from vidseg.experiment.training_labels import MaskCache, TrainingLabels
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.store import Store
 from vidseg.tasks.segmentation.rasterise import rasterise
@@ -56,7 +56,7 @@ class PreparedVideo:
         self.stored = store.frames(video, image_size)
         self.stored_features = store.features(video, extractor, self.stored)
         self._mask_size = mask_size
-        self._masks = MaskMemory()
+        self._masks = MaskCache()
 
     @cached_property
     def info(self) -> VideoInfo:

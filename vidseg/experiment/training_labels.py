@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from vidseg.errors import DataError
@@ -11,6 +11,7 @@ from vidseg.labels.base import VideoLabels
 from vidseg.labels.refine import RULE, Refine, Tally, check_boxes, cut_out
 from vidseg.tasks.segmentation.rasterise import rasterise
 from vidseg.types import Mask, Size, Video
+from vidseg.utils.cache import array_cache
 from vidseg.utils.hashing import digest
 
 if TYPE_CHECKING:
@@ -21,25 +22,30 @@ MASK_BYTES = 64 * 2**20
 """Bytes of masks that one video keeps in memory."""
 
 
-class MaskMemory:
-    """The last masks of one video, read-only: a stream of epochs asks for each many times."""
+class MaskCache:
+    """The masks of one video that were used last, read-only; empty after pickling."""
 
     def __init__(self) -> None:
-        self._masks: OrderedDict[int, Mask] = OrderedDict()
+        self._masks = array_cache(MASK_BYTES)
+        self._lock = Lock()
 
     def get(self, index: int, make: Callable[[int], Mask]) -> Mask:
-        """Return the mask of frame ``index``; made when it is not at hand."""
-        if index not in self._masks:
-            self.put(index, make(index))
-        self._masks.move_to_end(index)
-        return self._masks[index]
+        """Return the mask of frame ``index``; made by ``make`` when it is not held."""
+        with self._lock:
+            mask: Mask | None = self._masks.get(index)
+        if mask is None:
+            mask = make(index)
+            self.put(index, mask)
+        return mask
 
     def put(self, index: int, mask: Mask) -> None:
-        """Keep a mask, and forget the longest unused where there is no room."""
+        """Hold a mask in place of the least recently used."""
         mask.setflags(write=False)
-        while self._masks and (len(self._masks) + 1) * mask.nbytes > MASK_BYTES:
-            self._masks.popitem(last=False)
-        self._masks[index] = mask
+        with self._lock:
+            self._masks[index] = mask
+
+    def __reduce__(self) -> tuple[type[MaskCache], tuple[()]]:
+        return MaskCache, ()
 
 
 class TrainingLabels:
@@ -63,7 +69,7 @@ class TrainingLabels:
     ) -> None:
         self._video, self._source, self._refine, self._size = video, source, refine, size
         self._store = store
-        self._memory = MaskMemory()
+        self._masks = MaskCache()
         self._kept: StoredMasks | None = None
         self._tallies: dict[int, Tally] = {}
 
@@ -79,7 +85,7 @@ class TrainingLabels:
 
     def mask(self, index: int) -> Mask:
         """Return the training mask of frame ``index``, ``int8 (h, w)``, read-only."""
-        return self._memory.get(index, self._made)
+        return self._masks.get(index, self._made)
 
     def tally(self, index: int) -> Tally:
         """Return how refining went in frame ``index``."""
@@ -106,7 +112,7 @@ class TrainingLabels:
             labels = self._source.labels(index)
             mask, tally = cut_out(labels, image, self._size(), where=self._where(index))
             self._keep(index, mask, tally)
-            self._memory.put(index, mask)
+            self._masks.put(index, mask)
             task.advance()
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from vidseg.errors import DataError, VidsegError
 from vidseg.media.containers import missing_bytes
@@ -33,7 +33,7 @@ SUFFIXES = frozenset(
 """What a folder is searched for; a file that is named may be called anything."""
 
 _READER = "pyav in order, rotated, bilinear accurate chroma, 1"
-_PARKED = 4
+_MOST_OPEN = 4
 _AGAIN = "fetch or export the clip again"
 
 
@@ -94,10 +94,10 @@ class ClipFrames:
         cursor = None
         for index in indices:
             if cursor is None or cursor.next > index:
-                cursor = _parked.take(self.file, index) or _Cursor(self.file)
+                cursor = _take(self.file, index)
             yield cursor.read(index)
         if cursor is not None:
-            _parked.put(cursor)
+            _put_back(cursor)
 
     @cached_property
     def key(self) -> str:
@@ -132,29 +132,33 @@ class _Cursor:
             yield from _decoded(self.file, stream)
 
 
-class _Parked:
-    """The last few passes that were left in the middle, so that the next call can go on."""
+class _OpenCursors(LRUCache[Path, _Cursor]):
+    """The last few passes that were left before the end, so that the next call can go on."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cursors: OrderedDict[Path, _Cursor] = OrderedDict()
-
-    def take(self, file: Path, index: int) -> _Cursor | None:
-        with self._lock:
-            cursor = self._cursors.get(file)
-            return self._cursors.pop(file) if cursor and cursor.next <= index else None
-
-    def put(self, cursor: _Cursor) -> None:
-        with self._lock:
-            old = self._cursors.pop(cursor.file, None)
-            self._cursors[cursor.file] = cursor
-            crowd = [] if len(self._cursors) <= _PARKED else [self._cursors.popitem(last=False)[1]]
-        for each in (old, *crowd):
-            if each is not None:
-                each.close()
+    def popitem(self) -> tuple[Path, _Cursor]:
+        """Remove and close the least recently used."""
+        file, cursor = super().popitem()
+        cursor.close()
+        return file, cursor
 
 
-_parked = _Parked()
+_open_cursors = _OpenCursors(_MOST_OPEN)
+_LOCK = threading.Lock()
+
+
+def _take(file: Path, index: int) -> _Cursor:
+    """Return a pass over ``file`` that has not gone beyond ``index``."""
+    with _LOCK:
+        cursor = _open_cursors.get(file)
+        return _open_cursors.pop(file) if cursor and cursor.next <= index else _Cursor(file)
+
+
+def _put_back(cursor: _Cursor) -> None:
+    with _LOCK:
+        before = _open_cursors.pop(cursor.file, None)
+        _open_cursors[cursor.file] = cursor
+    if before is not None:
+        before.close()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidseg.samplers.base import CountSampler, SampleContext
-from vidseg.samplers.measured import Float, once
+from vidseg.samplers.cache import Float, measure_once
 from vidseg.types import Image, Video
 
 THUMBNAIL = (64, 48)
@@ -32,7 +32,7 @@ class FrameDifference(CountSampler):
         """Return the frames of one video, ascending."""
         count = self.count(video, ctx)
         first = [ctx.image(video, 0)]
-        steps = once("steps", video.image_key, first, lambda: changes(video, ctx))
+        steps = measure_once("steps", video.image_key, first, lambda: changes(video, ctx))
         return halfway(steps, count)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidseg.samplers.base import CountSampler, SampleContext
-from vidseg.samplers.measured import Float, once
+from vidseg.samplers.cache import Float, measure_once
 from vidseg.types import Features, Video
 
 
@@ -29,7 +29,7 @@ class KCenter(CountSampler):
         """Return the frames of one video, ascending."""
         count = self.count(video, ctx)
         first = ctx.features(video, 0)
-        points = once("pooled", video.image_key, first, lambda: descriptors(video, ctx))
+        points = measure_once("pooled", video.image_key, first, lambda: descriptors(video, ctx))
         return sorted(farthest_first(points, count))
 
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 import threading
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from vidseg.types import FloatImage, FrameSource, Image, Mask
+from vidseg.utils.cache import array_cache
 
 Per = Literal["image", "channel", "pixel"]
 """What has a variance of its own: the whole image, each colour, or each pixel and colour."""
 
 Deviation = npt.NDArray[np.float32]
 
-KEPT_BYTES = 64 * 2**20
-"""Most bytes of measured deviations that are kept for one video; the oldest leave first."""
+CACHE_BYTES = 64 * 2**20
+"""Most bytes of measured deviations that are kept for one video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +100,28 @@ def deviation(source: FrameSource, start: int, frames: int, per: Per) -> Deviati
         ``float32``, of shape ``(1, 1, 1)`` per image, ``(1, 1, 3)`` per channel, ``(H, W, 3)`` per
         pixel: the root of the pixels' mean variance.
     """
-    kept = _kept_for(source)
-    key = (start, frames, per)
+    cache, key = _cache_of(source), (start, frames, per)
     with _LOCK:
-        found = kept.get(key)
+        found: Deviation | None = cache.get(key)
     if found is None:
         found = _pooled(variance(source, start, frames), per)
         with _LOCK:
-            _keep(kept, key, found)
+            cache[key] = found
     return found
 
 
-_Kept = dict[tuple[int, int, str], Deviation]
 _LOCK = threading.Lock()  # features are read ahead by a thread
-_KEPT: MutableMapping[FrameSource, _Kept] = WeakKeyDictionary()
+_CACHES: MutableMapping[FrameSource, LRUCache[Any, Any]] = WeakKeyDictionary()
 
 
-def _kept_for(source: FrameSource) -> _Kept:
+def _cache_of(source: FrameSource) -> LRUCache[Any, Any]:
+    """Return the cache that lives as long as ``source``; an empty one where none can be kept."""
+    fresh = array_cache(CACHE_BYTES)
     try:
         with _LOCK:
-            return _KEPT.setdefault(source, {})
-    except TypeError:  # neither hashable nor weakly referable: nothing to hang the memory on
-        return {}
-
-
-def _keep(kept: _Kept, key: tuple[int, int, str], found: Deviation) -> None:
-    kept[key] = found
-    held = sum(value.nbytes for value in kept.values())
-    while held > KEPT_BYTES and len(kept) > 1:
-        held -= kept.pop(next(iter(kept))).nbytes
+            return _CACHES.setdefault(source, fresh)
+    except TypeError:  # neither hashable nor weakly referable
+        return fresh
 
 
 def _pooled(pixels: npt.NDArray[np.float64], per: Per) -> Deviation:

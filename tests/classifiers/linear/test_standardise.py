@@ -10,7 +10,6 @@ import pytest
 
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import FitContext
-from vidseg.classifiers.linear import standardise
 from vidseg.classifiers.linear.standardise import Standardisation, frame_moments, inverse_sigma
 from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.errors import DataError
@@ -165,14 +164,15 @@ def test_bad_features_name_frame_and_level(value: float) -> None:
         Standardisation.compute(TinyTraining(spoil=spoil), FitContext(), NAMES)
 
 
-def test_moments_are_computed_once_by_content(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standardise, "_CACHE", type(standardise._CACHE)())
-    monkeypatch.setattr(standardise, "_CACHE_FRAMES", 3)
-    train = TinyTraining(refs=tuple(FrameRef("a", i) for i in range(5)))
-    features = [train.features(ref) for ref in train.refs]
-    first = frame_moments(features[0], Size(18, 26))
-    assert frame_moments(features[0], Size(18, 26)) is first
-    assert not np.allclose(frame_moments(features[0], Size(9, 26)), first)
-    for level in features[1:]:
-        frame_moments(level, Size(18, 26))
-    assert len(standardise._CACHE) == 3
+def test_moments_are_computed_once_by_content() -> None:
+    frame_moments.cache_clear()
+    train = TinyTraining(refs=(FrameRef("a", 0), FrameRef("a", 1)))
+    one, other = (train.features(ref) for ref in train.refs)
+    first = frame_moments(one, Size(18, 26))
+    assert frame_moments(tuple(level.copy() for level in one), Size(18, 26)) is first
+    assert not np.allclose(frame_moments(one, Size(9, 26)), first)
+    assert not np.allclose(frame_moments(other, Size(18, 26)), first)
+    frame_moments.cache_clear()
+    again = frame_moments(one, Size(18, 26))
+    assert again is not first
+    np.testing.assert_array_equal(again, first)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache, cached
 
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.levels import check_finite
@@ -221,28 +222,21 @@ def _combine(
     return mean, np.sqrt(ctx.reduce(repeats @ within) / total)
 
 
-_CACHE: OrderedDict[bytes, Floats] = OrderedDict()
-_CACHE_FRAMES = 4096
-_LOCK = threading.Lock()
+def _content(features: Features, target: Size) -> bytes:
+    """Hash features and size: a frame's name says neither data set nor extractor.
 
-
-def frame_moments(features: Features, target: Size) -> Floats:
-    """Return :meth:`Pyramid.moments` of one frame, ``float64 (2, C)``; cached.
-
-    The key is the features' content: a frame's name says neither data set nor extractor. Hashing
-    costs a quarter of computing.
+    Hashing costs a quarter of computing the moments.
     """
     digest = hashlib.blake2b(repr((target, [level.shape for level in features])).encode())
     for level in features:
         digest.update(np.ascontiguousarray(level).view(np.uint8).data)
-    key = digest.digest()
-    with _LOCK:
-        if key in _CACHE:
-            _CACHE.move_to_end(key)
-            return _CACHE[key]
-    moments = np.stack(Pyramid.of(features, target).moments(features))
-    with _LOCK:
-        _CACHE[key] = moments
-        if len(_CACHE) > _CACHE_FRAMES:
-            _CACHE.popitem(last=False)
-    return moments
+    return digest.digest()
+
+
+CACHED_FRAMES = 4096
+
+
+@cached(LRUCache(CACHED_FRAMES), key=_content, lock=threading.Lock())
+def frame_moments(features: Features, target: Size) -> Floats:
+    """Return :meth:`Pyramid.moments` of one frame, ``float64 (2, C)``; cached by content."""
+    return np.stack(Pyramid.of(features, target).moments(features))
