@@ -38,7 +38,7 @@ from vidseg.suites.opened import open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import Suite, load_suite
-from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import Size
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Quiet

@@ -34,7 +34,7 @@ from vidseg.experiment.splits import folds
 from vidseg.plugins.build import create, resolve
 from vidseg.stats import Comparison, compare
 from vidseg.store import Store
-from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.utils.progress import Quiet
 
 

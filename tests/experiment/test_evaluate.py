@@ -12,7 +12,7 @@ from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.errors import Stopped
 from vidseg.experiment.evaluate import box_margin, evaluate
 from vidseg.experiment.training import Sampling, TrainingFrames, seed_of
-from vidseg.tasks.segmentation.metrics import VideoCounts, frame_counts, near_band
+from vidseg.tasks.segmentation.counts import VideoCounts, frame_counts, near_band
 from vidseg.tasks.segmentation.overlays import (
     CAPTION,
     FALSE_ALARM,

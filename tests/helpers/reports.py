@@ -15,7 +15,8 @@ from vidseg.experiment.records import (
     SettingRecord,
     SuiteRecord,
 )
-from vidseg.tasks.segmentation.metrics import SCORES
+from vidseg.stats import effective_frames
+from vidseg.tasks.segmentation.scores import SCORES
 
 Effect = Callable[[str, str], float]
 """(arm, pipeline) -> IoU that it has on average."""
@@ -113,13 +114,12 @@ def setting(
 
 
 def fold(index: int, groups: Sequence[str], rng: np.random.Generator) -> FoldRecord:
-    """Return a fold that tests on one group, with counts per frame that hang together in time."""
+    """Return a fold that tests on one group, with scores per frame that hang together in time."""
     walk = 0.5 + np.cumsum(rng.normal(0, 0.01, 60))
     tp = (1000 * np.clip(walk, 0.05, 0.95)).astype(int)
-    counts = [[int(t), 100, 1000 - int(t), 5000, 10, 90] for t in tp]
-    video = {"video": groups[index], "group": groups[index], "frames": list(range(60))}
+    effective = effective_frames(tp / 1100)
     others = [group for group in groups if group != groups[index]]
-    cell = {"counts": {"model": [{**video, "counts": counts}]}}
+    cell = {"effective": [{"video": groups[index], "frames": 60, "effective": effective}]}
     own = [groups[index]]
     return FoldRecord(index, own, others, own, {"iou": 0.4}, {}, [], f"{index:032x}", cell)
 

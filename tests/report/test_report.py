@@ -16,7 +16,7 @@ from vidseg.report.facts import Kind
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
 from vidseg.report.tables import budget
-from vidseg.stats import Verdict, effective_frames
+from vidseg.stats import Verdict
 
 FOUR = ["TUD-Stadtmitte", "TUD-Campus", "MOT16-09-quarter", "KITTI-17"]
 TWELVE = [f"scene-{i:02d}" for i in range(12)]
@@ -207,12 +207,18 @@ def test_leakage_is_no_advice() -> None:
     assert closing.frames(report) is None
 
 
-def test_effective_frames_are_those_of_the_counts() -> None:
+def test_effective_frames_are_the_range_over_settings() -> None:
     record = reports.paper(FOUR)
-    cell = record.settings[0].run.folds[0].cell["counts"]["model"][0]
-    iou = [c[0] / (c[0] + c[1] + c[2]) for c in cell["counts"]]
+    found = [
+        row["effective"]
+        for setting in record.settings
+        for fold in setting.run.folds
+        for row in fold.cell["effective"]
+        if row["video"] == FOUR[0]
+    ]
     row = next(r for r in build(record).effective if r["video"] == FOUR[0])
-    assert row["low"] <= effective_frames(iou) <= row["high"]
+    assert (row["low"], row["high"], row["frames"]) == (min(found), max(found), 60)
+    assert row["low"] < row["high"]
 
 
 @pytest.mark.parametrize("name", ALL)

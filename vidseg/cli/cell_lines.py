@@ -11,7 +11,7 @@ from vidseg.experiment.experiment import MODEL
 from vidseg.experiment.records import Row
 from vidseg.experiment.stages import CellResult
 from vidseg.suites.cells import Cell
-from vidseg.tasks.segmentation.metrics import summarise
+from vidseg.tasks.segmentation.counts import summarise
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 from vidseg.classifiers.pyramid import LinearHead, score_heads
 from vidseg.errors import DataError
 from vidseg.experiment.training import PreparedVideo
-from vidseg.tasks.segmentation.metrics import VideoCounts, near_band
+from vidseg.tasks.segmentation.counts import VideoCounts, near_band
 from vidseg.types import Features, Head, Model, Network, Scores, Size
 from vidseg.utils.progress import ProgressBar
 
@@ -42,7 +42,7 @@ def evaluate(
         stop: raises when the user asked to stop.
 
     Returns:
-        For each model one :class:`vidseg.tasks.segmentation.metrics.VideoCounts` a video.
+        For each model one :class:`vidseg.tasks.segmentation.counts.VideoCounts` a video.
     """
     limits: Mapping[Name, float] = thresholds or {}
     owners = _owners(models, limits)

@@ -48,7 +48,7 @@ from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, Traini
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.tasks.segmentation.baselines import fit_baselines
-from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import FrameRef, Model, Network
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress

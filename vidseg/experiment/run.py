@@ -16,14 +16,10 @@ from vidseg.experiment.stages import FitResult, ScoreResult
 from vidseg.experiment.training import PreparedVideo
 from vidseg.store import Store
 from vidseg.store import weights as backbones
-from vidseg.tasks.segmentation.metrics import (
-    SCORES,
-    VideoCounts,
-    mean_over_groups,
-    mean_precision_recall,
-    summarise,
-)
+from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.counts import VideoCounts, summarise
 from vidseg.tasks.segmentation.overlays import choose_frames, draw_overlay
+from vidseg.tasks.segmentation.scores import SCORES, mean_precision_recall
 from vidseg.types import Image
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress

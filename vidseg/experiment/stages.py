@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidseg.experiment.config import Setting
-from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import Model
 
 Curves = list[tuple[str, float, int]]

@@ -12,7 +12,7 @@ from vidseg.errors import DataError
 from vidseg.experiment.evaluate import frame_scores
 from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks.segmentation.metrics import score_histogram
+from vidseg.tasks.segmentation.counts import score_histogram
 from vidseg.tasks.segmentation.thresholds import Chosen, Histogram, best_threshold
 from vidseg.types import FrameRef, Model
 

@@ -1,27 +1,19 @@
-"""Effective test frames of each test video, from a fold's counts per frame."""
+"""Effective test frames of each test video, over settings and folds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from vidseg.experiment.records import FoldRecord, Row, SettingRecord
-from vidseg.stats import effective_frames
-
-MODEL = "model"
 
 
 def effective_rows(fold: FoldRecord) -> list[Row]:
     """Return for each test video: video, frames (scored), effective.
 
-    Empty where the cell holds no counts per frame. A video whose scored frames are not equally
-    spaced, or that has no positives, is left out.
+    A video whose scored frames are not equally spaced, or in one of which the score is undefined,
+    is left out.
     """
-    if "effective" in fold.cell:
-        return list(fold.cell["effective"])
-    rows = (_row(video) for video in fold.cell.get("counts", {}).get(MODEL, []))
-    return [row for row in rows if row is not None]
+    return list(fold.cell.get("effective", []))
 
 
 def effective_table(settings: Sequence[SettingRecord]) -> list[Row]:
@@ -40,20 +32,3 @@ def effective_table(settings: Sequence[SettingRecord]) -> list[Row]:
         }
         for video, rows in found.items()
     ]
-
-
-def _row(video: Mapping[str, object]) -> Row | None:
-    frames = np.asarray(video["frames"], np.int64)
-    counts = np.asarray(video["counts"], np.float64).reshape(len(frames), -1)
-    if len(frames) < 3 or len(set(np.diff(frames).tolist())) > 1:
-        return None
-    tp, fp, fn = counts[:, 0], counts[:, 1], counts[:, 2]
-    positives = tp + fn
-    if not positives.any():
-        return None
-    iou = np.where(positives > 0, tp / np.maximum(tp + fp + fn, 1), np.nan)
-    return {
-        "video": str(video["video"]),
-        "frames": len(frames),
-        "effective": effective_frames(iou),
-    }

@@ -155,7 +155,7 @@ def _count_seconds(shape: tuple[int, ...]) -> float:
     """Return the time that counting one model's scores of one frame takes."""
     import numpy as np
 
-    from vidseg.tasks.segmentation.metrics import VideoCounts
+    from vidseg.tasks.segmentation.counts import VideoCounts
 
     rng = np.random.default_rng(0)
     scores = rng.normal(size=shape).astype(np.float32)

@@ -24,13 +24,9 @@ from vidseg.stats import effective_frames
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
-from vidseg.tasks.segmentation.metrics import (
-    SCORES,
-    VideoCounts,
-    mean_over_groups,
-    mean_precision_recall,
-    summarise,
-)
+from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.counts import VideoCounts, summarise
+from vidseg.tasks.segmentation.scores import SCORES, mean_precision_recall
 from vidseg.utils.hashing import digest, plain
 
 Scores = dict[str, float]

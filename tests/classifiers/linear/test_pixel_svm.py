@@ -13,6 +13,7 @@ from pydantic import ValidationError, validate_call
 
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.exact import path as cost_path
 from vidseg.classifiers.linear.exact.frames import HeldFrames, Source, StreamedFrames
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.memory_plan import PATHS, MemoryPlan
@@ -22,7 +23,9 @@ from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.errors import DataError, ResourceError, Stopped, UsageError
-from vidseg.types import Features, FrameRef, Size
+from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.counts import VideoCounts, near_band
+from vidseg.types import Features, FrameRef, Mask, Size
 
 HANDLE = TinyHandle()
 # a level larger than the mask (24x32 over 18x26), and a repeated frame
@@ -305,6 +308,37 @@ def test_a_list_of_costs_is_chosen_on_inner_groups(tmp_path: Path) -> None:
         either = sum(((f | (m > 0)) & (m != 0)).sum() for f, m in zip(found, masks, strict=True))
         logged.setdefault("by hand", []).append(both / either)
     assert np.mean(logged["by hand"]) == pytest.approx(logged["path/iou"][1], abs=5e-3)
+
+
+class OneEmpty(TinyTraining):
+    """Nothing counts as foreground in the video c, although it looks like the others."""
+
+    def mask(self, ref: FrameRef) -> Mask:
+        mask = super().mask(ref)
+        return -np.abs(mask) if ref.video == "c" else mask
+
+
+def test_costs_are_compared_by_the_headlines_iou(tmp_path: Path) -> None:
+    train = OneEmpty(refs=tuple(FrameRef(video, i) for video in "abc" for i in (0, 1)))
+    svm, ctx = PixelSvm(C=[0.01, 1.0], C_mode="sum"), FitContext(workdir=tmp_path)
+    svm.fit(train, HANDLE, ctx)
+    levels = tuple(svm.levels(HANDLE))
+    rows: list[list[tuple[str, dict[str, float]]]] = [[], []]
+    for fold, group in enumerate("abc"):
+        inner = FitContext(workdir=tmp_path / group)
+        others = train.subset([one for one in "abc" if one != group])
+        heads = cost_path._heads(svm.costs, others, HANDLE, levels, svm.settings, inner, fold)
+        for head, own in zip(heads, rows, strict=True):
+            counts = VideoCounts(group, group)
+            for ref in train.subset([group]).refs:
+                mask = train.mask(ref)
+                scores = head.scores(train.features(ref), train.mask_size)
+                counts.add(ref.index, scores, mask, near_band(mask, 1.0), 0.0)
+            assert group != "c" or counts.total[1] > 0, "something is found where nothing is"
+            own.append((group, counts.scores()))
+    for index, own in enumerate(rows):
+        headline = mean_over_groups(own)["iou"]
+        assert ctx.facts[f"path_iou_{index}"] == pytest.approx(headline, rel=1e-12)
 
 
 def test_a_list_of_costs_needs_two_groups(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vidseg.experiment.evaluate import frame_scores
 from vidseg.experiment.run import run
 from vidseg.experiment.splits import folds
 from vidseg.tasks.segmentation.class_weights import positive_weight
-from vidseg.tasks.segmentation.metrics import score_histogram
+from vidseg.tasks.segmentation.counts import score_histogram
 from vidseg.tasks.segmentation.thresholds import best_threshold
 from vidseg.utils.progress import Quiet
 

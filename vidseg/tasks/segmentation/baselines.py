@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.tasks.segmentation.scores import iou
 from vidseg.types import FloatImage, Image, Mask, Network, Scores, Size, State, TrainingSet
 
 SHADES = 16
@@ -112,8 +113,7 @@ def best_threshold(scores: Float, positives: Float, negatives: Float) -> float:
     ranked = scores.ravel()[order]
     tp, fp = np.cumsum(positives.ravel()[order]), np.cumsum(negatives.ravel()[order])
     last = np.append(np.diff(ranked) < 0, True)
-    iou = np.where(last, tp / np.maximum(tp[-1] + fp, 1.0), -1.0)
-    best = int(np.argmax(iou))
+    best = int(np.argmax(np.where(last, np.nan_to_num(iou(tp, fp, tp[-1])), -1.0)))
     below = ranked[best + 1] if best + 1 < len(ranked) else ranked[best] - 1e-6
     return float((ranked[best] + below) / 2)
 

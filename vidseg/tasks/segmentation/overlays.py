@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.tasks.segmentation.metrics import VideoCounts
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import Image, Mask, Scores
 
 TRUTH = (255, 200, 0)

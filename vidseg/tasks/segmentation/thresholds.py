@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import DataError
-from vidseg.tasks.segmentation.metrics import BINS
+from vidseg.tasks.segmentation.counts import BINS
+from vidseg.tasks.segmentation.scores import iou
 
 Float = npt.NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def best_threshold(groups: Sequence[Sequence[Histogram]]) -> Chosen:
 
     Args:
         groups: for each group the histograms of its videos, ``int64 (2, 65536)`` as
-            :func:`~vidseg.tasks.segmentation.metrics.score_histogram` makes them; videos
+            :func:`~vidseg.tasks.segmentation.counts.score_histogram` makes them; videos
             without foreground are left out, and so are groups of nothing else.
 
     Raises:
@@ -76,8 +77,7 @@ def best_threshold(groups: Sequence[Sequence[Histogram]]) -> Chosen:
 def _iou_curve(histogram: Histogram) -> Float:
     """Return IoU where foreground are the bins from k on, ``float64 (65536,)``."""
     fp, tp = np.cumsum(histogram[:, ::-1], axis=1)[:, ::-1].astype(np.float64)
-    curve: Float = tp / (histogram[1].sum() + fp)
-    return curve
+    return iou(tp, fp, histogram[1].sum())
 
 
 def _limits() -> tuple[slice, Float]:

@@ -12,6 +12,7 @@ from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
 from vidseg.classifiers.pyramid import Floats, LinearHead, score_heads
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
+from vidseg.tasks.segmentation.scores import iou
 from vidseg.types import TrainingSet
 
 
@@ -27,7 +28,8 @@ def best_cost(
 
     Each group of ``train`` is held out once. The path is trained on the others in ascending
     order; IoU is taken at threshold 0 for each video, and averaged over the videos of a group,
-    then over groups. Logged as ``path/iou`` and ``path/C`` by index.
+    then over groups; videos without foreground are left out, and groups of nothing else. Logged as
+    ``path/iou`` and ``path/C`` by index.
 
     Args:
         costs: ascending.
@@ -53,7 +55,7 @@ def best_cost(
         inner = replace(ctx, facts={}, init=None)
         heads = _heads(costs, others, handle, levels, settings, inner, fold)
         table[fold] = _iou(heads, train.subset([group]), ctx)
-    means = table.mean(axis=0)
+    means = _mean(table)
     for index, (cost, mean) in enumerate(zip(costs, means, strict=True)):
         ctx.log("path/C", cost, index)
         ctx.log("path/iou", float(mean), index)
@@ -92,20 +94,25 @@ def _heads(
 def _iou(heads: Sequence[LinearHead], held_out: TrainingSet, ctx: FitContext) -> Floats:
     """Return the mean IoU of each head over the videos of ``held_out``, ``float64 (K,)``.
 
-    A video without foreground in mask and prediction has no IoU, and is left out.
+    A video without foreground is left out, as in the headline; nan where no video has any.
     """
     videos = sorted({ref.video for ref in held_out.refs})
-    counts = np.zeros((len(videos), len(heads), 2))
+    counts = np.zeros((len(videos), len(heads), 3))
     part = held_out.shard(ctx.rank, ctx.world) if ctx.world > 1 else held_out
     for ref in part.refs:
         ctx.stop()
         mask = part.mask(ref)
         found = score_heads(heads, part.features(ref), part.mask_size) > 0
-        true, labelled = mask > 0, mask != 0
-        both = (found & true).sum(axis=(1, 2))
-        either = ((found | true) & labelled).sum(axis=(1, 2))
-        counts[videos.index(ref.video)] += np.stack([both, either], axis=1)
-    both, either = np.moveaxis(ctx.reduce(counts), 2, 0)
-    shares = np.divide(both, either, out=np.full(both.shape, np.nan), where=either > 0)
-    seen = ~np.isnan(shares)
-    return np.asarray(np.nansum(shares, axis=0) / np.maximum(1, seen.sum(axis=0)))
+        hits, wrong = (found & side for side in (mask > 0, mask < 0))
+        counts[videos.index(ref.video), :, 0] += hits.sum(axis=(1, 2))
+        counts[videos.index(ref.video), :, 1] += wrong.sum(axis=(1, 2))
+        counts[videos.index(ref.video), :, 2] += (mask > 0).sum()
+    return _mean(iou(*np.moveaxis(ctx.reduce(counts), 2, 0)))
+
+
+def _mean(rows: Floats) -> Floats:
+    """Return the mean of each column over the rows that define it, nan where none does."""
+    seen = np.sum(~np.isnan(rows), axis=0)
+    means = np.full(rows.shape[1], np.nan)
+    np.divide(np.nansum(rows, axis=0), seen, out=means, where=seen > 0)
+    return means

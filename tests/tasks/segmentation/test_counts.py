@@ -13,20 +13,23 @@ from hypothesis.extra import numpy as hnp
 from scipy.ndimage import distance_transform_edt
 from sklearn import metrics as sk
 
-from vidseg.tasks.segmentation.metrics import (
+from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.counts import (
     BINS,
     COUNTS,
-    SCORES,
     VideoCounts,
-    average_precision,
     frame_counts,
-    mean_over_groups,
-    mean_precision_recall,
     near_band,
-    precision_recall,
     score_histogram,
-    scores_of,
     summarise,
+)
+from vidseg.tasks.segmentation.scores import (
+    SCORES,
+    average_precision,
+    iou,
+    mean_precision_recall,
+    precision_recall,
+    scores_of,
 )
 
 FLOATS = st.floats(width=32, allow_nan=False)
@@ -222,6 +225,12 @@ def test_an_empty_video_has_no_scores():
 def test_nothing_found_is_zero_not_undefined():
     scores = scores_of(np.array([0, 0, 5, 5, 0, 0]))
     assert (scores["iou"], scores["gscore"], scores["precision"], scores["f1"]) == (0, 0, 0, 0)
+
+
+def test_iou_is_undefined_without_a_positive_only():
+    found = iou([3, 0, 0, 0], [1, 2, 2, 0], [5, 4, 0, 0])
+    np.testing.assert_array_equal(found, [3 / 6, 0, np.nan, np.nan])
+    assert iou(np.ones((2, 3)), 1, 1).shape == (2, 3)
 
 
 def test_groups_weigh_the_same_whatever_their_videos():

@@ -1,24 +1,25 @@
-"""Counts per frame, and every score from counts.
+"""Counts per frame, added up over a video; every score is made from them.
 
 Nothing here sees more than one frame at a time: scores of a video, a group or a data set are made
 from counts that were added up (:class:`VideoCounts`), so that they can be stored, merged and
-recomputed. Definitions are DESIGN section 2's; ``gscore`` is precision x recall.
+recomputed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.scores import average_precision, scores_of
 from vidseg.types import Mask, Scores
 
 COUNTS = ("tp", "fp", "fn", "tn", "near_fp", "near_tn")
-SCORES = ("iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap")
 BINS = 1 << 16
 Table = npt.NDArray[np.int64]
 
@@ -80,54 +81,6 @@ def score_histogram(scores: Scores, mask: Mask) -> Table:
     return np.stack(
         [np.bincount(ordered[mask == sign], minlength=BINS) for sign in (-1, 1)]
     ).astype(np.int64)
-
-
-def precision_recall(histogram: Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return precision and recall at each distinct score, from the highest score down.
-
-    Empty arrays without a positive pixel.
-    """
-    negatives, positives = (np.cumsum(row[::-1]) for row in histogram)
-    if not positives[-1]:
-        return np.zeros(0), np.zeros(0)
-    used = (histogram.sum(0) > 0)[::-1]
-    tp, fp = positives[used].astype(np.float64), negatives[used].astype(np.float64)
-    return tp / (tp + fp), tp / positives[-1]
-
-
-def average_precision(histogram: Table) -> float:
-    """Return AP = sum over scores of (R_n - R_{n-1}) P_n; nan without a positive pixel.
-
-    Equal to scikit-learn's ``average_precision_score`` on scores rounded to the histogram's bins.
-    """
-    precision, recall = precision_recall(histogram)
-    if not len(recall):
-        return math.nan
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
-
-
-def scores_of(counts: Table) -> dict[str, float]:
-    """Return the scores of one confusion table, without ``ap``.
-
-    Without a positive pixel IoU, gscore, precision, recall, F1 and biased accuracy are nan. With
-    positives and nothing found, precision is 0 as in scikit-learn's ``zero_division=0``.
-    """
-    tp, fp, fn, tn, near_fp, near_tn = (float(value) for value in counts)
-    total, positives = tp + fp + fn + tn, tp + fn
-    accuracy = (tp + tn) / total if total else math.nan
-    if not positives:
-        return dict.fromkeys(SCORES[:-1], math.nan) | {"accuracy": accuracy}
-    precision = tp / (tp + fp) if tp + fp else 0.0
-    recall = tp / positives
-    return {
-        "iou": tp / (tp + fp + fn),
-        "gscore": precision * recall,
-        "accuracy": accuracy,
-        "precision": precision,
-        "recall": recall,
-        "f1": 2 * tp / (2 * tp + fp + fn),
-        "biased_accuracy": (tp + near_tn) / (positives + near_fp + near_tn),
-    }
 
 
 @dataclass
@@ -208,25 +161,6 @@ class VideoCounts:
         return made
 
 
-def mean_over_groups(rows: Iterable[tuple[str, Mapping[str, float]]]) -> dict[str, float]:
-    """Return the headline: the mean over groups of the mean over each group's videos.
-
-    Args:
-        rows: (group, scores of one video). Undefined (nan) scores are left out of the means; a
-            score that no video defines is left out of the result.
-    """
-    by_group: dict[str, list[Mapping[str, float]]] = {}
-    for group, scores in rows:
-        by_group.setdefault(group, []).append(scores)
-    result = {}
-    for name in SCORES:
-        means = [_mean([row[name] for row in videos]) for videos in by_group.values()]
-        mean = _mean(means)
-        if not math.isnan(mean):
-            result[name] = mean
-    return result
-
-
 def summarise(videos: Sequence[VideoCounts]) -> dict[str, float]:
     """Return every headline number of a set of test videos.
 
@@ -242,27 +176,3 @@ def summarise(videos: Sequence[VideoCounts]) -> dict[str, float]:
     if {"precision", "recall"} <= headline.keys():
         headline["gscore_of_means"] = headline["precision"] * headline["recall"]
     return headline
-
-
-def mean_precision_recall(
-    histograms: Sequence[Table], points: int = 101
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-    """Return (recall grid, mean precision over videos at each recall), or None without positives.
-
-    At each recall a video counts with its best precision at that recall or beyond, so videos
-    scored by different folds' models are averaged without comparing their scores.
-    """
-    grid = np.linspace(0, 1, points)
-    curves = []
-    for histogram in histograms:
-        precision, recall = precision_recall(histogram)
-        if len(recall):
-            best = np.maximum.accumulate(precision[::-1])[::-1]
-            place = np.minimum(np.searchsorted(recall, grid), len(best) - 1)
-            curves.append(best[place])
-    return (grid, np.mean(curves, axis=0)) if curves else None
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [value for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else math.nan
