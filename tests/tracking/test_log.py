@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from tests.helpers.mlflow_fixtures import make_record
@@ -23,7 +24,9 @@ from vidseg.experiment.records import RunRecord
 from vidseg.tracking import links
 from vidseg.tracking import run as runs
 from vidseg.tracking.log import log_metrics, log_run
+from vidseg.tracking.model import log_dataset
 from vidseg.tracking.run import OpenRun, log_params, open_run
+from vidseg.tracking.store import sqlite_file
 
 
 def client() -> Any:
@@ -190,6 +193,63 @@ def test_a_key_finds_its_run_again(tracking: str) -> None:
         pass
     assert first.run_id == second.run_id != other.run_id
     assert client().get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_the_run_that_failed_is_filled_again_not_one_that_finished(tracking: str) -> None:
+    made = {}
+    with contextlib.ExitStack() as stack:
+        for name in ("failed", "done"):  # of three suites that were started in one instant
+            made[name] = stack.enter_context(open_run("vidseg", name, key="k")).run_id
+        made["last"] = client().create_run("1", tags={runs.KEY: "k"}).info.run_id
+        for name in ("done", "last"):
+            client().set_terminated(made[name], "FINISHED")
+        client().set_terminated(made["failed"], "FAILED")
+        with open_run("vidseg", "again", key="k") as again:
+            assert again.run_id == made["failed"]
+
+
+def test_one_process_at_a_time_chooses_the_run_that_it_fills(
+    tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = runs._find_by_key
+
+    def held(*args: Any) -> str | None:
+        with pytest.raises(Timeout):
+            FileLock(f"{sqlite_file(tracking)}.lock").acquire(timeout=0)
+        return find(*args)
+
+    monkeypatch.setattr(runs, "_find_by_key", held)
+    with open_run("vidseg", "a", key="k"):
+        pass
+    FileLock(f"{sqlite_file(tracking)}.lock").acquire(timeout=0)
+
+
+def test_a_data_set_that_another_process_logs_in_the_same_instant(tracking: str) -> None:
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    record = make_record()
+    with open_run("vidseg", "other") as other, open_run("vidseg", "run") as run:
+        inserted: list[str] = []
+
+        def meanwhile(*args: Any) -> None:
+            """Let the other run have the data set between MLflow's look and its write."""
+            if args[2].startswith("INSERT INTO datasets") and not inserted:
+                inserted.append(args[2])
+                log_dataset(record.dataset, other)
+
+        event.listen(Engine, "before_cursor_execute", meanwhile)
+        try:
+            log_dataset(record.dataset, run)
+        finally:
+            event.remove(Engine, "before_cursor_execute", meanwhile)
+    assert inserted
+    digests = [
+        dataset_input.dataset.digest
+        for one in (other, run)
+        for dataset_input in client().get_run(one.run_id).inputs.dataset_inputs
+    ]
+    assert digests == [record.dataset.digest] * 2
 
 
 @pytest.fixture

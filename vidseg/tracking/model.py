@@ -23,7 +23,7 @@ from vidseg.media.resize import resize
 from vidseg.plugins.registry import PACKAGE
 from vidseg.plugins.spec import parse
 from vidseg.serving import predictor as served
-from vidseg.tracking.store import load_mlflow, translate_errors
+from vidseg.tracking.store import load_mlflow, retry_conflicts, translate_errors
 from vidseg.types import Image, Size
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def log_dataset(record: DatasetRecord, run: OpenRun) -> None:
         profile=json.dumps(profile),
     )
     context = entities.InputTag("mlflow.data.context", "train and test")
+    inputs = [entities.DatasetInput(dataset, [context])]
+    client = mlflow.MlflowClient(run.uri)
     with translate_errors(run.uri):
-        mlflow.MlflowClient(run.uri).log_inputs(
-            run.run_id, [entities.DatasetInput(dataset, [context])]
-        )
+        retry_conflicts(lambda: client.log_inputs(run.run_id, inputs))
 
 
 def _columns() -> list[tuple[str, str]]:
@@ -132,9 +132,13 @@ def register(model_id: str, name: str, run: OpenRun) -> str:
     """
     mlflow = load_mlflow()
     client, source = mlflow.MlflowClient(run.uri), f"models:/{model_id}"
-    with translate_errors(run.uri):
+
+    def make() -> None:
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
+
+    with translate_errors(run.uri):
+        retry_conflicts(make)
         known = client.search_model_versions(f"name = '{name}'")
         version = next((v for v in known if v.source == source), None)
         if version is None:

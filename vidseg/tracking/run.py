@@ -11,6 +11,7 @@ from typing import Any
 from vidseg.errors import Stopped, TrackingError, UnreachableError
 from vidseg.tracking.links import PRIMARY_METRIC, ROLE, Role, run_url, served_by_http, ui_command
 from vidseg.tracking.store import (
+    claiming,
     load_mlflow,
     no_retries,
     open_sqlite,
@@ -111,14 +112,15 @@ def _start(
     if not nested and (dead := reap(uri)) and notice:
         notice(f"closed {len(dead)} run(s) whose process was killed: {', '.join(dead)}")
     experiment_id = ensure_experiment(uri, experiment)
-    known = _find_by_key(mlflow, uri, experiment_id, key) if key else None
-    run = mlflow.start_run(
-        run_id=known,
-        experiment_id=experiment_id,
-        run_name=name,
-        nested=nested,
-        tags=tags,
-    )
+    with claiming(uri) if key else contextlib.nullcontext():
+        known = _find_by_key(mlflow, uri, experiment_id, key) if key else None
+        run = mlflow.start_run(
+            run_id=known,
+            experiment_id=experiment_id,
+            run_name=name,
+            nested=nested,
+            tags=tags,
+        )
     return OpenRun(uri, experiment_id, run.info.run_id)
 
 
@@ -139,10 +141,11 @@ def _resume_project_run(mlflow: Any, uri: str, run_id: str, tags: dict[str, str]
 
 
 def _find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | None:
-    """Return a run of this key that no living process fills."""
+    """Return a run of this key that no living process fills: one that did not finish, if any."""
     query = f"tags.`{KEY}` = '{key}' and attributes.status != 'RUNNING'"
-    found = mlflow.MlflowClient(uri).search_runs([experiment_id], query, max_results=1)
-    return found[0].info.run_id if found else None
+    found = mlflow.MlflowClient(uri).search_runs([experiment_id], query)
+    best = min(found, key=lambda run: run.info.status == "FINISHED", default=None)
+    return best.info.run_id if best else None
 
 
 def ensure_experiment(uri: str, name: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from filelock import FileLock
@@ -20,6 +21,8 @@ from filelock import FileLock
 from vidseg.errors import TrackingError, UnreachableError, UsageError
 from vidseg.tracking.git import GitContext, without_credentials
 from vidseg.utils.paths import user_path
+
+Found = TypeVar("Found")
 
 DEFAULT_FILE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -45,6 +48,13 @@ SETTINGS = {
 }
 """MLflow's settings where the user has none."""
 
+ATTEMPTS = 5
+"""How often a write is tried that other processes make at the same moment."""
+
+# of sqlite, PostgreSQL, MySQL and SQL Server, and of MLflow itself
+_CONFLICT = re.compile(
+    r"UNIQUE constraint|duplicate key|Duplicate entry|RESOURCE_ALREADY_EXISTS", re.IGNORECASE
+)
 _SQLITE = "sqlite:///"
 _START_TOLERANCE = 2.0  # seconds; the system derives the start from clock ticks
 
@@ -112,6 +122,30 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def retry_conflicts(call: Callable[[], Found]) -> Found:
+    """Return what ``call`` returns; where another process wrote the same row first, call it again.
+
+    MLflow looks whether a row is there and then inserts it; of two processes that do so in one
+    instant the store refuses the second, which finds the row when it looks again.
+    """
+    mlflow = load_mlflow()
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return call()
+        except mlflow.MlflowException as error:
+            if not _CONFLICT.search(str(error)):
+                raise
+    return call()
+
+
+@contextmanager
+def claiming(uri: str) -> Iterator[None]:
+    """Let one process at a time choose a run of a sqlite store to fill again."""
+    file = sqlite_file(uri)
+    with FileLock(f"{file}.lock") if file is not None else nullcontext():
+        yield
 
 
 @contextmanager
