@@ -82,7 +82,7 @@ def test_parameters_are_flat_and_dotted():
         ("max_time", math.nan, "nan is refused"),
         ("threshold", "high", "a number"),
         ("refit", "yes", "true or false"),
-        ("budget", "papr", "paper or equal-steps"),
+        ("budget", "papr", "mean 'paper'? budget is paper, equal-steps or equal-epochs"),
         ("device", "gpu", "auto, cpu or cuda"),
         ("image_size", "320", "WIDTHxHEIGHT"),
         ("image_size", None, "WIDTHxHEIGHT"),

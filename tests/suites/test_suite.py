@@ -324,7 +324,10 @@ class TestLabelsOfArms:
         ("change", "message"),
         [
             (("train_labels: truth", "train_labels: trut"), r"yaml:16 arms\.truth\.train_labels"),
-            (("[ellipse, grabcut]", "[cube, grabcut]"), r"yaml:17 .*refine.*'cube' refines"),
+            (
+                ("[ellipse, grabcut]", "[cube, grabcut]"),
+                r"yaml:17 .*'cube' is refused; refine is box, el",
+            ),
             (("[0.1, 0.5]", "[0.1, 5]"), r"yaml:18 .*prior.*5 is refused; prior is a share"),
             (("prior: 0.2", "prior: 2"), r"yaml:13 prior.*prior is a share"),
             (("refine:", "refined:"), r"no key 'refined'; did you mean 'refine'"),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vidseg.experiment.options import OPTIONS, Option
+
 if TYPE_CHECKING:
     from vidseg.tracking.links import Role
     from vidseg.tracking.run import OpenRun
@@ -41,88 +43,46 @@ ledger = click.option(
     help="Where finished stages are kept. [default: VIDSEG_LEDGER, else the user's data folder]",
 )
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
-device = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"
-)
-threads = click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="Threads of the extractor.  [default: physical cores]",
-)
 
 
-class NumberOr(click.ParamType):  # type: ignore[type-arg]
-    """A number, or one word."""
+class Scalar(click.ParamType):  # type: ignore[type-arg]
+    """A number or a word, as YAML reads it; the configuration says what it may be."""
 
     name = "number"
 
-    def __init__(self, word: str) -> None:
-        self._word = word
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the number, or the text."""
+        from vidseg.utils.yaml import scalar
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
-        """Return the number or the word; anything else is refused."""
-        if value == self._word:
-            return self._word
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor {self._word}", param, ctx)
+        return scalar(value) if isinstance(value, str) else value
 
 
-conditions = (
-    click.option(
-        "--image-size",
-        metavar="WxH",
-        help="What the extractor sees, or native.  [default: 320x240]",
-    ),
-    click.option("--mask-size", metavar="WxH", help="Size of masks.  [default: as the image size]"),
-    click.option(
-        "--split",
-        metavar="SPEC",
-        help="leave-one-group-out, k-fold:k=, or fixed:test=a,test=b.  "
-        "[default: leave-one-group-out]",
-    ),
-    click.option(
-        "--test-stride",
-        type=click.IntRange(min=1),
-        help="Score every n-th test frame.  [default: 1, all]",
-    ),
-    click.option(
-        "--train-labels",
-        metavar="SPEC",
-        help="What training labels are; tests are on the truth.  [default: truth]",
-    ),
-    click.option(
-        "--refine",
-        type=click.Choice(["box", "ellipse", "grabcut"]),
-        help="What a box becomes in a training mask.  [default: box]",
-    ),
-    click.option(
-        "--prior",
-        metavar="SHARE",
-        type=float,
-        help="Weigh classes as if this share of the pixels were foreground.  [default: no weights]",
-    ),
-    click.option(
-        "--budget",
-        type=click.Choice(["paper", "equal-steps", "equal-epochs"]),
-        help="How epochs depend on the number of frames.  [default: paper]",
-    ),
-    click.option(
-        "--epochs",
-        type=click.IntRange(min=1),
-        help="Epochs at one frame per video.  [default: the classifier's]",
-    ),
-    click.option(
-        "--max-time", type=click.FloatRange(min=0, min_open=True), help="Seconds for one fit."
-    ),
-    click.option(
-        "--memory-budget", metavar="SIZE", help="Memory that a fit may take.  [default: 8GB]"
-    ),
-    device,
-    threads,
-)
-"""Options of a run that a suite states once for all of its settings."""
+def conditions(*names: str, defaults: bool = True) -> Callable[[Command], Command]:
+    """Return the options of a run of these names.
+
+    Args:
+        names: of :data:`vidseg.experiment.options.OPTIONS`.
+        defaults: whether the help says them; a suite's file has its own.
+    """
+    return several(*(_condition(OPTIONS[name], defaults) for name in names))
+
+
+def _condition(option: Option, defaults: bool) -> Callable[[Command], Command]:
+    default = f"  [default: {option.default_text}]" if defaults and option.default_text else ""
+    kinds: dict[str, tuple[Any, str | None]] = {
+        "integer": (click.IntRange(min=option.ge), None),
+        "number": (Scalar(), "NUMBER"),
+        "size": (None, "WxH"),
+        "bytes": (None, "SIZE"),
+        "choice": (click.Choice(option.choices), None),
+    }
+    kind, metavar = kinds.get("choice" if option.choices else option.kind, (None, "SPEC"))
+    if option.kind == "flag":
+        flags = f"{option.flag}/--no-{option.flag.removeprefix('--')}"
+        return click.option(flags, default=None, help=option.help + default)
+    return click.option(
+        option.flag, type=kind, metavar=option.metavar or metavar, help=option.help + default
+    )
 
 
 def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -134,6 +94,9 @@ def several(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
         return command
 
     return decorate
+
+
+device, threads = conditions("device"), conditions("threads")
 
 
 def open_store(root: Path | None, limit: str | None) -> Any:

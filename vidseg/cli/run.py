@@ -9,30 +9,12 @@ import click
 
 from vidseg.cli import options
 from vidseg.cli.project import ProjectCommand
+from vidseg.experiment.options import OPTIONS
 
 if TYPE_CHECKING:
     from vidseg.experiment.config import RunConfig
     from vidseg.experiment.records import RunRecord
 
-PIPELINE = options.several(
-    click.option("--dataset", metavar="SPEC", help="Annotated videos.  [default: synthetic]"),
-    click.option("--sampler", metavar="SPEC", help="Which training frames.  [default: 20]"),
-    click.option("--extractor", metavar="SPEC", help="Image features.  [default: filters]"),
-    click.option("--classifier", metavar="SPEC", help="What learns.  [default: pixel_svm]"),
-    click.option("--seed", type=click.IntRange(min=0), help="Seed of all draws.  [default: 0]"),
-    click.option(
-        "--threshold",
-        metavar="NUMBER",
-        type=options.NumberOr("inner"),
-        help="Scores above it are foreground; inner chooses it on held-out training groups.  "
-        "[default: 0]",
-    ),
-    click.option(
-        "--refit/--no-refit",
-        default=None,
-        help="Fit the model that is logged on all groups.  [default: refit]",
-    ),
-)
 PLACES = options.several(
     click.option(
         "--config",
@@ -54,8 +36,7 @@ PLACES = options.several(
 
 
 @click.command(cls=ProjectCommand)
-@PIPELINE
-@options.several(*options.conditions)
+@options.conditions(*OPTIONS)
 @PLACES
 def run(
     config_file: Path | None,

@@ -12,6 +12,7 @@ import click
 
 from vidseg.cli import options
 from vidseg.cli.project import ProjectCommand
+from vidseg.experiment.options import CONDITIONS
 
 if TYPE_CHECKING:
     from vidseg.cli.screen import Screen
@@ -81,7 +82,7 @@ def show(name: str) -> None:
     metavar="KEY=VALUE",
     help="Change a value of the file: delta=0.02, seeds=[0,1], pipelines.sgd.classifier=sgd:C=1.",
 )
-@options.several(*options.conditions)
+@options.conditions(*CONDITIONS, defaults=False)
 @click.option("--executor", metavar="SPEC", default="local", help="local, processes:n=2 or ray.")
 @click.option("--only", metavar="PATTERN", help="Only the cells whose name matches or holds it.")
 @click.option(
@@ -194,7 +195,7 @@ def _changes(
 
 def _divided(places: SuiteSession, workers: Executor, load: Callable[[Row], Suite]) -> SuiteSession:
     """Divide this machine's cores among workers, where nobody said how many threads to use."""
-    if not workers.workers or places.suite.file.threads is not None:
+    if not workers.workers or "threads" in places.suite.file.conditions:
         return places
     import psutil
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vidseg import plugins
-from vidseg.classifiers.base import Budget, BudgetRule
+from vidseg.classifiers.base import Budget
 from vidseg.errors import UsageError
+from vidseg.experiment.options import DEFAULTS, NATIVE, OPTIONS, Option, check_names
 from vidseg.experiment.splits import resolve_split
 from vidseg.labels.refine import Refine
 from vidseg.plugins.spec import Spec
 from vidseg.tasks.segmentation.class_weights import check_weighable
 from vidseg.types import Size
 from vidseg.utils.bytes import parse_bytes
+from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import read_yaml
 
-NATIVE = "native"
-INNER: Final = "inner"
+LABELLING = ("train_labels", "refine", "prior")
+"""The options of a :class:`LabelConfig`, in the order of its fields."""
 Threshold = float | Literal["inner"]
 """A number, or ``"inner"``: chosen on held-out training groups."""
 
@@ -126,26 +131,15 @@ class RunConfig:
 
     def mapping(self) -> dict[str, Any]:
         """Return the YAML form, which :func:`make_config` reads back."""
-        return {
-            "dataset": self.dataset.mapping(),
-            "sampler": self.sampler.mapping(),
-            "extractor": self.extractor.mapping(),
-            "classifier": self.classifier.mapping(),
+        values = {
+            **vars(self),
             **self.labelling.mapping(),
-            "split": self.split.mapping(),
-            "image_size": str(self.image_size or NATIVE),
-            "mask_size": str(self.mask_size) if self.mask_size else None,
-            "seed": self.seed,
-            "test_stride": self.test_stride,
-            "threshold": self.threshold,
+            "image_size": self.image_size or NATIVE,
             "budget": self.budget.rule,
             "epochs": self.budget.base,
             "max_time": self.budget.max_time,
-            "memory_budget": self.memory_budget,
-            "device": self.device,
-            "threads": self.threads,
-            "refit": self.refit,
         }
+        return {name: _recorded(values[name]) for name in OPTIONS}
 
     def params(self) -> dict[str, str | int | float | bool]:
         """Return flat parameters under dotted names, such as ``sampler.n``."""
@@ -160,31 +154,6 @@ class RunConfig:
         return flat
 
 
-DEFAULTS: dict[str, Any] = {
-    "dataset": "synthetic",
-    "sampler": "20",
-    "extractor": "filters",
-    "classifier": "pixel_svm",
-    "train_labels": "truth",
-    "refine": "box",
-    "prior": None,
-    "split": "leave-one-group-out",
-    "image_size": "320x240",
-    "mask_size": None,
-    "seed": 0,
-    "test_stride": 1,
-    "threshold": 0.0,
-    "budget": "paper",
-    "epochs": None,
-    "max_time": None,
-    "memory_budget": "8GB",
-    "device": "auto",
-    "threads": None,
-    "refit": True,
-}
-"""Every key of a configuration file, with its default."""
-
-
 def read_config(path: Path) -> dict[str, Any]:
     """Return the options in a YAML file.
 
@@ -194,11 +163,7 @@ def read_config(path: Path) -> dict[str, Any]:
     loaded = read_yaml(path, where="--config")
     if not isinstance(loaded, dict):
         raise UsageError("the file does not hold a mapping", where=f"--config {path}")
-    for key in loaded:
-        if key not in DEFAULTS:
-            near = difflib.get_close_matches(str(key), DEFAULTS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(DEFAULTS)}"
-            raise UsageError(f"there is no option {key!r}", where=f"--config {path}", hint=hint)
+    check_names(loaded, where=f"--config {path}")
     return loaded
 
 
@@ -206,41 +171,17 @@ def make_config(options: Mapping[str, Any]) -> RunConfig:
     """Check and resolve options; those that are absent have their default.
 
     Raises:
-        UsageError: a value that cannot be meant; names the option.
+        UsageError: a name that is none (names the nearest), or a value that cannot be meant
+            (names the option).
     """
-    given = DEFAULTS | dict(options)
-    image = given["image_size"]
-    rule = given["budget"]
-    if rule not in get_args(BudgetRule):
-        raise UsageError(
-            f"{rule!r} is no budget rule", where="budget", hint=" or ".join(get_args(BudgetRule))
-        )
-    budget = Budget(
-        rule,
-        None if given["epochs"] is None else _integer(given["epochs"], "epochs", 1),
-        None if given["max_time"] is None else _number(given["max_time"], "max_time", 0.0),
-    )
-    labelling = make_label_config(given)
-    classifier = plugins.resolve("classifier", given["classifier"], where="classifier")
-    check_weighable(classifier, labelling.prior)
-    return RunConfig(
-        dataset=plugins.resolve("dataset", given["dataset"], where="dataset"),
-        sampler=plugins.resolve("sampler", given["sampler"], where="sampler"),
-        extractor=plugins.resolve("extractor", given["extractor"], where="extractor"),
-        classifier=classifier,
-        split=resolve_split(given["split"]),
-        image_size=None if image == NATIVE else Size.parse(str(image), where="image_size"),
-        mask_size=_mask_size(given["mask_size"]),
-        seed=_integer(given["seed"], "seed", 0),
-        test_stride=_integer(given["test_stride"], "test_stride", 1),
-        threshold=_threshold(given["threshold"]),
-        budget=budget,
-        labelling=labelling,
-        memory_budget=_bytes(given["memory_budget"], "memory_budget"),
-        device=choose_device(given["device"]),
-        threads=_threads(given["threads"]),
-        refit=_truth(given["refit"], "refit"),
-    )
+    check_names(options)
+    given = {name: check_option(name, value) for name, value in {**DEFAULTS, **options}.items()}
+    budget = Budget(given.pop("budget"), given.pop("epochs"), given.pop("max_time"))
+    labelling = LabelConfig(*(given.pop(name) for name in LABELLING))
+    check_weighable(given["classifier"], labelling.prior)
+    given["device"] = choose_device(given["device"])
+    given["threads"] = given["threads"] or _cores()
+    return RunConfig(**given, budget=budget, labelling=labelling)
 
 
 def make_label_config(given: Mapping[str, Any]) -> LabelConfig:
@@ -249,33 +190,50 @@ def make_label_config(given: Mapping[str, Any]) -> LabelConfig:
     Raises:
         UsageError: a value that cannot be meant; names the option.
     """
-    refine, prior = given["refine"], given["prior"]
-    if refine not in get_args(Refine):
-        raise UsageError(
-            f"{refine!r} refines nothing", where="refine", hint=" or ".join(get_args(Refine))
-        )
-    share = None if prior in (None, "none") else _share(prior, "prior")
-    source = plugins.resolve("label", given["train_labels"], where="train_labels")
-    return LabelConfig(source, refine, share)
+    return LabelConfig(*(check_option(name, given[name]) for name in LABELLING))
 
 
-def _share(value: object, name: str) -> float:
-    share = _number(value, name, None)
-    if not 0 < share < 1:
-        raise UsageError(
-            f"{value!r} is refused", where=name, hint=f"{name} is a share, more than 0, less than 1"
-        )
-    return share
+def check_option(name: str, value: Any) -> Any:
+    """Return an option's value as a run takes it: a resolved spec, a size, bytes, a number, ...
+
+    Raises:
+        UsageError: a value that cannot be meant; names the option.
+    """
+    option = OPTIONS[name]
+    if isinstance(value, str) and value in option.words:
+        return option.words[value]
+    if value is None and option.default is None:
+        return None
+    match option.kind:
+        case "split":
+            return resolve_split(value)
+        case "size":
+            return Size.parse(str(value), where=name)
+        case "bytes":
+            return _bytes(value, name)
+        case kind if kind in plugins.KINDS:
+            return plugins.resolve(kind, value, where=name)
+    return _plain(option, value)
 
 
-def _threshold(value: object) -> Threshold:
-    if value == INNER:
-        return INNER
-    if isinstance(value, str):
-        raise UsageError(
-            f"{value!r} is refused", where="threshold", hint=f"threshold is a number or {INNER}"
-        )
-    return _number(value, "threshold", None)
+def _plain(option: Option, value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    try:
+        return _adapter(option.name).validate_python(value)
+    except ValidationError as error:
+        near = did_you_mean(str(value), option.choices)
+        hint = f"{near}{option.name} is {option.allowed}"
+        raise UsageError(f"{value!r} is refused", where=option.name, hint=hint) from error
+
+
+@functools.cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    option = OPTIONS[name]
+    types = {"flag": bool, "integer": int, "number": float}
+    kind: Any = Literal[option.choices] if option.choices else types[option.kind]
+    bounds = Field(ge=option.ge, gt=option.gt, lt=option.lt)
+    config = ConfigDict(strict=True, allow_inf_nan=False)
+    return TypeAdapter(Annotated[kind, bounds], config=config)
 
 
 def _bytes(value: object, name: str) -> int:
@@ -285,19 +243,13 @@ def _bytes(value: object, name: str) -> int:
     return amount
 
 
-def _mask_size(value: object) -> Size | None:
-    return None if value in (None, "same") else Size.parse(str(value), where="mask_size")
-
-
 def choose_device(value: object) -> str:
     """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where torch sees one.
 
     Raises:
         UsageError: no device of that name, or torch sees no GPU.
     """
-    if value not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"{value!r} is no device", where="device", hint="choose auto, cpu or cuda")
-    if value == "cpu":
+    if check_option("device", value) == "cpu":
         return "cpu"
     import torch
 
@@ -310,35 +262,16 @@ def choose_device(value: object) -> str:
     return "cpu"
 
 
-def _threads(value: object) -> int:
-    if value is not None:
-        return _integer(value, "threads", 1)
+def _cores() -> int:
     import psutil
 
     return int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
 
 
-def _integer(value: object, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{value!r} is refused", where=name, hint=f"{name} is int (>= {least})")
-    return value
-
-
-def _number(value: object, name: str, above: float | None) -> float:
-    wrong = isinstance(value, bool) or not isinstance(value, int | float) or value != value
-    if wrong or (above is not None and float(str(value)) <= above):
-        raise UsageError(
-            f"{value!r} is refused",
-            where=name,
-            hint=f"{name} is a number" + ("" if above is None else f" (> {above:g})"),
-        )
-    return float(str(value))
-
-
-def _truth(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{value!r} is refused", where=name, hint=f"{name} is true or false")
-    return value
+def _recorded(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.mapping()
+    return str(value) if isinstance(value, Size) else value
 
 
 def _flat(value: Any) -> str | int | float | bool:

@@ -21,7 +21,7 @@ from vidseg import plugins
 from vidseg.classifiers.base import Classifier, FitContext
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
-from vidseg.experiment.config import INNER, RunConfig, Setting
+from vidseg.experiment.config import RunConfig, Setting
 from vidseg.experiment.evaluate import box_margin, evaluate
 from vidseg.experiment.fit import (
     choose_threshold,
@@ -33,6 +33,7 @@ from vidseg.experiment.fit import (
 from vidseg.experiment.keys import fit_inputs, score_inputs, score_stage
 from vidseg.experiment.ledger import Ledger, Stage
 from vidseg.experiment.locks import hold
+from vidseg.experiment.options import INNER
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import (
     CellResult,

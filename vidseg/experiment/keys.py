@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vidseg import plugins
-from vidseg.experiment.config import INNER, RunConfig, Setting
+from vidseg.experiment.config import RunConfig, Setting
+from vidseg.experiment.options import INNER
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.training import PreparedVideo
 from vidseg.plugins.spec import Spec

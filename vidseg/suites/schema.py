@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from vidseg.errors import UsageError, VidsegError
+from vidseg.experiment.options import CONDITIONS
 from vidseg.utils.yaml import CoreLoader
 
 Score = Literal["iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap"]
@@ -51,7 +52,7 @@ class ComparisonFile(_Strict):
 
 
 class SuiteFile(_Strict):
-    """The keys of a suite file."""
+    """The keys of a suite file, without the conditions of its runs."""
 
     name: Annotated[str, Field(pattern=r"^[^/\\\s][^/\\]*$")]
     question: str
@@ -61,20 +62,6 @@ class SuiteFile(_Strict):
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     dataset: Any = None
-    image_size: str | None = None
-    mask_size: str | None = None
-    split: Any = None
-    test_stride: int | None = None
-    threshold: float | Literal["inner"] | None = None
-    train_labels: Any = None
-    refine: str | None = None
-    prior: float | None = None
-    budget: str | None = None
-    epochs: int | None = None
-    max_time: float | None = None
-    memory_budget: str | int | None = None
-    device: str | None = None
-    threads: int | None = None
     arms: Annotated[dict[str, ArmFile], Field(min_length=1)]
     pipelines: Annotated[dict[str, PipelineFile], Field(min_length=1)]
     comparisons: list[ComparisonFile] = []
@@ -86,6 +73,17 @@ class SuiteFile(_Strict):
         if twice:
             raise ValueError(f"the seed {twice[0]} stands twice")
         return seeds
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Return the options of a run that the file states for all of its settings."""
+        given = {name: getattr(self, name) for name in CONDITIONS}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+_FIELDS: dict[str, Any] = dict.fromkeys(CONDITIONS, (Any, None))
+SCHEMA = create_model("SuiteFile", __base__=SuiteFile, **_FIELDS)
+"""The keys of a suite file; the values of conditions are checked when they are resolved."""
 
 
 @dataclass(frozen=True)
@@ -173,5 +171,5 @@ def _existing(loc: Sequence[str | int], data: Any) -> list[str]:
 def _known(keys: Sequence[str]) -> list[str]:
     parts: dict[str, type[BaseModel]]
     parts = {"arms": ArmFile, "pipelines": PipelineFile, "comparisons": ComparisonFile}
-    model = parts.get(keys[0], SuiteFile) if len(keys) > 1 else SuiteFile
+    model = parts.get(keys[0], SCHEMA) if len(keys) > 1 else SCHEMA
     return list(model.model_fields)

@@ -16,32 +16,16 @@ from pydantic import ValidationError
 from vidseg import plugins
 from vidseg.errors import UsageError, VidsegError
 from vidseg.experiment.config import LabelConfig, RunConfig, Setting, make_config, make_label_config
+from vidseg.experiment.options import CONDITIONS
 from vidseg.experiment.splits import resolve_split
 from vidseg.plugins.spec import Spec
 from vidseg.suites.overrides import override
-from vidseg.suites.schema import ArmFile, Source, SuiteFile
+from vidseg.suites.schema import SCHEMA, ArmFile, Source, SuiteFile
 from vidseg.tasks.segmentation.class_weights import check_weighable
 from vidseg.utils.paths import user_path
 from vidseg.utils.yaml import CoreLoader, scalar
 
 FILES = Path(__file__).parent / "files"
-CONDITIONS = (
-    "image_size",
-    "mask_size",
-    "split",
-    "test_stride",
-    "threshold",
-    "budget",
-    "epochs",
-    "max_time",
-    "memory_budget",
-    "device",
-    "threads",
-    "train_labels",
-    "refine",
-    "prior",
-)
-"""Options of a run that a suite states once for all of its settings."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +196,7 @@ def _text_keys(data: Any) -> Any:
 def _checked(data: dict[str, Any], source: Source) -> Suite:
     data = _text_keys(data)
     try:
-        file = SuiteFile.model_validate(data)
+        file = SCHEMA.model_validate(data)
     except ValidationError as error:
         raise source.refuse(error, data) from error
     pipelines = _pipelines(file, source)
@@ -224,8 +208,7 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
 
 
 def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
-    common = {name: getattr(file, name) for name in CONDITIONS}
-    common = {name: value for name, value in common.items() if value is not None}
+    common = file.conditions
     if file.dataset is not None:
         with source.at("dataset"):
             common["dataset"] = plugins.resolve("dataset", file.dataset)
