@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from vidseg import plugins
@@ -172,7 +172,7 @@ class Experiment:
                 material.video,
                 source.of(material.video),
                 labelling.refine,
-                lambda: material.mask_size,
+                partial(getattr, material, "mask_size"),
                 material.store,
             )
             self._labelled[place] = Labelled(material, labels)

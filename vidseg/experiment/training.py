@@ -1,4 +1,8 @@
-"""Frames, masks and features of the videos of one experiment, and the training set made of them."""
+"""Frames, masks and features of the videos of one experiment, and the training set made of them.
+
+A training set can be pickled to another process on the same disks: what it was made of goes along,
+and frames, masks and features come from the store there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +60,13 @@ class PreparedVideo:
         self.video, self.group, self.extractor, self.store = video, group, extractor, store
         self.stored = store.frames(video, image_size)
         self.stored_features = store.features(video, extractor, self.stored)
-        self._mask_size = mask_size
+        self._image_size, self._mask_size = image_size, mask_size
         self._masks = MaskCache()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made of: masks and open entries are read again where it arrives."""
+        sizes = self._image_size, self._mask_size
+        return PreparedVideo, (self.video, self.group, self.store, *sizes, self.extractor)
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -187,6 +197,13 @@ class TrainingFrames:
     _last: list[tuple[FrameRef, int, Rendered]] = field(
         default_factory=list, repr=False, compare=False
     )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the frames with their videos only; pixels stay in the store."""
+        used = {ref.video for ref in self.refs}
+        materials = {name: one for name, one in self.materials.items() if name in used}
+        labelled = {name: one for name, one in self.labelled.items() if name in used}
+        return TrainingFrames, (materials, self.refs, labelled, self.epoch)
 
     @property
     def content(self) -> Hashable:

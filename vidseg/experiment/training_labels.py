@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import DataError
 from vidseg.labels.base import VideoLabels
@@ -55,7 +55,7 @@ class TrainingLabels:
         video: the video; grabCut looks at its own frames, not at resized ones.
         source: its training labels.
         refine: what a foreground box becomes.
-        size: returns the size of the masks.
+        size: returns the size of the masks; a function that can be pickled.
         store: keeps what grabCut made.
     """
 
@@ -72,6 +72,11 @@ class TrainingLabels:
         self._masks = MaskCache()
         self._kept: StoredMasks | None = None
         self._tallies: dict[int, Tally] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made of, not the masks that it keeps in memory."""
+        given = (self._video, self._source, self._refine, self._size, self._store)
+        return TrainingLabels, given
 
     @property
     def key(self) -> str:

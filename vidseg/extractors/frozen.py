@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,6 +62,10 @@ class FrozenExtractor:
         self._sizes: dict[Size, tuple[Size, ...]] = {}
         if self.threads < 1:
             raise UsageError(f"{threads} threads cannot compute", where="threads")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle no module: the handle builds it where it is needed."""
+        return {name: value for name, value in vars(self).items() if name != "_module"}
 
     @cached_property
     def key(self) -> str:

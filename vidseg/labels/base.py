@@ -35,7 +35,7 @@ class LabelSource(Protocol):
     contract: ClassVar[int]
 
     def of(self, video: Video) -> VideoLabels:
-        """Return the labels of a video.
+        """Return the labels of a video; an object that can be pickled.
 
         Raises:
             VidsegError: there are none for it, or they do not belong to its frames.
@@ -49,7 +49,8 @@ class KeyedLabels:
 
     Attributes:
         key: see :class:`VideoLabels`.
-        read: returns the labels of a frame.
+        read: returns the labels of a frame; a function that can be pickled, so no lambda: training
+            sets are sent to other processes.
     """
 
     key: str

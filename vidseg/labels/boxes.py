@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -28,7 +29,11 @@ class Boxes:
     def of(self, video: Video) -> KeyedLabels:
         """Return the boxes of the video's own labels."""
         key = digest([_RULE, video.label_key])
-        return KeyedLabels(key, lambda index: boxed(video.labels(index)))
+        return KeyedLabels(key, partial(_boxed_of, video))
+
+
+def _boxed_of(video: Video, index: int) -> Labels:
+    return boxed(video.labels(index))
 
 
 def boxed(labels: Labels) -> Labels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 from vidseg.errors import UsageError
@@ -40,7 +41,8 @@ class Offered:
                 hint=f"it offers {known}" if known else "it has nothing but its truth",
             )
 
-        def read(index: int) -> Labels:
-            return video.labels(index, self.name)
+        return KeyedLabels(offered[self.name], partial(_offered, video, self.name))
 
-        return KeyedLabels(offered[self.name], read)
+
+def _offered(video: Video, name: str, index: int) -> Labels:
+    return video.labels(index, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -65,9 +67,10 @@ class MaskFiles:
                 hint="one mask for each frame is needed",
             )
         key = content_key("mask labels 1", self._meaning, *ImageSequence(files).hashes)
-        return KeyedLabels(key, lambda index: self._read(files[index], info.size))
+        return KeyedLabels(key, partial(self._read, files, info.size))
 
-    def _read(self, file: Path, size: Size) -> MaskLabels:
+    def _read(self, files: Sequence[Path], size: Size, index: int) -> MaskLabels:
+        file = files[index]
         values, palette = decode_values(file)
         if values.shape != tuple(size):
             raise DataError(f"the mask is {Size(*values.shape)}, its frame is {size}", where=file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -70,7 +71,7 @@ class MotFiles:
             )
         found = select_rows(rows, self._rule, sequence=video.name, file=file)
         key = content_key("mot labels 1", tuple(info.size), *found)
-        return KeyedLabels(key, lambda index: found.at(index, info.size, ORIGIN))
+        return KeyedLabels(key, partial(found.at, size=info.size, origin=ORIGIN))
 
     def _file(self, video: Video) -> Path:
         places = [self._root / place.format(video.name) for place in _PLACES]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidseg.errors import StoreError
 from vidseg.store import files
@@ -96,8 +97,13 @@ class Store:
         self.notes: list[str] = []
         if limit is None and (text := os.environ.get("VIDSEG_STORE_LIMIT", "").strip()):
             limit = parse_bytes(text, where="VIDSEG_STORE_LIMIT")
+        self._limit = limit
         self._room = Quota(self.root, limit, self.notes)
         self.facts = FactCache(self.root)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the place and the limit; what was verified here is verified again there."""
+        return partial(Store, limit=self._limit), (self.root,)
 
     def frames(self, video: Video, size: Size | None) -> StoredFrames:
         """Return the frames of ``video`` at ``size``, None for native."""
