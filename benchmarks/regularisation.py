@@ -64,7 +64,7 @@ def opened(place: str) -> Experiment:
     store = Store(bench.store)
     return open_experiment(
         config,
-        open_dataset(config.dataset, Quiet(), store.facts),
+        open_dataset(config.dataset, Quiet(), store.fact_cache),
         store=store,
         ledger=Ledger(bench.store / "ledger"),
         progress=Quiet(),

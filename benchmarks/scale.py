@@ -42,8 +42,9 @@ from vidseg.errors import ResourceError
 from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.extractors.torchvision import Torchvision
-from vidseg.store import Store, parse_bytes
+from vidseg.store import Store
 from vidseg.types import FrameRef, Size, Video
+from vidseg.utils.bytes import parse_bytes
 
 PAPER = 2400
 """Frames of the paper's setting 400: six videos."""

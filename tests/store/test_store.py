@@ -18,9 +18,9 @@ import pytest
 
 from vidseg.errors import DataError, StoreError, UsageError
 from vidseg.media.resize import resize
-from vidseg.store import Store, files, parse_bytes
+from vidseg.store import Store, files
 from vidseg.types import Image, Size, VideoInfo
-from vidseg.utils.bytes import format_bytes
+from vidseg.utils.bytes import format_bytes, parse_bytes
 
 if TYPE_CHECKING:
     from vidseg.extractors.frozen import FrozenExtractor

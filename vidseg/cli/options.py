@@ -105,7 +105,8 @@ def open_store(root: Path | None, limit: str | None) -> Any:
     Raises:
         UsageError: the limit is no amount of disk.
     """
-    from vidseg.store import Store, parse_bytes
+    from vidseg.store import Store
+    from vidseg.utils.bytes import parse_bytes
 
     return Store(root, limit=parse_bytes(limit, where="--store-limit") if limit else None)
 

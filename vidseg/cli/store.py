@@ -46,7 +46,7 @@ def prune(
     Without an option only the unfinished ones go. Everything removed is made again when it is
     needed.
     """
-    from vidseg.store import parse_bytes
+    from vidseg.utils.bytes import parse_bytes
 
     limit = parse_bytes(max_size, where="--max-size") if max_size else None
     removed = options.open_store(store_root, None).prune(

@@ -174,8 +174,8 @@ class SuiteSession:
 
     def context(self) -> dict[str, Any]:
         """Return what workers elsewhere need to know."""
-        from vidseg.store import parse_bytes
         from vidseg.suites.worker import context
+        from vidseg.utils.bytes import parse_bytes
 
         limit = parse_bytes(self.store_limit, where="--store-limit") if self.store_limit else None
         return context(self.suite, self.store, limit, self.ledger)

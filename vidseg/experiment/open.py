@@ -42,7 +42,7 @@ def open_dataset(spec: Spec, progress: Progress, memory: Memory | None = None) -
     Args:
         spec: the data set.
         progress: where to tell how far it is.
-        memory: keeps what costs a decoding to find, such as ``store.facts``.
+        memory: keeps what costs a decoding to find, such as ``store.fact_cache``.
 
     Raises:
         VidsegError: what the data set refuses, or two videos of one name.

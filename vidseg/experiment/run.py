@@ -50,7 +50,7 @@ def run(
     Raises:
         VidsegError: what the data, a plugin or the disk refuses.
     """
-    dataset = open_dataset(config.dataset, progress, store.facts)
+    dataset = open_dataset(config.dataset, progress, store.fact_cache)
     experiment = open_experiment(
         config, dataset, store=store, ledger=ledger, progress=progress, stop=stop, fresh=fresh
     )

@@ -109,7 +109,7 @@ class TrainingLabels:
         if self._refine != "grabcut":
             task.advance(len(indices))
             return
-        missing = [i for i in indices if i not in self._tallies and not self._shelf.has(i)]
+        missing = [i for i in indices if i not in self._tallies and not self._stored.has(i)]
         task.advance(len(indices) - len(missing))
         decoded = self._video.frames(missing) if missing else iter(())
         for index, image in zip(missing, decoded, strict=True):
@@ -121,7 +121,7 @@ class TrainingLabels:
             task.advance()
 
     @property
-    def _shelf(self) -> StoredMasks:
+    def _stored(self) -> StoredMasks:
         if self._kept is None:
             self._kept = self._store.masks(self.key, self._size())
         return self._kept
@@ -136,7 +136,7 @@ class TrainingLabels:
         return rasterise(labels, self._size(), shape="ellipse", where=where)
 
     def _cut(self, index: int) -> Mask:
-        kept = self._shelf.load(index)
+        kept = self._stored.load(index)
         if kept is not None:
             self._tallies[index] = Tally(*kept[1])
             return kept[0]
@@ -149,7 +149,7 @@ class TrainingLabels:
         return mask
 
     def _keep(self, index: int, mask: Mask, tally: Tally) -> None:
-        self._shelf.save(index, mask, (tally.boxes, tally.failed))
+        self._stored.save(index, mask, (tally.boxes, tally.failed))
         self._tallies[index] = tally
 
     def _where(self, index: int) -> str:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidseg.errors import StoreError
 from vidseg.store import files
+from vidseg.store.fact_cache import FactCache
 from vidseg.store.features import StoredFeatures
 from vidseg.store.frames import StoredFrames
 from vidseg.store.masks import StoredMasks
-from vidseg.store.memo import FactCache
 from vidseg.store.quota import Quota
 from vidseg.types import Size, Video
 from vidseg.utils.bytes import parse_bytes
@@ -28,15 +28,7 @@ from vidseg.utils.paths import user_path
 if TYPE_CHECKING:
     from vidseg.extractors.frozen import FrozenExtractor
 
-__all__ = [
-    "Part",
-    "Store",
-    "StoreInfo",
-    "StoredFeatures",
-    "StoredFrames",
-    "StoredMasks",
-    "parse_bytes",
-]
+__all__ = ["Part", "Store", "StoreInfo", "StoredFeatures", "StoredFrames", "StoredMasks"]
 
 
 class Part(NamedTuple):
@@ -86,7 +78,7 @@ class Store:
     Attributes:
         root: its folder.
         notes: what the user should be told once, such as a limit that was reached.
-        facts: what is known about content, such as a clip's true length.
+        fact_cache: what is known about content, such as a clip's true length.
 
     Raises:
         UsageError: ``VIDSEG_STORE_LIMIT`` is not a size.
@@ -98,8 +90,8 @@ class Store:
         if limit is None and (text := os.environ.get("VIDSEG_STORE_LIMIT", "").strip()):
             limit = parse_bytes(text, where="VIDSEG_STORE_LIMIT")
         self._limit = limit
-        self._room = Quota(self.root, limit, self.notes)
-        self.facts = FactCache(self.root)
+        self._quota = Quota(self.root, limit, self.notes)
+        self.fact_cache = FactCache(self.root)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the place and the limit; what was verified here is verified again there."""
@@ -107,7 +99,7 @@ class Store:
 
     def frames(self, video: Video, size: Size | None) -> StoredFrames:
         """Return the frames of ``video`` at ``size``, None for native."""
-        return StoredFrames(video, size, self.root, self._room)
+        return StoredFrames(video, size, self._quota)
 
     def features(
         self, video: Video, extractor: FrozenExtractor, frames: StoredFrames, *, keep: bool = True
@@ -125,11 +117,11 @@ class Store:
         """
         if frames.video.image_key != video.image_key:
             raise ValueError(f"the frames are those of {frames.video.name}, not of {video.name}")
-        return StoredFeatures(frames, extractor, keep, self.root, self._room)
+        return StoredFeatures(frames, extractor, keep, self._quota)
 
     def masks(self, key: str, size: Size) -> StoredMasks:
         """Return the masks that are kept under ``key`` at ``size``."""
-        return StoredMasks(key, size, self.root, self._room)
+        return StoredMasks(key, size, self._quota)
 
     def info(self) -> StoreInfo:
         """Return what the store holds; a folder that does not exist holds nothing.
@@ -143,7 +135,7 @@ class Store:
             for kind in files.KINDS
         )
         temporary = _part(item for item in found if not item.entry)
-        return StoreInfo(self.root, self._room.limit, frames, features, masks, temporary)
+        return StoreInfo(self.root, self._quota.limit, frames, features, masks, temporary)
 
     def prune(self, *, max_bytes: int | None = None, older_than: float | None = None) -> Part:
         """Remove entries, and what killed writers left behind.
@@ -170,7 +162,7 @@ class Store:
                 excess -= item.nbytes
         removed = _part(item for item in doomed if files.remove(item.path))
         if max_bytes == 0:
-            self.facts.clear()
+            self.fact_cache.clear()
         files.remove_empty_folders(self.root)
         return removed
 

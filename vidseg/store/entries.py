@@ -18,16 +18,15 @@ class EntrySet:
     """Reads and writes the entries of one key.
 
     Args:
-        root: folder of the store.
-        room: keeps the store under its limit.
+        quota: of the store.
         kind: ``"frames"``, ``"features"`` or ``"masks"``.
         key: what the entries were computed from; only its hash becomes part of a path.
     """
 
-    def __init__(self, root: Path, room: Quota, kind: str, key: str) -> None:
-        self._root, self._room = root, room
+    def __init__(self, quota: Quota, kind: str, key: str) -> None:
+        self._quota = quota
         self.key = hashlib.sha256(key.encode()).hexdigest()[:32]
-        self._folder = root / kind / self.key[:2] / self.key[2:]
+        self._folder = quota.root / kind / self.key[:2] / self.key[2:]
         self._verified: dict[int, tuple[int, int]] = {}
 
     def path(self, index: int) -> Path:
@@ -72,8 +71,8 @@ class EntrySet:
             files.remove(path)
             return None
         except OSError as error:
-            raise files.unusable(self._root, error) from error
-        self._room.use(path)
+            raise files.unusable(self._quota.root, error) from error
+        self._quota.use(path)
         return layout.views(payload)
 
     def _read(self, path: Path, index: int, layout: Layout, buffer: Buffer | None) -> Buffer:
@@ -94,19 +93,19 @@ class EntrySet:
         """
         pieces, path = encode(layout, arrays), self.path(index)
         nbytes = sum(map(len, pieces))
-        if not self._room.reserve(nbytes):
+        if not self._quota.reserve(nbytes):
             return False
         try:
-            files.write(path, pieces, self._root)
+            files.write(path, pieces, self._quota.root)
         except files.DiskFull:
             self._write_again(path, pieces, nbytes)
-        self._room.add(path, nbytes)
+        self._quota.add(path, nbytes)
         return True
 
     def _write_again(self, path: Path, pieces: Sequence[memoryview], nbytes: int) -> None:
-        if not self._room.free(nbytes):
-            raise files.disk_full(self._root, nbytes)
+        if not self._quota.free(nbytes):
+            raise files.disk_full(self._quota.root, nbytes)
         try:
-            files.write(path, pieces, self._root)
+            files.write(path, pieces, self._quota.root)
         except files.DiskFull as error:
-            raise files.disk_full(self._root, nbytes) from error
+            raise files.disk_full(self._quota.root, nbytes) from error

@@ -29,15 +29,14 @@ class StoredFeatures:
         frames: the images, at the size that the extractor sees.
         extractor: computes what is not kept.
         keep: store what is computed. What is there already is used in any case.
-        root: folder of the store.
-        room: keeps the store under its limit.
+        quota: of the store.
     """
 
     def __init__(
-        self, frames: StoredFrames, extractor: FrozenExtractor, keep: bool, root: Path, room: Quota
+        self, frames: StoredFrames, extractor: FrozenExtractor, keep: bool, quota: Quota
     ) -> None:
         self.frames, self.extractor, self.keep = frames, extractor, keep
-        self._root, self._room = root, room
+        self._quota = quota
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, int, int], ...]:
@@ -55,16 +54,16 @@ class StoredFeatures:
         return self._layout(0).nbytes
 
     @cached_property
-    def _shelf(self) -> EntrySet:
+    def _entries(self) -> EntrySet:
         key = f"{self.frames.key} {self.extractor.key}"
-        return EntrySet(self._root, self._room, "features", key)
+        return EntrySet(self._quota, "features", key)
 
     def path(self, index: int) -> Path:
         """Return where the features of frame ``index`` are kept, whether or not they are there.
 
         They lie behind ``self.offset`` bytes of header, level after level, as in :attr:`shapes`.
         """
-        return self._shelf.path(index)
+        return self._entries.path(index)
 
     @property
     def offset(self) -> int:
@@ -80,7 +79,7 @@ class StoredFeatures:
             DataError: the frame is damaged, or a feature is not finite in float16.
             StoreError: the store cannot be read or written.
         """
-        return self._shelf.load(index, self._layout(index)) or self._compute(index)
+        return self._entries.load(index, self._layout(index)) or self._compute(index)
 
     def read_into(self, index: int, buffer: npt.NDArray[np.uint8]) -> Features:
         """As :meth:`read`, into memory that the caller keeps: views of ``buffer``.
@@ -90,7 +89,7 @@ class StoredFeatures:
             buffer: ``uint8 (n,)``, n at least :attr:`nbytes`, aligned to 2 bytes.
         """
         layout = self._layout(index)
-        kept = self._shelf.load(index, layout, buffer)
+        kept = self._entries.load(index, layout, buffer)
         if kept is not None:
             return kept
         views = layout.views(buffer)
@@ -116,7 +115,7 @@ class StoredFeatures:
             StoreError: the store cannot be written.
         """
         wanted = sorted({int(index) for index in indices})
-        missing = [i for i in wanted if not self._shelf.has(i, self._layout(i))]
+        missing = [i for i in wanted if not self._entries.has(i, self._layout(i))]
         left = len(missing)
         if task is not None:
             task.advance(len(indices) - left)
@@ -130,10 +129,10 @@ class StoredFeatures:
                     task.advance()
         if task is not None and left:
             task.advance(left)
-        return sum(self._shelf.has(i, self._layout(i)) for i in wanted)
+        return sum(self._entries.has(i, self._layout(i)) for i in wanted)
 
     def _layout(self, index: int) -> Layout:
-        return self._shelf.layout(int(index), "<f2", self.shapes)
+        return self._entries.layout(int(index), "<f2", self.shapes)
 
     def _compute(self, index: int) -> Features:
         features = self._extract(index)
@@ -142,7 +141,7 @@ class StoredFeatures:
         return features
 
     def _save(self, index: int, features: Features) -> bool:
-        return self._shelf.save(index, self._layout(index), features)
+        return self._entries.save(index, self._layout(index), features)
 
     def _extract(self, index: int) -> Features:
         try:

@@ -26,13 +26,12 @@ class StoredFrames:
     Args:
         video: the video; probed when its length or native size is first needed.
         size: size of what :meth:`read` returns, None for native.
-        root: folder of the store.
-        room: keeps the store under its limit.
+        quota: of the store.
     """
 
-    def __init__(self, video: Video, size: Size | None, root: Path, room: Quota) -> None:
+    def __init__(self, video: Video, size: Size | None, quota: Quota) -> None:
         self.video = video
-        self._size, self._root, self._room = size, root, room
+        self._size, self._quota = size, quota
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -57,16 +56,16 @@ class StoredFrames:
     @property
     def key(self) -> str:
         """Hash of content, size and resize rule; the size given or native, it is the same."""
-        return self._shelf.key
+        return self._entries.key
 
     @cached_property
-    def _shelf(self) -> EntrySet:
+    def _entries(self) -> EntrySet:
         key = f"{self.video.image_key} {self.size} {RESIZE_RULE}"
-        return EntrySet(self._root, self._room, "frames", key)
+        return EntrySet(self._quota, "frames", key)
 
     def path(self, index: int) -> Path:
         """Return where frame ``index`` is kept, whether or not it is there."""
-        return self._shelf.path(index)
+        return self._entries.path(index)
 
     def read(self, index: int) -> Image:
         """Return frame ``index`` as ``uint8 (H, W, 3)`` RGB; decodes it when it is not kept.
@@ -76,7 +75,7 @@ class StoredFrames:
             StoreError: the store cannot be read or written.
         """
         index = self._existing(index)
-        kept = self._shelf.load(index, self._layout(index))
+        kept = self._entries.load(index, self._layout(index))
         if kept is not None:
             return kept[0]
         (image,) = self._decode([index], keep=True)
@@ -98,13 +97,13 @@ class StoredFrames:
             StoreError: the store cannot be written.
         """
         wanted = sorted({self._existing(index) for index in indices})
-        missing = [i for i in wanted if not self._shelf.has(i, self._layout(i))]
+        missing = [i for i in wanted if not self._entries.has(i, self._layout(i))]
         if task is not None:
             task.advance(len(indices) - len(missing))
         for _ in self._decode(missing, keep=True):
             if task is not None:
                 task.advance()
-        return sum(self._shelf.has(i, self._layout(i)) for i in wanted)
+        return sum(self._entries.has(i, self._layout(i)) for i in wanted)
 
     def _existing(self, index: int) -> int:
         if not 0 <= index < self.length:
@@ -114,7 +113,7 @@ class StoredFrames:
         return int(index)
 
     def _layout(self, index: int) -> Layout:
-        return self._shelf.layout(index, "|u1", [(*self.size, 3)])
+        return self._entries.layout(index, "|u1", [(*self.size, 3)])
 
     def _decode(self, indices: Sequence[int], *, keep: bool) -> Iterable[Image]:
         decoded = self.video.frames(indices) if indices else iter(())
@@ -124,7 +123,7 @@ class StoredFrames:
                 raise DataError("the video ends before it", where=self._where(index))
             image = resize(self._checked(image, index), self.size)
             if keep:
-                self._shelf.save(index, self._layout(index), [image])
+                self._entries.save(index, self._layout(index), [image])
             yield image
 
     def _checked(self, image: Image, index: int) -> Image:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
@@ -21,13 +19,12 @@ class StoredMasks:
     Args:
         key: what they are made of, rule and libraries included.
         size: of the masks.
-        root: folder of the store.
-        room: keeps the store under its limit.
+        quota: of the store.
     """
 
-    def __init__(self, key: str, size: Size, root: Path, room: Quota) -> None:
+    def __init__(self, key: str, size: Size, quota: Quota) -> None:
         self._size = size
-        self._shelf = EntrySet(root, room, "masks", f"{key} {size}")
+        self._entries = EntrySet(quota, "masks", f"{key} {size}")
 
     def load(self, index: int) -> tuple[Mask, tuple[int, int]] | None:
         """Return the mask ``int8 (h, w)`` and the counts of frame ``index``; None when absent.
@@ -35,7 +32,7 @@ class StoredMasks:
         Raises:
             StoreError: the file exists and cannot be read.
         """
-        kept = self._shelf.load(index, self._layout(index))
+        kept = self._entries.load(index, self._layout(index))
         if kept is None:
             return None
         first, second = np.array(kept[1]).view("<i4").tolist()
@@ -48,11 +45,11 @@ class StoredMasks:
             StoreError: the disk is full or the folder cannot be written.
         """
         packed: npt.NDArray[np.int8] = np.array(counts, "<i4").view(np.int8)
-        return self._shelf.save(index, self._layout(index), [mask, packed])
+        return self._entries.save(index, self._layout(index), [mask, packed])
 
     def has(self, index: int) -> bool:
         """Tell whether a mask of frame ``index`` is kept; its content is checked when read."""
-        return self._shelf.has(index, self._layout(index))
+        return self._entries.has(index, self._layout(index))
 
     def _layout(self, index: int) -> Layout:
-        return self._shelf.layout(index, "|i1", [tuple(self._size), (4 * COUNTS,)])
+        return self._entries.layout(index, "|i1", [tuple(self._size), (4 * COUNTS,)])

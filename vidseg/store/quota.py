@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vidseg.store import files
-from vidseg.utils.bytes import _UNITS, format_bytes
-
-_UNITS |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", 1)}
+from vidseg.utils.bytes import format_bytes
 
 _RETRY_SECONDS = 30.0
 
@@ -27,10 +25,13 @@ class Quota:
         root: folder of the store.
         limit: bytes, or None for half of what is free beside the store.
         notes: gets one line when an entry could not be kept.
+
+    Attributes:
+        root: folder of the store.
     """
 
     def __init__(self, root: Path, limit: int | None, notes: list[str]) -> None:
-        self._root, self._limit, self._notes = root, limit, notes
+        self.root, self._limit, self._notes = root, limit, notes
         self._used: set[str] = set()
         self._idle: deque[files.Found] = deque()
         self._total = self._since_scan = 0
@@ -41,8 +42,8 @@ class Quota:
     def limit(self) -> int:
         """Bytes that the store may hold. Half of the free disk, unless it was stated."""
         if self._limit is None:
-            held = self._total if self._scanned else sum(f.nbytes for f in files.scan(self._root))
-            self._limit = (free_space(self._root) + held) // 2
+            held = self._total if self._scanned else sum(f.nbytes for f in files.scan(self.root))
+            self._limit = (free_space(self.root) + held) // 2
         return self._limit
 
     def use(self, path: Path) -> None:
@@ -84,14 +85,14 @@ class Quota:
 
     def _note(self) -> None:
         line = (
-            f"the store {self._root} has reached its limit of {format_bytes(self.limit)}: what "
+            f"the store {self.root} has reached its limit of {format_bytes(self.limit)}: what "
             "does not fit is computed again when needed; raise VIDSEG_STORE_LIMIT to keep more"
         )
         if line not in self._notes:
             self._notes.append(line)
 
     def _scan(self) -> None:
-        found = list(files.scan(self._root))
+        found = list(files.scan(self.root))
         for item in found:
             if item.stale:
                 files.remove(item.path)

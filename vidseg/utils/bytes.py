@@ -7,7 +7,7 @@ import re
 from vidseg.errors import UsageError
 
 _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
-
+_UNITS |= {f"{unit}I": 1024**power for power, unit in enumerate("KMGT", 1)}
 
 _SMALLEST_BARE = 10_000
 """Bytes; a smaller number without a unit is more likely one of gigabytes."""

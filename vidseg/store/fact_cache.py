@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
+
+from vidseg.utils.files import write_atomic
 
 FOLDER = "facts"
 
@@ -16,7 +16,7 @@ FOLDER = "facts"
 class FactCache:
     """Facts by key, one JSON file each; satisfies :class:`vidseg.types.Memory`.
 
-    Nothing depends on them: a fact that is absent, damaged or cannot be written is found again.
+    A fact that is absent, damaged or cannot be written is computed again.
 
     Args:
         root: folder of the store.
@@ -26,7 +26,7 @@ class FactCache:
         self._folder = root / FOLDER
 
     def get(self, key: str) -> Any:
-        """Return what was put under ``key``, or None."""
+        """Return the value of ``key``, or None."""
         try:
             held = json.loads(self._path(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -34,19 +34,14 @@ class FactCache:
         return held.get("value") if isinstance(held, dict) and held.get("key") == key else None
 
     def put(self, key: str, value: Any) -> None:
-        """Keep ``value``, which JSON can hold, under ``key``; in vain where that cannot be."""
+        """Write ``value``, made of what JSON can hold; errors of the disk are ignored."""
         path = self._path(key)
-        temporary = path.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_atomic(path, json.dumps({"key": key, "value": value}).encode())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all facts."""
         for file in self._folder.glob("??/*"):
             with contextlib.suppress(OSError):
                 file.unlink()

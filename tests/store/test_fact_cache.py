@@ -15,7 +15,7 @@ from vidseg.experiment.open import open_dataset
 from vidseg.media.clip import ClipFrames
 from vidseg.plugins.spec import parse
 from vidseg.store import Store
-from vidseg.store.memo import FactCache
+from vidseg.store.fact_cache import FactCache
 from vidseg.utils.progress import Quiet
 
 
@@ -29,31 +29,31 @@ def test_what_is_put_is_got(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"key": "b", "value": 1}'])
 def test_a_damaged_fact_is_none(tmp_path, content):
-    facts = FactCache(tmp_path)
-    facts.put("a", 1)
+    cache = FactCache(tmp_path)
+    cache.put("a", 1)
     (file,) = tmp_path.glob("facts/*/*")
     file.write_bytes(content)
-    assert facts.get("a") is None
-    facts.put("a", 2)
-    assert facts.get("a") == 2
+    assert cache.get("a") is None
+    cache.put("a", 2)
+    assert cache.get("a") == 2
     assert [each.name for each in tmp_path.glob("facts/*/*")] == [file.name]
 
 
 def test_a_store_that_cannot_be_written_forgets(tmp_path):
     (tmp_path / "facts").write_text("a file in the way")
-    facts = FactCache(tmp_path)
-    facts.put("a", 1)
-    assert facts.get("a") is None
-    facts.clear()
+    cache = FactCache(tmp_path)
+    cache.put("a", 1)
+    assert cache.get("a") is None
+    cache.clear()
 
 
 def test_pruning_everything_forgets(tmp_path):
     store = Store(tmp_path)
-    store.facts.put("a", 1)
+    store.fact_cache.put("a", 1)
     store.prune(older_than=0)
-    assert store.facts.get("a") == 1
+    assert store.fact_cache.get("a") == 1
     store.prune(max_bytes=0)
-    assert store.facts.get("a") is None
+    assert store.fact_cache.get("a") is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -71,11 +71,13 @@ def test_the_second_opening_of_clips_decodes_nothing(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     clips(tmp_path / "data")
     store = Store(tmp_path / "store")
-    first = open_dataset(parse(f"clip:{tmp_path}/data"), Quiet(), store.facts)
+    first = open_dataset(parse(f"clip:{tmp_path}/data"), Quiet(), store.fact_cache)
     infos = [video.probe() for video in first.videos]
     monkeypatch.setattr(ClipFrames, "_decode", never)
     monkeypatch.setattr(ClipFrames, "frames", never)
-    second = open_dataset(parse(f"clip:{tmp_path}/data"), Quiet(), Store(tmp_path / "store").facts)
+    second = open_dataset(
+        parse(f"clip:{tmp_path}/data"), Quiet(), Store(tmp_path / "store").fact_cache
+    )
     assert [video.probe() for video in second.videos] == infos
     assert second.groups == first.groups
     with pytest.raises(AssertionError, match="decoded again"):
@@ -83,12 +85,12 @@ def test_the_second_opening_of_clips_decodes_nothing(tmp_path, monkeypatch):
 
 
 def test_another_content_is_another_fact(tmp_path):
-    facts = FactCache(tmp_path / "store")
+    cache = FactCache(tmp_path / "store")
     virat_tree(tmp_path, ("7",), frames=6)
     for frames in (6, 7):
         plain_clip(tmp_path / "7.mp4", map(picture, range(frames)))
         (video,) = plugins.create("dataset", f"virat:{tmp_path}").videos()
-        video.remember(facts)
+        video.remember(cache)
         assert video.footage.probe().length == frames
         assert video.probe().length == 6
 
@@ -98,9 +100,9 @@ def test_scenes_are_the_same_with_and_without_memory(tmp_path):
     clips(tmp_path / "data")
     (tmp_path / "data" / "c.mp4").write_bytes((tmp_path / "data" / "a.mp4").read_bytes())
     (tmp_path / "data" / "c.txt").write_text("1,1,1,1,8,8,1,1,1\n")
-    facts = FactCache(tmp_path / "store")
+    cache = FactCache(tmp_path / "store")
     videos = plugins.create("dataset", f"clip:{tmp_path}/data").videos()
     plain = check_scenes(videos)
     assert plain.groups == {"a": "a", "b": "b", "c": "a"}
-    assert check_scenes(videos, memory=facts) == plain
-    assert check_scenes(videos, memory=facts) == plain
+    assert check_scenes(videos, memory=cache) == plain
+    assert check_scenes(videos, memory=cache) == plain
