@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from vidseg.experiment.config import RunConfig
 from vidseg.experiment.evaluate import frame_scores
 from vidseg.experiment.experiment import MODEL, Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import open_dataset, open_experiment
-from vidseg.experiment.records import DatasetRecord, FoldRecord, ModelRecord, Row, RunRecord
+from vidseg.experiment.record import RunCell, counts_by_kind, empty_videos, run_record
+from vidseg.experiment.records import FoldRecord, ModelRecord, RunRecord
 from vidseg.experiment.splits import Fold, folds
-from vidseg.experiment.stages import FitResult, ScoreResult
+from vidseg.experiment.stages import CellResult, FitResult, ScoreResult
 from vidseg.experiment.training import PreparedVideo
 from vidseg.store import Store
 from vidseg.store import weights as backbones
-from vidseg.tasks.means import mean_over_groups
 from vidseg.tasks.segmentation.counts import VideoCounts, summarise
 from vidseg.tasks.segmentation.overlays import choose_frames, draw_overlay
-from vidseg.tasks.segmentation.scores import SCORES, mean_precision_recall
 from vidseg.types import Image
-from vidseg.utils.hashing import digest, plain
+from vidseg.utils.hashing import plain
 from vidseg.utils.progress import Progress
-
-Counts = dict[str, list[VideoCounts]]
 
 
 def run(
@@ -58,32 +54,24 @@ def run(
     _check_lengths(experiment, plan)
     records: list[FoldRecord] = []
     fits: list[FitResult] = []
-    counts: Counts = {}
+    cells: list[RunCell] = []
     for fold in plan:
         label = f"fold {fold.index + 1}/{len(plan)}"
         fitted = experiment.fit(config.setting, fold, label)
         scored = experiment.score({MODEL: fitted}, fold, label)[MODEL]
         records.append(_fold_record(experiment, fold, fitted, scored))
         fits.append(fitted)
-        for name, rows in scored.counts.items():
-            counts[name] = merged([*counts.get(name, []), *rows])
+        found = CellResult(fitted.key, fitted.facts, fitted.curves, scored)
+        cells.append(RunCell(config.setting, fold, fold.index, found))
         on_fold(records[-1])
-    record = _record(experiment, counts, records)
-    record.overlays = _overlays(experiment, plan, fits, counts[MODEL])
+    record = _record(experiment, cells, records)
+    record.overlays = _overlays(experiment, plan, fits, _counts(cells))
     served = _refit(experiment) if config.refit else fits[0] if len(plan) == 1 else None
     if served is not None:
         record.model = _model(experiment, served)
         backbones.keep(record.model.weights, store.root)
     record.notes += [note for note in store.notes if note not in record.notes]
     return record
-
-
-def merged(counts: Sequence[VideoCounts]) -> list[VideoCounts]:
-    """Return one count a video: splits by frame score each video in every fold."""
-    videos: dict[str, VideoCounts] = {}
-    for row in counts:
-        videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
-    return list(videos.values())
 
 
 def _check_lengths(experiment: Experiment, plan: Sequence[Fold]) -> None:
@@ -119,67 +107,25 @@ def _fold_record(
     )
 
 
-def _record(experiment: Experiment, counts: Counts, records: list[FoldRecord]) -> RunRecord:
+def _record(experiment: Experiment, cells: list[RunCell], records: list[FoldRecord]) -> RunRecord:
     config = experiment.config
-    curve = mean_precision_recall([video.histogram for video in counts[MODEL]])
-    record = RunRecord(
+    record = run_record(
+        experiment,
+        cells,
         name=config.name,
         config=config.mapping(),
         params={**config.params(), "run.margin": experiment.margin},
-        dataset=dataset_record(experiment, counts[MODEL]),
-        folds=records,
-        headline=summarise(counts[MODEL]),
-        per_video=[_video_row(counts, i) for i in range(len(counts[MODEL]))],
-        baselines=[
-            {"baseline": name, **mean_over_groups((v.group, v.scores()) for v in rows)}
-            for name, rows in counts.items()
-            if name != MODEL
-        ],
-        pr_curve=curve,
-        notes=list(experiment.notes),
     )
-    empty = [video.video for video in counts[MODEL] if not video.positives]
-    if empty:
+    record.folds, record.notes = records, list(experiment.notes)
+    if empty := empty_videos(_counts(cells)):
         record.notes.append(
-            f"no foreground pixel in {', '.join(empty)}: left out of every mean but accuracy's"
+            f"no foreground pixel in {empty}: left out of every mean but accuracy's"
         )
     return record
 
 
-def _video_row(counts: Counts, place: int) -> Row:
-    video = counts[MODEL][place]
-    scores = video.scores()
-    row: Row = {"video": video.video, "iou": scores["iou"]}
-    row |= {name: scores[name] for name in SCORES if name != "iou"}
-    for name, rows in counts.items():
-        if name != MODEL:
-            row[f"iou_{name}"] = rows[place].scores()["iou"]
-    tp, fp, fn, tn = (int(value) for value in video.total[:4])
-    row |= {"group": video.group, "frames": len(video.frames)}
-    row |= {"positive_share": (tp + fn) / max(1, tp + fp + fn + tn)}
-    return row
-
-
-def dataset_record(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
-    """Return the data set's videos, with the positive share of those that were scored."""
-    shares = {v.video: v.positives / max(1, int(v.total[:4].sum())) for v in scored}
-    rows: list[Row] = []
-    keys: list[Any] = []
-    for name, material in experiment.materials.items():
-        info = material.info
-        keys.append([name, material.video.image_key, material.video.label_key])
-        rows.append(
-            {
-                "video": name,
-                "group": material.group,
-                "frames": info.length,
-                "width": info.size.width,
-                "height": info.size.height,
-                "positive_share": shares.get(name),
-            }
-        )
-    spec = experiment.config.dataset
-    return DatasetRecord(spec.name, str(spec), digest(keys, 16), rows)
+def _counts(cells: list[RunCell]) -> list[VideoCounts]:
+    return next(iter(counts_by_kind(cells)[MODEL].values()))
 
 
 def _overlays(

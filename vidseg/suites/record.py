@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from vidseg import __version__
 from vidseg.experiment.experiment import MODEL
 from vidseg.experiment.keys import package_versions, score_inputs
-from vidseg.experiment.records import (
-    ComparisonRecord,
-    FoldRecord,
-    Row,
-    RunRecord,
-    SettingRecord,
-    SuiteRecord,
+from vidseg.experiment.record import (
+    BySeed,
+    RunCell,
+    Scores,
+    counts_by_kind,
+    dataset_record,
+    defined_scores,
+    empty_videos,
+    mean_scores,
+    run_record,
 )
-from vidseg.experiment.run import dataset_record, merged
+from vidseg.experiment.records import ComparisonRecord, Row, RunRecord, SettingRecord, SuiteRecord
 from vidseg.experiment.stages import CellResult
-from vidseg.stats import effective_frames
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
 from vidseg.tasks.means import mean_over_groups
-from vidseg.tasks.segmentation.counts import VideoCounts, summarise
-from vidseg.tasks.segmentation.scores import SCORES, mean_precision_recall
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.utils.hashing import digest, plain
-
-Scores = dict[str, float]
-BySeed = dict[int, list[VideoCounts]]
 
 
 def suite_key(bench: OpenedSuite) -> str:
@@ -68,7 +63,7 @@ def suite_record(
     by_name = {name: [cell for cell in cells if cell.name == name] for name in names}
     settings = [_setting(bench, own, results) for own in by_name.values()]
     first = next(iter(bench.experiments.values()))
-    scored = next(filter(None, (_merged(own, results, MODEL) for own in by_name.values())), {})
+    scored = next(filter(None, (_counts(bench, own, results) for own in by_name.values())), {})
     done = {"cells": len(cells), "cells_reused": results.reused, "seconds": results.seconds}
     record = SuiteRecord(
         name=suite.name,
@@ -98,8 +93,8 @@ def suite_record(
 
 def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> SettingRecord:
     cell = cells[0]
-    by_kind = {kind: _merged(cells, results, kind) for kind in _kinds(cells, results)}
-    own: BySeed = by_kind.get(MODEL, {})
+    own = _counts(bench, cells, results)
+    finished = [found for one in cells if (found := results.finished.get(one.id))]
     by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
     failures = [
         {"cell": one.id, "error": results.failures[one.id]}
@@ -110,24 +105,24 @@ def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> Set
         name=cell.name,
         arm=cell.arm.name,
         pipeline=cell.pipeline,
-        run=_run_record(bench, cells, results, by_kind),
+        run=_run_record(bench, cells, results),
         group_scores=_averaged(by_seed),
         by_seed=by_seed,
-        video_scores=_averaged({s: {v.video: _defined(v) for v in vs} for s, vs in own.items()}),
-        facts=_mean_facts([results.finished[c.id] for c in cells if c.id in results.finished]),
+        video_scores=_averaged(
+            {seed: {v.video: defined_scores(v) for v in videos} for seed, videos in own.items()}
+        ),
+        facts=mean_scores(
+            [found.facts for one in cells if (found := results.finished.get(one.id))]
+        ),
         frames=_frames(bench, cells),
         failures=failures,
-        complete=all(one.id in results.finished for one in cells),
+        complete=len(finished) == len(cells),
     )
 
 
-def _run_record(
-    bench: OpenedSuite, cells: Sequence[Cell], results: Results, by_kind: Mapping[str, BySeed]
-) -> RunRecord:
+def _run_record(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> RunRecord:
     cell = cells[0]
     config = bench.suite.pipelines[cell.pipeline]
-    own = by_kind.get(MODEL, {})
-    histograms = [video.histogram for videos in own.values() for video in videos]
     mapping = config.mapping() | {"sampler": cell.setting.sampler.mapping()}
     mapping |= {"split": cell.arm.split.mapping(), "seed": cell.seed}
     labelling = cell.setting.labelling
@@ -140,63 +135,32 @@ def _run_record(
     params["run.prior"] = "null" if labelling.prior is None else labelling.prior
     params["videos"] = cell.arm.videos or "all"
     params["run.seed"] = ",".join(str(seed) for seed in bench.suite.file.seeds)
-    return RunRecord(
+    return run_record(
+        bench.experiments[cell.pipeline],
+        _run_cells(bench, cells, results),
         name=cell.name,
         config=mapping,
         params=params,
-        dataset=dataset_record(bench.experiments[cell.pipeline], next(iter(own.values()), [])),
-        folds=_folds(bench, cells, results),
-        headline=_mean([summarise(videos) for videos in own.values()]),
-        per_video=_per_video(by_kind),
-        baselines=[
-            {"baseline": kind, **_mean([_headline(videos) for videos in seeds.values()])}
-            for kind, seeds in by_kind.items()
-            if kind != MODEL and seeds
-        ],
-        pr_curve=mean_precision_recall(histograms) if histograms else None,
     )
 
 
-def _headline(videos: Sequence[VideoCounts]) -> Scores:
-    return mean_over_groups((video.group, video.scores()) for video in videos)
-
-
-def _folds(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[FoldRecord]:
+def _run_cells(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[RunCell]:
+    """Return cells of one setting as the record of a run takes them."""
     seeds = bench.suite.file.seeds
     count = 1 + max(cell.fold.index for cell in cells)
     return [
-        _fold_record(bench, cell, results.finished[cell.id], seeds.index(cell.seed) * count)
+        RunCell(
+            cell.setting,
+            cell.fold,
+            seeds.index(cell.seed) * count + cell.fold.index,
+            results.finished.get(cell.id),
+        )
         for cell in cells
-        if cell.id in results.finished
     ]
 
 
-def _fold_record(bench: OpenedSuite, cell: Cell, found: CellResult, offset: int) -> FoldRecord:
-    experiment, fold = bench.experiments[cell.pipeline], cell.fold
-    train = experiment.training_videos(cell.setting, fold.train)
-    return FoldRecord(
-        index=offset + fold.index,
-        test_groups=list(fold.test),
-        train_videos=[material.video.name for material in train],
-        test_videos=[material.video.name for material in experiment.members(fold.test)],
-        metrics=summarise(found.scored.counts[MODEL]),
-        facts=found.facts,
-        curves=found.curves,
-        key=found.key,
-        cell={"effective": _effective(found.scored.counts[MODEL])},
-    )
-
-
-def _effective(videos: Sequence[VideoCounts]) -> list[Row]:
-    """Return how many independent frames the evenly spaced test frames of each video are worth."""
-    rows: list[Row] = []
-    for video in videos:
-        ious = video.frame_scores("iou")
-        steps = np.diff(video.frames)
-        if len(ious) > 1 and (steps == steps[0]).all() and not np.isnan(ious).any():
-            row = {"video": video.video, "frames": len(ious), "effective": effective_frames(ious)}
-            rows.append(row)
-    return rows
+def _counts(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> BySeed:
+    return counts_by_kind(_run_cells(bench, cells, results)).get(MODEL, {})
 
 
 def cell_content(cell: Cell, found: CellResult) -> Row:
@@ -217,30 +181,6 @@ def cell_content(cell: Cell, found: CellResult) -> Row:
     }
 
 
-def _kinds(cells: Sequence[Cell], results: Results) -> list[str]:
-    kinds: dict[str, None] = {}
-    for cell in cells:
-        if cell.id in results.finished:
-            kinds |= dict.fromkeys(results.finished[cell.id].scored.counts)
-    return list(kinds)
-
-
-def _merged(cells: Sequence[Cell], results: Results, kind: str) -> BySeed:
-    """Return for each seed one count a video, over all folds; incomplete seeds are left out."""
-    by_seed: BySeed = {}
-    for seed in dict.fromkeys(cell.seed for cell in cells):
-        own = [cell for cell in cells if cell.seed == seed]
-        if any(cell.id not in results.finished for cell in own):
-            continue
-        rows = [row for cell in own for row in results.finished[cell.id].scored.counts[kind]]
-        by_seed[seed] = merged(rows)
-    return by_seed
-
-
-def _defined(video: VideoCounts) -> Scores:
-    return {name: value for name, value in video.scores().items() if not math.isnan(value)}
-
-
 def _by_group(videos: Sequence[VideoCounts]) -> dict[str, Scores]:
     groups = dict.fromkeys(video.group for video in videos)
     return {
@@ -252,39 +192,7 @@ def _by_group(videos: Sequence[VideoCounts]) -> dict[str, Scores]:
 def _averaged(by_seed: Mapping[int, Mapping[str, Scores]]) -> dict[str, Scores]:
     """Return for each group (or video) the mean over seeds of the scores all seeds define."""
     names = dict.fromkeys(name for scores in by_seed.values() for name in scores)
-    return {name: _mean([scores[name] for scores in by_seed.values()]) for name in names}
-
-
-def _mean(rows: Sequence[Mapping[str, float]]) -> Scores:
-    """Return the mean of each key that every row has."""
-    if not rows:
-        return {}
-    common = [key for key in rows[0] if all(key in row for row in rows)]
-    return {key: float(np.mean([row[key] for row in rows])) for key in common}
-
-
-def _mean_facts(cells: Sequence[CellResult]) -> Scores:
-    return _mean([cell.facts for cell in cells])
-
-
-def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
-    own = by_kind.get(MODEL, {})
-    if not own:
-        return []
-    rows = []
-    for place, video in enumerate(next(iter(own.values()))):
-        means = _mean([_defined(videos[place]) for videos in own.values()])
-        row: Row = {"video": video.video, "iou": means.get("iou")}
-        row |= {name: means.get(name) for name in SCORES if name != "iou"}
-        for kind, seeds in by_kind.items():
-            if kind != MODEL:
-                ious = [_defined(videos[place]) for videos in seeds.values()]
-                row[f"iou_{kind}"] = _mean(ious).get("iou")
-        total = video.total
-        share = int(total[0] + total[2]) / max(1, int(total[:4].sum()))
-        row |= {"group": video.group, "frames": len(video.frames), "positive_share": share}
-        rows.append(row)
-    return rows
+    return {name: mean_scores([scores[name] for scores in by_seed.values()]) for name in names}
 
 
 def _frames(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
@@ -343,9 +251,6 @@ def _plain_arms(bench: OpenedSuite, a: str, b: str) -> bool:
     )
 
 
-def _empty_videos(scored: Mapping[int, Sequence[VideoCounts]]) -> list[str]:
-    videos = next(iter(scored.values()), [])
-    empty = [video.video for video in videos if not video.positives]
-    if not empty:
-        return []
-    return [f"no foreground pixel in {', '.join(empty)}: left out of both arms of comparisons"]
+def _empty_videos(scored: BySeed) -> list[str]:
+    empty = empty_videos(next(iter(scored.values()), []))
+    return [f"no foreground pixel in {empty}: left out of both arms of comparisons"] * bool(empty)

@@ -1,0 +1,198 @@
+"""The record of a run, made from the counts of its finished cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vidseg.experiment.config import Setting
+from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.records import DatasetRecord, FoldRecord, Row, RunRecord
+from vidseg.experiment.splits import Fold
+from vidseg.experiment.stages import CellResult
+from vidseg.stats import effective_frames
+from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.counts import VideoCounts, summarise
+from vidseg.tasks.segmentation.scores import SCORES, mean_precision_recall
+from vidseg.utils.hashing import digest
+
+Scores = dict[str, float]
+BySeed = dict[int, list[VideoCounts]]
+"""One count a test video for each seed."""
+
+
+@dataclass(frozen=True)
+class RunCell:
+    """One cell of a run.
+
+    Attributes:
+        setting: what was trained, with its seed.
+        fold: its training and test side.
+        step: of its metrics: the fold's index, behind the folds of earlier seeds.
+        result: None where it failed or was not done.
+    """
+
+    setting: Setting
+    fold: Fold
+    step: int
+    result: CellResult | None
+
+
+def counts_by_kind(cells: Sequence[RunCell]) -> dict[str, BySeed]:
+    """Return counts by model name (the model's and the baselines'), then by seed.
+
+    Seeds with a cell that is not finished are left out.
+    """
+    kinds = dict.fromkeys(
+        kind for cell in cells if cell.result for kind in cell.result.scored.counts
+    )
+    return {kind: _counts(cells, kind) for kind in kinds}
+
+
+def _counts(cells: Sequence[RunCell], kind: str) -> BySeed:
+    found: BySeed = {}
+    for seed in dict.fromkeys(cell.setting.seed for cell in cells):
+        results = [cell.result for cell in cells if cell.setting.seed == seed]
+        if None not in results:
+            found[seed] = merged([row for one in results if one for row in one.scored.counts[kind]])
+    return found
+
+
+def merged(counts: Sequence[VideoCounts]) -> list[VideoCounts]:
+    """Return one count a video: splits by frame score each video in every fold."""
+    videos: dict[str, VideoCounts] = {}
+    for row in counts:
+        videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
+    return list(videos.values())
+
+
+def run_record(
+    experiment: Experiment,
+    cells: Sequence[RunCell],
+    *,
+    name: str,
+    config: Row,
+    params: Mapping[str, Any],
+) -> RunRecord:
+    """Return what MLflow and reports show of one setting: scores are averaged over its seeds.
+
+    Args:
+        experiment: where its cells were done.
+        cells: of one setting, over all folds and seeds.
+        name, config, params: see :class:`vidseg.experiment.records.RunRecord`.
+    """
+    by_kind = counts_by_kind(cells)
+    own = by_kind.get(MODEL, {})
+    histograms = [video.histogram for videos in own.values() for video in videos]
+    return RunRecord(
+        name=name,
+        config=config,
+        params=dict(params),
+        dataset=dataset_record(experiment, next(iter(own.values()), [])),
+        folds=[_fold_record(experiment, cell, cell.result) for cell in cells if cell.result],
+        headline=mean_scores([summarise(videos) for videos in own.values()]),
+        per_video=_per_video(by_kind),
+        baselines=[
+            {"baseline": kind, **mean_scores([_headline(videos) for videos in seeds.values()])}
+            for kind, seeds in by_kind.items()
+            if kind != MODEL and seeds
+        ],
+        pr_curve=mean_precision_recall(histograms) if histograms else None,
+    )
+
+
+def dataset_record(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
+    """Return the data set's videos, with the positive share of those that were scored."""
+    shares = {video.video: _positive_share(video) for video in scored}
+    rows: list[Row] = []
+    keys: list[Any] = []
+    for name, material in experiment.materials.items():
+        info = material.info
+        keys.append([name, material.video.image_key, material.video.label_key])
+        rows.append(
+            {
+                "video": name,
+                "group": material.group,
+                "frames": info.length,
+                "width": info.size.width,
+                "height": info.size.height,
+                "positive_share": shares.get(name),
+            }
+        )
+    spec = experiment.config.dataset
+    return DatasetRecord(spec.name, str(spec), digest(keys, 16), rows)
+
+
+def empty_videos(scored: Sequence[VideoCounts]) -> str:
+    """Return the names of the videos without a foreground pixel, ``""`` where each has one."""
+    return ", ".join(video.video for video in scored if not video.positives)
+
+
+def defined_scores(video: VideoCounts) -> Scores:
+    """Return the scores that the video defines."""
+    return {name: value for name, value in video.scores().items() if not math.isnan(value)}
+
+
+def mean_scores(rows: Sequence[Mapping[str, float]]) -> Scores:
+    """Return the mean of each key that every row has."""
+    if not rows:
+        return {}
+    common = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: float(np.mean([row[key] for row in rows])) for key in common}
+
+
+def _headline(videos: Sequence[VideoCounts]) -> Scores:
+    return mean_over_groups((video.group, video.scores()) for video in videos)
+
+
+def _fold_record(experiment: Experiment, cell: RunCell, result: CellResult) -> FoldRecord:
+    train = experiment.training_videos(cell.setting, cell.fold.train)
+    return FoldRecord(
+        index=cell.step,
+        test_groups=list(cell.fold.test),
+        train_videos=[material.video.name for material in train],
+        test_videos=[material.video.name for material in experiment.members(cell.fold.test)],
+        metrics=summarise(result.scored.counts[MODEL]),
+        facts=result.facts,
+        curves=result.curves,
+        key=result.key,
+        cell={"effective": _effective(result.scored.counts[MODEL])},
+    )
+
+
+def _effective(videos: Sequence[VideoCounts]) -> list[Row]:
+    """Return how many independent frames the evenly spaced test frames of each video are worth."""
+    rows: list[Row] = []
+    for video in videos:
+        ious = video.frame_scores("iou")
+        steps = np.diff(video.frames)
+        if len(ious) > 1 and (steps == steps[0]).all() and not np.isnan(ious).any():
+            row = {"video": video.video, "frames": len(ious), "effective": effective_frames(ious)}
+            rows.append(row)
+    return rows
+
+
+def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
+    own = by_kind.get(MODEL, {})
+    if not own:
+        return []
+    rows = []
+    for place, video in enumerate(next(iter(own.values()))):
+        means = {
+            kind: mean_scores([defined_scores(videos[place]) for videos in seeds.values()])
+            for kind, seeds in by_kind.items()
+        }
+        row: Row = {"video": video.video, "iou": means[MODEL].get("iou")}
+        row |= {name: means[MODEL].get(name) for name in SCORES if name != "iou"}
+        row |= {f"iou_{kind}": means[kind].get("iou") for kind in by_kind if kind != MODEL}
+        row |= {"group": video.group, "frames": len(video.frames)}
+        rows.append(row | {"positive_share": _positive_share(video)})
+    return rows
+
+
+def _positive_share(video: VideoCounts) -> float:
+    return video.positives / max(1, int(video.total[:4].sum()))
