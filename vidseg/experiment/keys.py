@@ -55,12 +55,15 @@ AROUND = frozenset(
         "vidseg.experiment.config",
         "vidseg.experiment.keys",
         "vidseg.experiment.ledger",
+        "vidseg.experiment.locks",
+        "vidseg.experiment.options",
         "vidseg.experiment.stages",
         "vidseg.plugins.describe",
         "vidseg.store.files",
-        "vidseg.store.memo",
+        "vidseg.store.fact_cache",
         "vidseg.store.quota",
         "vidseg.utils.bytes",
+        "vidseg.utils.cache",
         "vidseg.utils.files",
         "vidseg.utils.progress",
         "vidseg.utils.sources",
@@ -75,7 +78,7 @@ SCORING = frozenset(
         "vidseg.experiment.evaluate",
         "vidseg.experiment.threshold",
         "vidseg.tasks.segmentation.baselines",
-        "vidseg.tasks.segmentation.metrics",
+        "vidseg.tasks.segmentation.counts",
     }
 )
 """Modules that a fit runs only where it chooses a threshold, or where its plugins import them."""
