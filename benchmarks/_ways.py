@@ -19,9 +19,9 @@ import sklearn.linear_model  # noqa: F401
 import torch
 
 from benchmarks._methods import cpu_seconds
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.sgd import Sgd
-from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.datasets.mot import Mot
 from vidseg.errors import DataError
 from vidseg.experiment.config import RunConfig

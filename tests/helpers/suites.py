@@ -16,7 +16,7 @@ from pydantic import Field
 
 from vidseg import plugins
 from vidseg.classifiers.base import FitContext
-from vidseg.classifiers.pyramid import LinearHead
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.ledger import Ledger
 from vidseg.plugins import registry

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.suites import COUNTS, InTurn, Place, install, mapping, numbers
-from vidseg.classifiers.pyramid import LinearHead, score_heads
+from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.errors import DataError, Stopped, StoreError
 from vidseg.experiment import run as runs
 from vidseg.experiment.config import make_config

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from vidseg.classifiers.pyramid import LinearHead, score_heads
+from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.errors import DataError
 from vidseg.experiment.training import PreparedVideo
 from vidseg.tasks.segmentation.counts import VideoCounts, near_band

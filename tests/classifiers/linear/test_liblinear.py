@@ -19,10 +19,10 @@ from scipy.sparse import csr_matrix
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import Budget, FitContext
 from vidseg.classifiers.linear import liblinear as room
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.liblinear import Liblinear
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import LinearHead
 from vidseg.errors import DataError, ResourceError, Stopped
 from vidseg.types import Features, FrameRef, Mask
 

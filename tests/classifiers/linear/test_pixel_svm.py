@@ -13,6 +13,7 @@ from pydantic import ValidationError, validate_call
 
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.exact import path as cost_path
 from vidseg.classifiers.linear.exact.frames import HeldFrames, Source, StreamedFrames
 from vidseg.classifiers.linear.exact.losses import Loss
@@ -21,7 +22,6 @@ from vidseg.classifiers.linear.exact.objective import Objective
 from vidseg.classifiers.linear.exact.sample import Pick
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.errors import DataError, ResourceError, Stopped, UsageError
 from vidseg.tasks.means import mean_over_groups
 from vidseg.tasks.segmentation.counts import VideoCounts, near_band

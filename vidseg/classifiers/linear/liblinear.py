@@ -21,10 +21,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import PointSet, require_memory
 from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
-from vidseg.classifiers.pyramid import Floats, LinearHead
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import TrainingSet
