@@ -173,7 +173,7 @@ def whole_suite(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
     plan = make_plan(bench, waiting_cells(bench, cells))
     results = run_cells(bench, cells, Local(), context={}, progress=Quiet())
     for cell, error in results.failures.items():
-        raise DataError(error, where=cell)
+        raise DataError(str(error), where=cell)
     if plan["forwards_announced"] != results.forwards:
         raise DataError(f"{plan['forwards_announced']} announced, {results.forwards} done")
     suite_record(bench, cells, results, plan)

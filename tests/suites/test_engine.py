@@ -114,7 +114,7 @@ def test_failed_cells_are_set_aside(place: Place, executor: Any) -> None:
     assert len(failed) == 4
     assert set(results.finished) == {cell.id for cell in bench.cells} - failed
     assert sorted(told) == sorted(results.finished)
-    for text in results.failures.values():
+    for text in map(str, results.failures.values()):
         assert "this fit fails on purpose" in text
         assert "tests 1 fails" in text
         assert "\n" not in text
@@ -132,9 +132,9 @@ def test_a_model_without_finite_scores_takes_no_other_with_it(place: Place, exec
     results, _ = place.run(bench, executor)
     failed = {c.id for c in bench.cells if c.pipeline == "bad" and "syn01" in c.fold.train}
     assert set(results.failures) == failed
-    assert all("not finite" in text for text in results.failures.values())
+    assert all("not finite" in text for text in map(str, results.failures.values()))
     if executor is not None:  # its model was read from the ledger
-        assert all("of ledger" in text for text in results.failures.values())
+        assert all("of ledger" in text for text in map(str, results.failures.values()))
     clean, _ = place.run(place.bench(pipelines=pipelines(q="quick")))
     assert clean.reused == 6
 
@@ -150,7 +150,7 @@ def test_a_sampler_that_refuses_fails_its_cells_only(
     bench = place.bench(arms=arms(one="1", four=sampler))
     results, plan = place.run(bench, executor)
     assert {name.split()[0] for name in results.failures} == {"four"}
-    assert all(reason in text for text in results.failures.values())
+    assert all(reason in text for text in map(str, results.failures.values()))
     assert len(results.finished) == 3
     assert plan["forwards_announced"] == results.forwards
 
@@ -160,7 +160,9 @@ def test_more_videos_than_a_fold_has_fail_their_cells_only(place: Place) -> None
     bench = place.bench(arms={"v{v}": grid}, comparisons=[])
     results, _ = place.run(bench)
     assert {name.split()[0] for name in results.failures} == {"v3"}
-    assert all("videos=3, but a fold trains on 2" in text for text in results.failures.values())
+    assert all(
+        "videos=3, but a fold trains on 2" in text for text in map(str, results.failures.values())
+    )
     record = suite_record(bench, bench.cells, results, {})
     assert record.axes == {"v1": {"v": 1}, "v2": {"v": 2}, "v3": {"v": 3}}
     assert calibrate(bench, waiting_cells(bench, bench.cells), {"forwards_announced": 1})

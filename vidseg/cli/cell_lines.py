@@ -37,7 +37,7 @@ class CellLines:
             said = "undefined" if score is None else f"{100 * score:.1f} %"
             self._step(cell.id, f"{self.primary} {said}")
 
-    def failed(self, cell: str, error: str) -> None:
+    def failed(self, cell: str, error: Exception) -> None:
         """Tell why a cell failed."""
         self._step(cell, f"failed: {error}")
 

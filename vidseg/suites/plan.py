@@ -38,7 +38,7 @@ def refusals(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
             bench.experiments[cell.pipeline].training(cell.setting, cell.fold)
         except Exception as error:  # samplers are anybody's
             reraise_fatal(error)
-            found[cell.id] = explain(error)
+            found[cell.id] = str(explain(error))
     return found
 
 

@@ -97,7 +97,7 @@ def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> Set
     finished = [found for one in cells if (found := results.finished.get(one.id))]
     by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
     failures = [
-        {"cell": one.id, "error": results.failures[one.id]}
+        {"cell": one.id, "error": str(results.failures[one.id])}
         for one in cells
         if one.id in results.failures
     ]
