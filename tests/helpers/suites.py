@@ -104,6 +104,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the plugins known, as those of a package called tests."""
     own = (
         plugins.Plugin("classifier", "quick", "tests.helpers.suites:Quick", "tests", "1"),
+        plugins.Plugin("classifier", "tinynet", "tests.helpers.networks:TinyNet", "tests", "1"),
         plugins.Plugin("sampler", "refusing", "tests.helpers.suites:Refusing", "tests", "1"),
     )
     known = registry.all_plugins()

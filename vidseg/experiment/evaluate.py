@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from vidseg.classifiers.linear.head import LinearHead, score_heads
-from vidseg.errors import DataError
+from vidseg.errors import DataError, PluginError
 from vidseg.experiment.training import PreparedVideo
 from vidseg.tasks.segmentation.counts import VideoCounts, near_band
 from vidseg.types import Features, Head, Model, Network, Scores, Size
 from vidseg.utils.progress import ProgressBar
 
 MARGIN_FRAMES = 32
+BATCH_BYTES = 64 * 2**20
+"""Of images and score maps that networks are given, and return, at a time."""
+BATCH_FRAMES = 16
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -28,6 +32,7 @@ def evaluate(
     thresholds: Mapping[Name, float] | None = None,
     margin: float,
     task: ProgressBar,
+    device: str = "cpu",
     stop: Callable[[], None] = lambda: None,
 ) -> dict[Name, list[VideoCounts]]:
     """Count frames of the test videos for every model.
@@ -39,6 +44,7 @@ def evaluate(
         thresholds: by model name; absent ones are 0.
         margin: half-width of the near band, in mask pixels (see :func:`box_margin`).
         task: advances by one a frame.
+        device: where networks compute.
         stop: raises when the user asked to stop.
 
     Returns:
@@ -50,11 +56,10 @@ def evaluate(
     result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
     for material in videos:
         counts = {name: VideoCounts(material.video.name, material.group) for name in distinct}
-        for index in frames(material):
-            stop()
+        for index, maps in _each_frame(distinct, material, frames(material), device, stop):
             mask = material.mask(index)
             near = near_band(mask, margin)
-            for name, scores in frame_scores(distinct, material, index).items():
+            for name, scores in maps.items():
                 _finite(scores, name, material, index)
                 counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
             task.advance()
@@ -87,17 +92,67 @@ def _finite(scores: Scores, name: Hashable, material: PreparedVideo, index: int)
 
 
 def frame_scores(
-    models: Mapping[Name, Model], material: PreparedVideo, index: int
+    models: Mapping[Name, Model], material: PreparedVideo, index: int, device: str = "cpu"
 ) -> dict[Name, Scores]:
     """Return every model's scores of one frame, ``float32 (h, w)`` at the mask size."""
+    ((_, scores),) = _each_frame(models, material, [index], device, lambda: None)
+    return scores
+
+
+def _each_frame(
+    models: Mapping[Name, Model],
+    material: PreparedVideo,
+    indices: Sequence[int],
+    device: str,
+    stop: Callable[[], None],
+) -> Iterator[tuple[int, dict[Name, Scores]]]:
+    """Yield each frame with every model's scores: features one by one, images in batches."""
     size = material.mask_size
     heads = {name: model for name, model in models.items() if isinstance(model, Head)}
     networks = {name: model for name, model in models.items() if isinstance(model, Network)}
-    scores = _head_scores(heads, material.features(index), size) if heads else {}
-    if networks:
-        image = material.image(index)
-        scores |= {name: network.image_scores(image, size) for name, network in networks.items()}
-    return scores
+    step = _batch_size(material, len(networks)) if networks else 1
+    for start in range(0, len(indices), step):
+        batch = indices[start : start + step]
+        maps = _network_scores(networks, material, batch, device, stop) if networks else {}
+        for place, index in enumerate(batch):
+            stop()
+            scores = _head_scores(heads, material.features(index), size) if heads else {}
+            yield index, scores | {name: found[place] for name, found in maps.items()}
+
+
+def _batch_size(material: PreparedVideo, networks: int) -> int:
+    """Return how many images, as float32, and their score maps stay within ``BATCH_BYTES``."""
+    image, scores = math.prod(material.image_size), math.prod(material.mask_size)
+    return min(max(BATCH_BYTES // (4 * (3 * image + networks * scores)), 1), BATCH_FRAMES)
+
+
+def _network_scores(
+    networks: Mapping[Name, Network],
+    material: PreparedVideo,
+    batch: Sequence[int],
+    device: str,
+    stop: Callable[[], None],
+) -> dict[Name, Scores]:
+    """Return the scores of a batch, ``float32 (n, h, w)``.
+
+    Raises:
+        PluginError: a network returns another shape.
+    """
+    images, found = [], {}
+    for index in batch:
+        stop()
+        images.append(material.image(index))
+    for name, network in networks.items():
+        stop()
+        found[name] = network.batch_scores(images, material.mask_size, device)
+        if found[name].shape != (len(batch), *material.mask_size):
+            raise PluginError(
+                f"the model {name} returns scores {found[name].shape} for {len(batch)} images, not "
+                f"{(len(batch), *material.mask_size)}",
+                where=type(network).__module__,
+                hint="report this to the author of the classifier plugin",
+            )
+    return found
 
 
 def _head_scores(heads: Mapping[Name, Head], features: Features, size: Size) -> dict[Name, Scores]:

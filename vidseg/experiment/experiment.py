@@ -389,6 +389,7 @@ class Experiment:
                 thresholds={(name, MODEL): self.threshold(cell) for name, cell in cells.items()},
                 margin=self.margin,
                 task=task,
+                device=self.config.device,
                 stop=self.stop,
             )
         return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}

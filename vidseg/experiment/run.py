@@ -138,7 +138,9 @@ def _overlays(
     for rank, video, index in choose_frames(scored):
         material = experiment.materials[video]
         place = next(i for i, fold in enumerate(plan) if _tests(fold, material, index))
-        scores = frame_scores({MODEL: fits[place].model}, material, index)[MODEL]
+        scores = frame_scores(
+            {MODEL: fits[place].model}, material, index, experiment.config.device
+        )[MODEL]
         counts = next(v for v in scored if v.video == video)
         iou = counts.frame_scores("iou")[counts.frames.index(index)]
         text = f"{video} frame {index}, IoU {iou:.2f} ({rank})"

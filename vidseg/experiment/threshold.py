@@ -80,7 +80,7 @@ def _histograms(model: Model, train: TrainingFrames, ctx: FitContext) -> list[Hi
     found: dict[str, Histogram] = {}
     for video, index in sorted({(ref.video, ref.index) for ref in train.refs}):
         ctx.stop()
-        scores = frame_scores({0: model}, train.materials[video], index)[0]
+        scores = frame_scores({0: model}, train.materials[video], index, ctx.device)[0]
         own = score_histogram(scores, train.mask(FrameRef(video, index)))
         found[video] = found.get(video, 0) + own
     return list(found.values())
