@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from vidseg.errors import DataError, Stopped, StoreError
 from vidseg.experiment import run as runs
 from vidseg.experiment.config import make_config
 from vidseg.experiment.experiment import MODEL
+from vidseg.experiment.ledger import Ledger
 from vidseg.store import Store
 from vidseg.suites.cells import select
-from vidseg.suites.engine import forget_cells
+from vidseg.suites.engine import forget_cells, run_cells
+from vidseg.suites.executors.local import Local
 from vidseg.suites.plan import calibrate, make_plan, refusals, waiting_cells
 from vidseg.suites.record import cell_content, suite_key, suite_record
 from vidseg.tasks.segmentation.baselines import fit_baselines
 from vidseg.types import Size
 from vidseg.utils.progress import Quiet
+from vidseg.utils.stop import listening
 
 THREE = {f"syn0{i}" for i in range(3)}
 
@@ -102,6 +106,47 @@ def test_stopped_in_the_middle_and_gone_on(place: Place, after: int, tmp_path: P
     assert plan["forwards_announced"] == results.forwards
     whole, _ = Place(tmp_path / "whole").run()
     assert numbers(results) == numbers(whole)
+
+
+def test_a_signal_stops_a_suite_that_was_given_no_other_stop(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidseg.utils.stop.GRACE_SECONDS", 600)
+    told: list[str] = []
+
+    def finished(cell: Any, found: Any) -> None:
+        told.append(cell.id)
+        if len(told) == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="stopped by SIGTERM"), listening():
+        place.run(on_finished=finished)
+    assert len(told) == 2, "the fold in hand was collected"
+
+
+def test_a_signal_while_the_ledger_is_read_is_no_failure(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = place.bench()
+    failed: list[str] = []
+
+    def read(*args: Any, **options: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        while True:
+            pass
+
+    monkeypatch.setattr(Ledger, "read", read)
+    monkeypatch.setattr("vidseg.utils.stop.GRACE_SECONDS", 0.05)
+    with pytest.raises(Stopped), listening():
+        run_cells(
+            bench,
+            bench.cells,
+            Local(),
+            context={},
+            progress=Quiet(),
+            on_failed=lambda cell, error: failed.append(error),
+        )
+    assert failed == []
 
 
 @pytest.mark.parametrize("executor", [None, InTurn()], ids=["local", "elsewhere"])

@@ -77,11 +77,16 @@ def check(spec: str, quiet: bool) -> None:
     from vidseg.cli.screen import Screen
     from vidseg.datasets.checks import examine
     from vidseg.plugins.spec import parse
+    from vidseg.utils.stop import check_stop
+
+    def tick(video: Video) -> None:
+        check_stop()
+        task.advance()
 
     screen = Screen(quiet=quiet)
     with screen.showing(), screen.task("looking at every frame", None) as task:
         dataset = plugins.create("dataset", parse(spec, where="SPEC"), where="SPEC")
-        result = examine(dataset, lambda video: task.advance())
+        result = examine(dataset, tick)
     for wrong, video, text in result.findings:
         name = f"{video}: " if video and not text.startswith(f"{video}:") else ""
         click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
@@ -103,6 +108,7 @@ def _row(video: Video, group: str, screen: Any) -> Row:
 
     from vidseg.datasets.checks import overview_size
     from vidseg.tasks.segmentation.rasterise import rasterise
+    from vidseg.utils.stop import check_stop
 
     length, size, fps = video.probe()
     counts = np.zeros(3, np.int64)
@@ -116,6 +122,7 @@ def _row(video: Video, group: str, screen: Any) -> Row:
             if labels.boxes is not None:
                 boxes, drawn = boxes + len(labels.boxes), False
                 objects.update([] if labels.ids is None else labels.ids.tolist())
+            check_stop()
             task.advance()
     valid = counts[0] + counts[2]
     return {

@@ -15,6 +15,7 @@ from vidseg.experiment.training import PreparedVideo
 from vidseg.tasks.segmentation.counts import VideoCounts, near_band
 from vidseg.types import Features, Head, Model, Network, Scores, Size
 from vidseg.utils.progress import ProgressBar
+from vidseg.utils.stop import check_stop
 
 MARGIN_FRAMES = 32
 BATCH_BYTES = 64 * 2**20
@@ -33,7 +34,7 @@ def evaluate(
     margin: float,
     task: ProgressBar,
     device: str = "cpu",
-    stop: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = check_stop,
 ) -> dict[Name, list[VideoCounts]]:
     """Count frames of the test videos for every model.
 

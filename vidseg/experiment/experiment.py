@@ -53,6 +53,7 @@ from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import FrameRef, Model, Network
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 MODEL = "model"
 """Name of the fitted model among the models of a cell; the others are baselines."""
@@ -78,7 +79,7 @@ class Experiment:
     handle: ExtractorHandle
     ledger: Ledger
     progress: Progress
-    stop: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = check_stop
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)

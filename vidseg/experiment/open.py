@@ -17,6 +17,7 @@ from vidseg.plugins.spec import Spec
 from vidseg.store import Store
 from vidseg.types import Memory, Video
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def open_experiment(
     store: Store,
     ledger: Ledger,
     progress: Progress,
-    stop: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = check_stop,
     fresh: bool = False,
     extractor: FrozenExtractor | None = None,
 ) -> Experiment:

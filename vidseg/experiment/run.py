@@ -21,6 +21,7 @@ from vidseg.tasks.segmentation.overlays import choose_frames, draw_overlay
 from vidseg.types import Image
 from vidseg.utils.hashing import plain
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 
 def run(
@@ -29,7 +30,7 @@ def run(
     store: Store,
     ledger: Ledger,
     progress: Progress,
-    stop: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = check_stop,
     fresh: bool = False,
     on_fold: Callable[[FoldRecord], None] = lambda record: None,
 ) -> RunRecord:

@@ -14,6 +14,7 @@ from vidseg.suites.executors.base import Executor, Job, JobResult
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.worker import fit_cells, score_cells
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 Tell = Callable[[Cell, CellResult], None]
 TellFailure = Callable[[str, VidsegError], None]
@@ -57,7 +58,7 @@ def run_cells(
     *,
     context: Mapping[str, Any],
     progress: Progress,
-    stop: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = check_stop,
     on_finished: Tell = lambda cell, found: None,
     on_failed: TellFailure = lambda cell, error: None,
 ) -> Results:

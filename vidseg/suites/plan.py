@@ -30,7 +30,7 @@ def refusals(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
     """Return by id why cells will fail, as far as their training frames show it.
 
     Raises:
-        Stopped, StoreError: they end the suite, not the cell.
+        StoreError: it ends the suite, not the cell.
     """
     found = {}
     for cell in cells:

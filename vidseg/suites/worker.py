@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidseg.errors import ResourceError, Stopped, StoreError, VidsegError
+from vidseg.errors import ResourceError, StoreError, VidsegError
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.stages import FitResult
 from vidseg.store import Store
@@ -115,7 +115,7 @@ def fit_cells(
     """Fit cells, or read their fits; return the fitted ones and the errors of the failed ones.
 
     Raises:
-        Stopped, StoreError: they end the suite, not the cell.
+        StoreError: it ends the suite, not the cell.
     """
     fitted: dict[str, FitResult] = {}
     failures: dict[str, VidsegError] = {}
@@ -139,7 +139,7 @@ def score_cells(
     other with it.
 
     Raises:
-        Stopped, StoreError: they end the suite, not the cell.
+        StoreError: it ends the suite, not the cell.
     """
     absent = [cell for cell in cells if cell.id not in fitted]
     read, failures = fit_cells(bench, absent, label)
@@ -161,13 +161,12 @@ def score_cells(
 
 
 def reraise_fatal(error: Exception) -> None:
-    """Raise again what ends the suite: the user's wish to stop, a full disk.
+    """Raise again what ends the suite: a full disk, or a ledger that cannot be written.
 
     Raises:
-        Stopped: as it was given.
         StoreError: the store or the ledger fails, or any file of ours finds no space.
     """
-    if isinstance(error, Stopped | StoreError):
+    if isinstance(error, StoreError):
         raise error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise StoreError(
