@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.helpers import trees
 from vidseg.cli import main
-from vidseg.datasets.mot import MotVideo
+from vidseg.datasets.files import FrameVideo
 from vidseg.errors import Stopped
 from vidseg.utils import stop
 from vidseg.utils.stop import check_stop, listening
@@ -128,7 +128,7 @@ def test_a_signal_during_a_check_is_no_fault_of_the_data(
     trees.mot_sequence(tmp_path, "a", frames=6, seed=1)
     monkeypatch.setattr(stop, "GRACE_SECONDS", 600 if look else 0.05)
 
-    frames = MotVideo.frames
+    frames = FrameVideo.frames
 
     def asked(self: Any, indices: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
@@ -136,7 +136,7 @@ def test_a_signal_during_a_check_is_no_fault_of_the_data(
             spin()
         return frames(self, indices)
 
-    monkeypatch.setattr(MotVideo, "frames", asked)
+    monkeypatch.setattr(FrameVideo, "frames", asked)
     with pytest.raises(SystemExit) as ended:
         main.main(["datasets", "check", f"mot:{tmp_path}", "--quiet"])
     captured = capsys.readouterr()
