@@ -161,19 +161,15 @@ def _check_output(file: Path) -> None:
 
 def _write(image: Image, file: Path) -> None:
     """Write a PNG whole or not at all."""
-    import os
-
     from PIL import Image as Pil
 
     from vidseg.errors import UsageError
+    from vidseg.utils.files import replacing
 
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        Pil.fromarray(image).save(temporary, "png")
-        temporary.replace(file)
+        with replacing(file) as temporary:
+            Pil.fromarray(image).save(temporary, "png")
     except OSError as error:
         raise UsageError(
             f"{file} cannot be written ({error.strerror or error})", where="--output"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ COMMANDS = {
     "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
     "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),
-    "runs": ("vidseg.cli.runs:runs", "Tend the runs of the tracking store."),
+    "runs": ("vidseg.cli.runs:runs", "Close runs that a killed process left open."),
 }
 """Commands: where each lives, and its short help, so that ``--help`` imports none of them."""
 
