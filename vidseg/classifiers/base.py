@@ -16,7 +16,6 @@ from vidseg.types import (
     TrainingSet,
 )
 from vidseg.utils.progress import Progress, Quiet
-from vidseg.utils.stop import check_stop
 
 BudgetRule = Literal["paper", "equal-steps", "equal-epochs"]
 
@@ -79,7 +78,7 @@ class FitContext:
     budget: Budget = field(default_factory=Budget)
     log: Callable[[str, float, int], None] = _ignore
     progress: Progress = field(default_factory=Quiet)
-    stop: Callable[[], None] = check_stop
+    stop: Callable[[], None] = lambda: None
     reduce: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda array: array
     rank: int = 0
     world: int = 1

@@ -1,4 +1,4 @@
-"""``vidseg runs``: closes runs of the tracking store that were left open."""
+"""``vidseg runs``: tends the runs of the tracking store."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from vidseg.cli import options
 
 @click.group()
 def runs() -> None:
-    """Close runs that a killed process left open."""
+    """Tend the runs of the tracking store."""
 
 
 @runs.command()
 @options.tracking_uri
 def reap(tracking_uri: str | None) -> None:
-    """Close, as KILLED, the runs of this machine whose process has ended.
+    """Close runs whose process is dead as KILLED.
 
-    Every `vidseg run` and `vidseg suite` does so when it starts.
+    Every `vidseg run` does it too, so this is only needed to tidy up without starting one.
     """
     from vidseg.tracking import store
 
     closed = store.reap(store.connect_existing(tracking_uri))
     for run_id in closed:
         click.echo(f"{run_id} KILLED")
-    click.echo(f"runs closed: {len(closed)}")
+    click.echo(f"{len(closed)} dead runs closed")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.errors import UsageError
+from vidseg.errors import DataError, UsageError
 from vidseg.types import Mask, Size, Video
+
+Opened = TypeVar("Opened")
 
 
 class Dataset(Protocol):
@@ -69,7 +71,7 @@ class BoxLabels:
     mask: None = None
 
 
-class VideoBoxes(NamedTuple):
+class Truth(NamedTuple):
     """The boxes that matter of one video, sorted by frame.
 
     Attributes:
@@ -104,6 +106,14 @@ class MaskLabels:
     origin: float = 0.0
     ids: npt.NDArray[np.int64] | None = None
     ignored: npt.NDArray[np.bool_] | None = None
+
+
+def attempt(open_: Callable[[], Opened]) -> Opened | DataError:
+    """Return what ``open_`` returns, or the DataError that it raises."""
+    try:
+        return open_()
+    except DataError as error:
+        return error
 
 
 def check_source(source: str, video: str) -> None:

@@ -22,10 +22,10 @@ from vidseg.classifiers.base import Classifier, FitContext
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.config import RunConfig, Setting
-from vidseg.experiment.evaluate import box_margin, evaluate
+from vidseg.experiment.evaluate import evaluate
 from vidseg.experiment.fit import (
+    check_training,
     choose_threshold,
-    count_pixels,
     make_classifier,
     prepare,
     refine_labels,
@@ -48,12 +48,11 @@ from vidseg.experiment.threshold import held_out_groups
 from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames, seed_of
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks.segmentation.baselines import fit_baselines
-from vidseg.tasks.segmentation.counts import VideoCounts
+from vidseg.tasks import find_task
+from vidseg.tasks.base import Counts, Task
 from vidseg.types import FrameRef, Model, Network
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress
-from vidseg.utils.stop import check_stop
 
 MODEL = "model"
 """Name of the fitted model among the models of a cell; the others are baselines."""
@@ -72,6 +71,7 @@ class Experiment:
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
         fresh: do finished stages again.
         notes: facts that the user should see.
+        task: what is predicted, and how it is counted.
     """
 
     config: RunConfig
@@ -79,9 +79,10 @@ class Experiment:
     handle: ExtractorHandle
     ledger: Ledger
     progress: Progress
-    stop: Callable[[], None] = check_stop
+    stop: Callable[[], None] = lambda: None
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
+    task: Task = field(default_factory=find_task)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
     _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
 
@@ -96,8 +97,8 @@ class Experiment:
 
     @cached_property
     def margin(self) -> float:
-        """Half-width of the near band of biased accuracy, in mask pixels."""
-        return box_margin(list(self.materials.values()))
+        """What counting needs to know of all videos, see :meth:`vidseg.tasks.base.Task.margin`."""
+        return self.task.margin(list(self.materials.values()))
 
     def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[PreparedVideo]:
         """Return the videos of ``groups`` that a setting trains on.
@@ -175,6 +176,7 @@ class Experiment:
                 labelling.refine,
                 partial(getattr, material, "mask_size"),
                 material.store,
+                self.task,
             )
             self._labelled[place] = Labelled(material, labels)
         return self._labelled[place]
@@ -236,7 +238,7 @@ class Experiment:
         try:
             facts, curves = read_facts(cell["facts"]), read_curves(cell["curves"])
             key, inputs, counts = str(cell["key"]), dict(cell["score_inputs"]), cell["counts"]
-            read_counts(counts)
+            read_counts(counts, self.task)
             self.ledger.folder(key)
         except (LookupError, TypeError, ValueError, AttributeError, StoreError):
             return False
@@ -253,7 +255,9 @@ class Experiment:
         inputs = self._score_inputs(key, fold)
         stage = self.ledger.read(key, score_stage(inputs))
         return (
-            None if stage is None else ScoreResult(inputs, read_counts(stage.result), reused=True)
+            None
+            if stage is None
+            else ScoreResult(inputs, read_counts(stage.result, self.task), reused=True)
         )
 
     def fit(self, setting: Setting, fold: Fold, label: str) -> FitResult:
@@ -332,8 +336,8 @@ class Experiment:
         if self.config.threshold == INNER:
             held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
         facts = refine_labels(train, label, self.progress, self.stop)
-        facts |= count_pixels(train)
-        classifier, weight = make_classifier(setting, facts["train_positive_share"])
+        facts |= check_training(train, self.task)
+        classifier, weight = make_classifier(setting, facts, self.task)
         facts |= weight
         features = "features" in classifier.needs
         prepare(train, label, self.progress, self.stop, features=features)
@@ -344,7 +348,7 @@ class Experiment:
             model = classifier.fit(train, self.handle, ctx)
             facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
             if self.config.threshold == INNER:
-                facts |= choose_threshold(train, setting, self.handle, ctx)
+                facts |= choose_threshold(train, setting, self.handle, ctx, self.task)
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
         shutil.rmtree(ctx.workdir, ignore_errors=True)
@@ -374,13 +378,13 @@ class Experiment:
         for name, cell in cells.items():
             train = self.training(cell.setting, fold)
             if train.content not in fitted:
-                fitted[train.content] = fit_baselines(train)
+                fitted[train.content] = self.task.baselines(train)
             models |= {(name, kind): model for kind, model in fitted[train.content].items()}
             models[name, MODEL] = cell.model
         total = sum(len(self.test_frames(fold, material)) for material in videos)
         names = ", ".join(material.video.name for material in videos)
         threads = _torch_threads(self.config.threads)
-        with self.progress.task(f"{label}: scoring {names}", total) as task, threads:
+        with self.progress.task(f"{label}: scoring {names}", total) as bar, threads:
             for material in videos:
                 material.stored.prepare(self.test_frames(fold, material))
             counts = evaluate(
@@ -388,9 +392,9 @@ class Experiment:
                 videos,
                 frames=lambda material: self.test_frames(fold, material),
                 thresholds={(name, MODEL): self.threshold(cell) for name, cell in cells.items()},
+                task=self.task,
                 margin=self.margin,
-                task=task,
-                device=self.config.device,
+                bar=bar,
                 stop=self.stop,
             )
         return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}
@@ -404,7 +408,7 @@ class Experiment:
         self,
         name: str,
         cell: FitResult,
-        counts: Mapping[tuple[str, str], list[VideoCounts]],
+        counts: Mapping[tuple[str, str], list[Counts]],
         fold: Fold,
     ) -> ScoreResult:
         own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
@@ -416,7 +420,8 @@ class Experiment:
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
         members = self.training_videos(setting, fold.train)
         keys = [self._label_key(setting, material) for material in members]
-        return fit_inputs(self.config, setting, fold, members, keys)
+        inputs = fit_inputs(self.config, setting, fold, members, keys)
+        return {**inputs, "task": self.task.name}
 
     def _label_key(self, setting: Setting, material: PreparedVideo) -> str:
         if setting.labelling.plain:

@@ -42,18 +42,14 @@ class ClipFrames:
 
     Args:
         file: the file; nothing is read before it is needed.
-    """
 
-    hashes: tuple[str, ...] = ()
-    """Frames have no files of their own."""
+    Attributes:
+        memory: where the clip's true length is kept between processes; None keeps it here only.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._memory: Memory | None = None
-
-    def remember(self, memory: Memory) -> None:
-        """Keep the clip's true length in ``memory``, from one process to the next."""
-        self._memory = memory
+        self.memory: Memory | None = None
 
     def probe(self) -> VideoInfo:
         """Return true length and size; decodes the whole clip the first time.
@@ -65,14 +61,14 @@ class ClipFrames:
 
     @cached_property
     def _info(self) -> VideoInfo:
-        if self._memory is None:
+        if self.memory is None:
             return self._decode()
         name = f"clip {self.key}"
-        held = self._memory.get(name)
+        held = self.memory.get(name)
         if held is None:
             length, size, fps = self._decode()
             held = [length, *size, fps]
-            self._memory.put(name, held)
+            self.memory.put(name, held)
         length, height, width, fps = held
         return VideoInfo(length, Size(height, width), fps)
 

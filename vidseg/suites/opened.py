@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vidseg import plugins
-from vidseg.errors import StoreError
+from vidseg.errors import Stopped, StoreError
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import OpenDataset, open_dataset, open_experiment, open_extractor
@@ -17,7 +17,6 @@ from vidseg.store import Store
 from vidseg.suites.cells import Cell, expand
 from vidseg.suites.suite import Suite
 from vidseg.utils.progress import Progress, WithoutFacts
-from vidseg.utils.stop import check_stop
 
 Found = TypeVar("Found")
 
@@ -67,7 +66,7 @@ class OpenedSuite:
         """Return the key of a cell, None where it cannot be done: its fit says why.
 
         Raises:
-            StoreError: it ends the suite, not the cell.
+            Stopped, StoreError: they end the suite, not the cell.
         """
         experiment = self.experiments[cell.pipeline]
         return _if_possible(lambda: experiment.key(cell.setting, cell.fold))
@@ -76,7 +75,7 @@ class OpenedSuite:
         """Return the training frames of a cell, None where there are none: its fit says why.
 
         Raises:
-            StoreError: it ends the suite, not the cell.
+            Stopped, StoreError: they end the suite, not the cell.
         """
         experiment = self.experiments[cell.pipeline]
         return _if_possible(lambda: experiment.training(cell.setting, cell.fold))
@@ -107,7 +106,7 @@ def _if_possible(find: Callable[[], Found]) -> Found | None:
     """Return what ``find`` returns, None where it fails for this cell only."""
     try:
         return find()
-    except StoreError:
+    except (Stopped, StoreError):
         raise
     except Exception:  # samplers are anybody's
         return None
@@ -124,7 +123,7 @@ def open_suite(
     store: Store,
     ledger: Ledger,
     progress: Progress,
-    stop: Callable[[], None] = check_stop,
+    stop: Callable[[], None] = lambda: None,
 ) -> OpenedSuite:
     """Open a suite's data set and extractors, and expand its cells.
 

@@ -10,12 +10,11 @@ import errno
 import functools
 import json
 import os
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidseg.errors import ResourceError, StoreError, VidsegError
+from vidseg.errors import ResourceError, Stopped, StoreError, VidsegError
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.stages import FitResult
 from vidseg.store import Store
@@ -60,7 +59,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
     """
     bench = _opened(json.dumps(task["context"]))
     before = bench.forwards
-    failures: dict[str, VidsegError] = {}
+    failures: dict[str, str] = {}
     fatal = None
     try:
         if task["stage"] == "features":
@@ -111,14 +110,13 @@ def compute_features(bench: OpenedSuite, video: str, frames: Mapping[str, Sequen
 
 def fit_cells(
     bench: OpenedSuite, cells: Sequence[Cell], label: str
-) -> tuple[dict[str, FitResult], dict[str, VidsegError]]:
+) -> tuple[dict[str, FitResult], dict[str, str]]:
     """Fit cells, or read their fits; return the fitted ones and the errors of the failed ones.
 
     Raises:
-        StoreError: it ends the suite, not the cell.
+        Stopped, StoreError: they end the suite, not the cell.
     """
-    fitted: dict[str, FitResult] = {}
-    failures: dict[str, VidsegError] = {}
+    fitted, failures = {}, {}
     for place, cell in enumerate(cells, start=1):
         experiment = bench.experiments[cell.pipeline]
         try:
@@ -132,14 +130,14 @@ def fit_cells(
 
 def score_cells(
     bench: OpenedSuite, cells: Sequence[Cell], fitted: Mapping[str, FitResult], label: str
-) -> dict[str, VidsegError]:
+) -> dict[str, str]:
     """Score cells of one fold together; return the errors of those that failed.
 
     Where that fails they are scored one by one, so that a model that cannot be scored takes no
     other with it.
 
     Raises:
-        StoreError: it ends the suite, not the cell.
+        Stopped, StoreError: they end the suite, not the cell.
     """
     absent = [cell for cell in cells if cell.id not in fitted]
     read, failures = fit_cells(bench, absent, label)
@@ -161,12 +159,13 @@ def score_cells(
 
 
 def reraise_fatal(error: Exception) -> None:
-    """Raise again what ends the suite: a full disk, or a ledger that cannot be written.
+    """Raise again what ends the suite: the user's wish to stop, a full disk.
 
     Raises:
+        Stopped: as it was given.
         StoreError: the store or the ledger fails, or any file of ours finds no space.
     """
-    if isinstance(error, StoreError):
+    if isinstance(error, Stopped | StoreError):
         raise error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise StoreError(
@@ -174,17 +173,14 @@ def reraise_fatal(error: Exception) -> None:
         ) from error
 
 
-def explain(error: Exception) -> VidsegError:
-    """Return why a cell failed, in one line; a bug of ours is named as one, and is its cause."""
-    for one in filter(None, (error, error.__cause__, error.__context__)):
-        traceback.clear_frames(one.__traceback__)  # they hold the frames' features
+def explain(error: Exception) -> str:
+    """Return one line about why a cell failed; a bug of ours is named as one."""
     if isinstance(error, VidsegError):
-        return error
+        return str(error)
+    if isinstance(error, MemoryError):
+        return str(ResourceError("out of memory", hint="choose a smaller memory budget"))
     from vidseg.plugins.describe import blamed
 
-    made: VidsegError | None = blamed(error)
-    if isinstance(error, MemoryError):
-        made = ResourceError("out of memory", hint="choose a smaller memory budget")
-    made = made or VidsegError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-    made.__cause__ = error
-    return made
+    if (foreign := blamed(error)) is not None:
+        return str(foreign)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -7,7 +7,6 @@ chosen on the training frames, for the best pooled training IoU.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +24,9 @@ Float = npt.NDArray[np.float64]
 class Foreground:
     """Every pixel is foreground."""
 
-    def batch_scores(self, images: Sequence[Image], size: Size, device: str = "cpu") -> Scores:
+    def image_scores(self, image: Image, size: Size) -> Scores:
         """Return ones."""
-        return np.ones((len(images), *size), np.float32)
+        return np.ones(size, np.float32)
 
     def export(self) -> State:
         """Return nothing: there is nothing to keep."""
@@ -45,10 +44,9 @@ class Position:
     mean: Float
     threshold: float
 
-    def batch_scores(self, images: Sequence[Image], size: Size, device: str = "cpu") -> Scores:
-        """Return the mean mask, resized, less the threshold: the same for every image."""
-        scores = _resized(self.mean.astype(np.float32), size) - np.float32(self.threshold)
-        return np.broadcast_to(scores, (len(images), *size))
+    def image_scores(self, image: Image, size: Size) -> Scores:
+        """Return the mean mask, resized, less the threshold."""
+        return _resized(self.mean.astype(np.float32), size) - np.float32(self.threshold)
 
     def export(self) -> State:
         """Return the mean mask and the threshold."""
@@ -62,10 +60,10 @@ class Colour:
     share: Float
     threshold: float
 
-    def batch_scores(self, images: Sequence[Image], size: Size, device: str = "cpu") -> Scores:
+    def image_scores(self, image: Image, size: Size) -> Scores:
         """Return the share of foreground in each pixel's colour cell, less the threshold."""
-        cells = np.stack([_cells(image, size) for image in images])
-        return (self.share[cells] - self.threshold).astype(np.float32)
+        scores = self.share[_cells(image, size)] - self.threshold
+        return scores.astype(np.float32)
 
     def export(self) -> State:
         """Return the shares and the threshold."""
