@@ -20,9 +20,9 @@ from benchmarks._frames import Bench
 from benchmarks._methods import cpu_seconds
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear import standardise
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.liblinear import Liblinear
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
-from vidseg.classifiers.pyramid import LinearHead
 from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.extractors.torchvision import Torchvision
 from vidseg.types import FrameRef, Size

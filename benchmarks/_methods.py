@@ -22,6 +22,7 @@ import torch
 
 from benchmarks._frames import Bench
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear import dual, standardise
 from vidseg.classifiers.linear.block_liblinear import BlockLiblinear
 from vidseg.classifiers.linear.exact.frames import Source
@@ -29,7 +30,7 @@ from vidseg.classifiers.linear.exact.memory_plan import MemoryPlan
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Moments, Standardisation
-from vidseg.classifiers.pyramid import Floats, hypercolumns
+from vidseg.classifiers.pyramid import Floats
 from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.torchvision import Torchvision
 from vidseg.types import Size

@@ -19,9 +19,9 @@ import sklearn.linear_model  # noqa: F401
 import torch
 
 from benchmarks._methods import cpu_seconds
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.sgd import Sgd
-from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.datasets.mot import Mot
 from vidseg.errors import DataError
 from vidseg.experiment.config import RunConfig
@@ -38,8 +38,7 @@ from vidseg.suites.opened import open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import Suite, load_suite
-from vidseg.tasks import find_task
-from vidseg.tasks.base import Counts
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import Size
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Quiet
@@ -174,7 +173,7 @@ def whole_suite(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
     plan = make_plan(bench, waiting_cells(bench, cells))
     results = run_cells(bench, cells, Local(), context={}, progress=Quiet())
     for cell, error in results.failures.items():
-        raise DataError(error, where=cell)
+        raise DataError(str(error), where=cell)
     if plan["forwards_announced"] != results.forwards:
         raise DataError(f"{plan['forwards_announced']} announced, {results.forwards} done")
     suite_record(bench, cells, results, plan)
@@ -189,12 +188,12 @@ def one_run(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
     config = configurations(job)[job["part"]]
     record = run(config, store=store, ledger=ledger, progress=Quiet())
     return {
-        f"{job['part']} {fold.index}": content(read_counts(fold.cell["counts"], find_task()))
+        f"{job['part']} {fold.index}": content(read_counts(fold.cell["counts"]))
         for fold in record.folds
     }
 
 
-def content(counts: dict[str, list[Counts]]) -> str:
+def content(counts: dict[str, list[VideoCounts]]) -> str:
     """Return a hash of all counts of a cell."""
     return digest({name: [video.to_json() for video in rows] for name, rows in counts.items()})
 

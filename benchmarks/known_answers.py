@@ -99,7 +99,7 @@ def answer(
         results = run_cells(bench, bench.cells, Local(), context={}, progress=Quiet())
         if results.failures:
             cell, error = next(iter(results.failures.items()))
-            raise DataError(error, where=cell)
+            raise DataError(str(error), where=cell)
         return build(suite_record(bench, bench.cells, results, plan))
 
 

@@ -1,7 +1,8 @@
 """The errors that a user can cause or mend: what is wrong, where, and what to do.
 
 Every error of vidseg derives from :class:`VidsegError`. The command line prints one line for it,
-without a traceback, and exits with its ``exit_code``. Anything else that escapes is a bug of ours.
+without a traceback, and exits with its ``exit_code``. Anything else that escapes is a bug of ours,
+but :class:`Stopped`, which is no error.
 """
 
 from __future__ import annotations
@@ -64,7 +65,20 @@ class UnreachableError(TrackingError):
     """The MLflow tracking server does not answer."""
 
 
-class Stopped(VidsegError):  # noqa: N818 - it is a state, not a fault
-    """The user or the system asked to stop; finished stages are kept."""
+class Stopped(BaseException):
+    """The user or the system asked to stop; finished stages are kept.
 
-    exit_code = 130
+    Not an ``Exception``: what sets faults of data or plugins aside must not set this aside.
+
+    Args:
+        what: who asked: ``"stopped by SIGTERM"``.
+        hint: what to do: ``"the same command goes on"``.
+        exit_code: of the command line.
+    """
+
+    def __init__(self, what: str, hint: str = "", exit_code: int = 130) -> None:
+        self.what, self.hint, self.exit_code = what, hint, exit_code
+        super().__init__(what, hint, exit_code)
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.hint}" if self.hint else self.what

@@ -5,7 +5,7 @@ Arrays, once and for all:
 * image: ``uint8 (H, W, 3)``, RGB, 0..255; made by a variant it may be ``float32`` on that scale,
   neither rounded nor clipped;
 * mask: ``int8 (h, w)`` in {-1, 0, +1}: background, ignored, foreground;
-* scores: ``float32 (h, w)``; above the threshold is foreground;
+* scores: ``float32 (h, w)``, of a batch ``(n, h, w)``; above the threshold is foreground;
 * features: one ``float16 (C, h, w)`` array per level, at the level's native size.
 
 Everything that a plugin hands in is a structural type (a :class:`typing.Protocol`): a plugin needs
@@ -227,8 +227,17 @@ class Head(Protocol):
 class Network(Protocol):
     """A fitted model on images (its extractor was trained with it)."""
 
-    def image_scores(self, image: Image, size: Size) -> Scores:
-        """Return ``float32 (h, w)`` scores of one image at ``size``."""
+    def batch_scores(self, images: Sequence[Image], size: Size, device: str) -> Scores:
+        """Return ``float32 (n, h, w)`` scores of ``n`` images at ``size``; positive is foreground.
+
+        The scores of an image may not depend on the others of its batch.
+
+        Args:
+            images: ``uint8 (H, W, 3)`` each, all of one size; so many as a bound on memory allows
+                for images and scores (a network splits them further where its activations ask it).
+            size: of the scores.
+            device: where to compute, ``cpu`` or ``cuda``; the network moves itself there.
+        """
         ...
 
     def export(self) -> State:

@@ -12,17 +12,10 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch.nn import functional as F
 
+from vidseg.classifiers.hypercolumns import hypercolumns
+from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.classifiers.linear.levels import is_finite
-from vidseg.classifiers.pyramid import (
-    LinearHead,
-    Pyramid,
-    Resize,
-    as_tensor,
-    axis_matrix,
-    hypercolumns,
-    score_heads,
-    shared,
-)
+from vidseg.classifiers.pyramid import Pyramid, Resize, as_tensor, axis_matrix, shared
 from vidseg.errors import DataError
 from vidseg.types import Features, Size
 

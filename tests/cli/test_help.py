@@ -26,6 +26,8 @@ HEAVY = {
     "scipy",
     "numba",
     "av",
+    "numpy",
+    "pydantic",
 }
 DRIVER = """
 import json, runpy, sys
@@ -112,6 +114,12 @@ def test_the_version_is_the_packages():
         (["run", "--sampler", "successive:n=1,2"], ["'2' has no key"]),
         (["run", "--split", "k-fold:folds=2"], ["no parameter 'folds'", "it takes k"]),
         (["run", "--image-size", "big"], ["image_size", "'big' is not a size", "320x180"]),
+        (["run", "--threshold", "high"], ["'high' is refused; threshold is a number or inner"]),
+        (["run", "--max-time", "0"], ["0 is refused; max_time is a number (> 0)"]),
+        (
+            ["suite", "run", "quickstart", "--threshold", "high"],
+            ["threshold, as the command line has it: 'high' is refused"],
+        ),
         (["run", "--config", "/nowhere.yaml"], ["--config", "/nowhere.yaml"]),
         (["plugins", "show", "sampler", "200"], ["no sampler '200'", "did you mean '20'?"]),
         (["plugins", "show", "smpler", "20"], ["no kind 'smpler'", "sampler"]),

@@ -201,8 +201,8 @@ def test_keys(tmp_path):
 def test_real_annotation_equals_a_plain_parse(samples: Path) -> None:
     videos = Virat(str(samples / "virat-aerial")).videos()
     assert len(videos) == 21
-    assert sum(len(set(video.truth.ids.tolist())) for video in videos) == 122
-    boxes = np.concatenate([video.truth.boxes for video in videos])
+    assert sum(len(set(video.truth.boxes.ids.tolist())) for video in videos) == 122
+    boxes = np.concatenate([video.truth.boxes.boxes for video in videos])
     assert len(boxes) == 44235
     assert np.median(boxes[:, 2:], axis=0).tolist() == [13, 21]
     for video in videos:
@@ -212,7 +212,7 @@ def test_real_annotation_equals_a_plain_parse(samples: Path) -> None:
             start, _, *values = map(int, file.read_text().split())
             for at in range(0, len(values), 4):
                 wanted[start + at // 4, int(file.stem), *values[at : at + 4]] += 1
-        truth = video.truth
+        truth = video.truth.boxes
         found = zip(truth.frames.tolist(), truth.ids.tolist(), truth.boxes.tolist(), strict=True)
         assert Counter((f, i, *map(int, b)) for f, i, b in found) == wanted
         assert video.probe() == (1, Size(476, 702), None)

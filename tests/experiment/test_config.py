@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
+import numpy as np
 import pytest
 import yaml
 
@@ -103,6 +105,33 @@ def test_nonsense_is_refused_with_the_options_name(option, value, part):
     assert part in text
     assert text.startswith(option)
     assert "\n" not in text
+
+
+def test_values_may_be_pythons_own():
+    text = {"image_size": "64x48", "sampler": "20:short=all", "seed": 3, "memory_budget": "1GB"}
+    python = {
+        "image_size": Size(48, 64),
+        "sampler": Spec("20", None, {"short": "all"}),
+        "seed": np.int64(3),
+        "memory_budget": 10**9,
+    }
+    assert make_config(CPU | python) == make_config(CPU | text)
+    assert type(make_config(CPU | python).seed) is int
+
+
+def test_words_stand_for_values():
+    config = make_config(CPU | {"prior": "none", "mask_size": "same", "image_size": "native"})
+    assert (config.labelling.prior, config.mask_size, config.image_size) == (None, None, None)
+    assert make_config(CPU | {"threshold": "inner"}).threshold == "inner"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("samplr", "did you mean 'sampler'?"), ("zzz", "it takes dataset, sampler")],
+)
+def test_an_option_that_is_none_is_refused(name, hint):
+    with pytest.raises(UsageError, match=f"^there is no option '{name}'; {re.escape(hint)}"):
+        make_config({name: 1})
 
 
 def test_files_with_unknown_keys_name_the_nearest(tmp_path):

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from vidseg.datasets.base import BoxLabels, MaskLabels
-from vidseg.errors import Stopped
-from vidseg.experiment.evaluate import evaluate
+from vidseg.errors import PluginError, Stopped
+from vidseg.experiment.evaluate import box_margin, evaluate
 from vidseg.experiment.training import Sampling, TrainingFrames, seed_of
-from vidseg.tasks import find_task
 from vidseg.tasks.segmentation.counts import VideoCounts, frame_counts, near_band
-from vidseg.tasks.segmentation.margin import box_margin
 from vidseg.tasks.segmentation.overlays import (
     CAPTION,
     FALSE_ALARM,
@@ -66,8 +64,8 @@ class Fixed:
 
     table: np.ndarray
 
-    def image_scores(self, image, size):
-        return self.table[int(image[0, 0, 0]) // 10]
+    def batch_scores(self, images, size, device):
+        return self.table[[int(image[0, 0, 0]) // 10 for image in images]]
 
     def export(self):
         return {}
@@ -95,8 +93,7 @@ def test_models_are_counted_frame_by_frame_with_one_read_each():
         frames=lambda material: range(0, material.length, 2),
         thresholds={"y": 0.5},
         margin=1.5,
-        task=find_task(),
-        bar=Quiet(),
+        task=Quiet(),
     )
     assert list(found) == ["x", "y"]
     assert [(v.video, v.group, v.frames) for v in found["y"]] == [
@@ -116,11 +113,11 @@ def test_models_are_counted_frame_by_frame_with_one_read_each():
 def test_one_model_with_several_names_is_scored_once():
     @dataclass
     class Counted(Fixed):
-        calls: int = 0
+        seen: int = 0
 
-        def image_scores(self, image, size):
-            self.calls += 1
-            return super().image_scores(image, size)
+        def batch_scores(self, images, size, device):
+            self.seen += len(images)
+            return super().batch_scores(images, size, device)
 
     clips = videos()[:1]
     model = Counted(np.random.default_rng(0).normal(size=(5, *SIZE)).astype(np.float32))
@@ -130,13 +127,57 @@ def test_one_model_with_several_names_is_scored_once():
         frames=lambda material: range(material.length),
         thresholds={"z": 0.5},
         margin=1.5,
-        task=find_task(),
-        bar=Quiet(),
+        task=Quiet(),
     )
-    assert model.calls == 2 * 5, "x and y are one, z has a threshold of its own"
+    assert model.seen == 2 * 5, "x and y are one, z has a threshold of its own"
     (x,), (y,), (z,) = found.values()
     assert x.to_json() == y.to_json()
     assert x.total[0] != z.total[0]
+
+
+class Ticks(Quiet):
+    def __init__(self):
+        self.ticks = []
+
+    def advance(self, count=1):
+        self.ticks.append(count)
+
+
+@pytest.mark.parametrize(
+    ("bound", "sizes"), [(10**9, [16, 16, 8]), (3 * 12 * 16 * 4 * 4, [3] * 13 + [1]), (1, [1] * 40)]
+)
+def test_networks_score_batches_that_fit_the_memory_bound(monkeypatch, bound, sizes):
+    monkeypatch.setattr("vidseg.experiment.evaluate.BATCH_BYTES", bound)
+    clip = Memory("a", [boxes((i % 9, 2, 4, 6)) for i in range(40)])
+    clip.image = lambda index: np.full((*SIZE, 3), index, np.uint8)
+    table = np.random.default_rng(0).normal(size=(40, *SIZE)).astype(np.float32)
+
+    batches = []
+
+    class ByColour(Fixed):
+        def batch_scores(self, images, size, device):
+            batches.append((len(images), device))
+            return self.table[[int(image[0, 0, 0]) for image in images]]
+
+    model, task = ByColour(table), Ticks()
+    every = range(40)
+    found = evaluate(
+        {"x": model}, [clip], frames=lambda m: every, margin=1.5, task=task, device="cuda:1"
+    )
+    assert batches == [(size, "cuda:1") for size in sizes]
+    assert task.ticks == [1] * 40
+    (counts,) = found["x"]
+    assert counts.frames == list(every)
+    for index, row in zip(counts.frames, counts.counts, strict=True):
+        mask = clip.mask(index)
+        expected = frame_counts(table[index], mask, near_band(mask, 1.5), 0.0)
+        np.testing.assert_array_equal(row, expected)
+
+
+def test_scores_of_another_shape_are_refused():
+    model = Fixed(np.zeros((5, 3, 3), np.float32))
+    with pytest.raises(PluginError, match=r"x returns scores \(5, 3, 3\) for 5 images"):
+        evaluate({"x": model}, videos()[:1], frames=lambda m: range(5), margin=1, task=Quiet())
 
 
 def test_scoring_stops_when_asked():
@@ -148,15 +189,7 @@ def test_scoring_stops_when_asked():
 
     models = {"x": Fixed(np.zeros((5, *SIZE), np.float32))}
     with pytest.raises(Stopped):
-        evaluate(
-            models,
-            clips,
-            frames=lambda m: range(5),
-            task=find_task(),
-            margin=1,
-            bar=Quiet(),
-            stop=stop,
-        )
+        evaluate(models, clips, frames=lambda m: range(5), margin=1, task=Quiet(), stop=stop)
     assert clips[0].read == [0]
 
 

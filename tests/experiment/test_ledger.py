@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from vidseg.errors import StoreError
 from vidseg.experiment.ledger import Ledger, Stage, default_root
-from vidseg.utils.hashing import _source_digest, digest, plain, source_digest
+from vidseg.utils.hashing import digest, plain
 
 KEY = "0123456789abcdef" * 2
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.array([1.5])}
@@ -225,23 +225,6 @@ def test_digests_do_not_depend_on_the_order_of_keys(value):
     assert digest(wrapped) == digest(json.loads(json.dumps(wrapped)))
     assert digest(wrapped) != digest({"a": value, "b": 2})
     assert len(digest(value, 16)) == 16
-
-
-def test_the_digest_of_sources_is_of_their_content(tmp_path):
-    for name in ("one", "two"):
-        room = tmp_path / name
-        (room / "__pycache__").mkdir(parents=True)
-        (room / "a.py").write_text("a = 1\n")
-        (room / "b.py").write_text("b = 1\n")
-        (room / "notes.txt").write_text(name)
-        (room / "__pycache__" / "a.py").write_text(name)
-    first = source_digest([tmp_path / "one"])
-    assert first == source_digest([tmp_path / "two"])
-    assert first == source_digest([tmp_path / "one" / "b.py", tmp_path / "one" / "a.py"])
-    (tmp_path / "two" / "b.py").write_text("b = 2\n")
-    assert first == source_digest([tmp_path / "two"])  # what runs is what was there at its start
-    _source_digest.cache_clear()
-    assert first != source_digest([tmp_path / "two"])
 
 
 def test_plain_data_of_numpy():

@@ -105,7 +105,7 @@ def make_fold(index: int, videos: list[str], rng: np.random.Generator) -> FoldRe
 def make_model(extractor: str = "filters", mask_size: Size = Size(24, 32)) -> ModelRecord:  # noqa: B008
     """A linear head with drawn weights on an extractor, as `sgd` would have exported it."""
     from vidseg import plugins
-    from vidseg.classifiers.pyramid import LinearHead
+    from vidseg.classifiers.linear.head import LinearHead
 
     rng = np.random.default_rng(3)
     handle = plugins.create("extractor", extractor)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from vidseg import plugins
 from vidseg.classifiers.base import FitContext
-from vidseg.classifiers.pyramid import LinearHead
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.ledger import Ledger
 from vidseg.plugins import registry
@@ -104,6 +104,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the plugins known, as those of a package called tests."""
     own = (
         plugins.Plugin("classifier", "quick", "tests.helpers.suites:Quick", "tests", "1"),
+        plugins.Plugin("classifier", "tinynet", "tests.helpers.networks:TinyNet", "tests", "1"),
         plugins.Plugin("sampler", "refusing", "tests.helpers.suites:Refusing", "tests", "1"),
     )
     known = registry.all_plugins()

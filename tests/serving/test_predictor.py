@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from tests.helpers.mlflow_fixtures import make_model
 from vidseg import plugins
-from vidseg.classifiers.pyramid import LinearHead
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.errors import DataError
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.media.resize import resize

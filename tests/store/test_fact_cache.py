@@ -91,7 +91,7 @@ def test_another_content_is_another_fact(tmp_path):
         plain_clip(tmp_path / "7.mp4", map(picture, range(frames)))
         (video,) = plugins.create("dataset", f"virat:{tmp_path}").videos()
         video.remember(cache)
-        assert video.footage.probe().length == frames
+        assert video.images.clip.probe().length == frames
         assert video.probe().length == 6
 
 

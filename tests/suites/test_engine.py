@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,22 @@ import numpy as np
 import pytest
 
 from tests.helpers.suites import COUNTS, InTurn, Place, install, mapping, numbers
-from vidseg.classifiers.pyramid import LinearHead, score_heads
+from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.errors import DataError, Stopped, StoreError
 from vidseg.experiment import run as runs
 from vidseg.experiment.config import make_config
 from vidseg.experiment.experiment import MODEL
+from vidseg.experiment.ledger import Ledger
 from vidseg.store import Store
 from vidseg.suites.cells import select
-from vidseg.suites.engine import forget_cells
+from vidseg.suites.engine import forget_cells, run_cells
+from vidseg.suites.executors.local import Local
 from vidseg.suites.plan import calibrate, make_plan, refusals, waiting_cells
 from vidseg.suites.record import cell_content, suite_key, suite_record
 from vidseg.tasks.segmentation.baselines import fit_baselines
 from vidseg.types import Size
 from vidseg.utils.progress import Quiet
+from vidseg.utils.stop import listening
 
 THREE = {f"syn0{i}" for i in range(3)}
 
@@ -104,6 +108,47 @@ def test_stopped_in_the_middle_and_gone_on(place: Place, after: int, tmp_path: P
     assert numbers(results) == numbers(whole)
 
 
+def test_a_signal_stops_a_suite_that_was_given_no_other_stop(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidseg.utils.stop.GRACE_SECONDS", 600)
+    told: list[str] = []
+
+    def finished(cell: Any, found: Any) -> None:
+        told.append(cell.id)
+        if len(told) == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="stopped by SIGTERM"), listening():
+        place.run(on_finished=finished)
+    assert len(told) == 2, "the fold in hand was collected"
+
+
+def test_a_signal_while_the_ledger_is_read_is_no_failure(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = place.bench()
+    failed: list[str] = []
+
+    def read(*args: Any, **options: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        while True:
+            pass
+
+    monkeypatch.setattr(Ledger, "read", read)
+    monkeypatch.setattr("vidseg.utils.stop.GRACE_SECONDS", 0.05)
+    with pytest.raises(Stopped), listening():
+        run_cells(
+            bench,
+            bench.cells,
+            Local(),
+            context={},
+            progress=Quiet(),
+            on_failed=lambda cell, error: failed.append(error),
+        )
+    assert failed == []
+
+
 @pytest.mark.parametrize("executor", [None, InTurn()], ids=["local", "elsewhere"])
 def test_failed_cells_are_set_aside(place: Place, executor: Any) -> None:
     bench = place.bench(pipelines=pipelines(q="quick", bad="quick:trouble=fail,videos=syn00"))
@@ -114,7 +159,7 @@ def test_failed_cells_are_set_aside(place: Place, executor: Any) -> None:
     assert len(failed) == 4
     assert set(results.finished) == {cell.id for cell in bench.cells} - failed
     assert sorted(told) == sorted(results.finished)
-    for text in results.failures.values():
+    for text in map(str, results.failures.values()):
         assert "this fit fails on purpose" in text
         assert "tests 1 fails" in text
         assert "\n" not in text
@@ -132,9 +177,9 @@ def test_a_model_without_finite_scores_takes_no_other_with_it(place: Place, exec
     results, _ = place.run(bench, executor)
     failed = {c.id for c in bench.cells if c.pipeline == "bad" and "syn01" in c.fold.train}
     assert set(results.failures) == failed
-    assert all("not finite" in text for text in results.failures.values())
+    assert all("not finite" in text for text in map(str, results.failures.values()))
     if executor is not None:  # its model was read from the ledger
-        assert all("of ledger" in text for text in results.failures.values())
+        assert all("of ledger" in text for text in map(str, results.failures.values()))
     clean, _ = place.run(place.bench(pipelines=pipelines(q="quick")))
     assert clean.reused == 6
 
@@ -150,7 +195,7 @@ def test_a_sampler_that_refuses_fails_its_cells_only(
     bench = place.bench(arms=arms(one="1", four=sampler))
     results, plan = place.run(bench, executor)
     assert {name.split()[0] for name in results.failures} == {"four"}
-    assert all(reason in text for text in results.failures.values())
+    assert all(reason in text for text in map(str, results.failures.values()))
     assert len(results.finished) == 3
     assert plan["forwards_announced"] == results.forwards
 
@@ -160,7 +205,9 @@ def test_more_videos_than_a_fold_has_fail_their_cells_only(place: Place) -> None
     bench = place.bench(arms={"v{v}": grid}, comparisons=[])
     results, _ = place.run(bench)
     assert {name.split()[0] for name in results.failures} == {"v3"}
-    assert all("videos=3, but a fold trains on 2" in text for text in results.failures.values())
+    assert all(
+        "videos=3, but a fold trains on 2" in text for text in map(str, results.failures.values())
+    )
     record = suite_record(bench, bench.cells, results, {})
     assert record.axes == {"v1": {"v": 1}, "v2": {"v": 2}, "v3": {"v": 3}}
     assert calibrate(bench, waiting_cells(bench, bench.cells), {"forwards_announced": 1})

@@ -7,7 +7,6 @@ import importlib.metadata
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from tests.conftest import ROOT
@@ -285,32 +283,6 @@ def test_copied_package_declares_the_built_in_plugins(tmp_path: Path) -> None:
         assert declared["entry-points"][f"vidseg.{kind}s"] == own
     copied = {path.relative_to(copy) for path in copy.rglob("*.py")}
     assert copied == {path.relative_to(ROOT) for path in (ROOT / "vidseg").rglob("*.py")}
-
-
-def test_conda_environment_has_the_bounds_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
-    *plain, pip = conda["dependencies"]
-    assert sorted(pip["pip"]) == sorted(project["dependencies"])
-    assert plain == ["python=3.11", "pip"]
-    assert conda["channels"] == ["conda-forge", "nodefaults"]
-
-
-def test_project_passes_every_option_of_run_on() -> None:
-    from vidseg.cli.run import run
-
-    project = yaml.safe_load((ROOT / "MLproject").read_text())
-    assert project["conda_env"] == "conda.yaml"
-    assert "python_env" not in project
-    # These belong to `mlflow run`, which has made the run before vidseg starts.
-    elsewhere = {"--experiment", "--run-name", "--tracking-uri", "--help"}
-    options = {name for param in run.params for name in param.opts if name.startswith("--")}
-    main, same = project["entry_points"]["main"], project["entry_points"]["run"]
-    assert main == same
-    passed = dict(re.findall(r"(--[\w-]+)=\{(\w+)\}", main["command"]))
-    assert set(passed) == options - elsewhere
-    assert set(passed.values()) == set(main["parameters"])
-    assert all(p == {"type": "string", "default": ""} for p in main["parameters"].values())
 
 
 def test_empty_options_are_absent_and_flags_take_words() -> None:

@@ -16,6 +16,7 @@ from vidseg.types import (
     TrainingSet,
 )
 from vidseg.utils.progress import Progress, Quiet
+from vidseg.utils.stop import check_stop
 
 BudgetRule = Literal["paper", "equal-steps", "equal-epochs"]
 
@@ -78,7 +79,7 @@ class FitContext:
     budget: Budget = field(default_factory=Budget)
     log: Callable[[str, float, int], None] = _ignore
     progress: Progress = field(default_factory=Quiet)
-    stop: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = check_stop
     reduce: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda array: array
     rank: int = 0
     world: int = 1

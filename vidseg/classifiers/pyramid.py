@@ -1,4 +1,4 @@
-"""The resize operators between pyramid levels and masks, their exact adjoints, the linear head.
+"""The resize operators between pyramid levels and masks, and their exact adjoints.
 
 Resizing is linear and separable: ``resize(x) = A_h x A_w^T``. Hence a linear classifier on resized,
 concatenated features (hypercolumns) is one 1x1 convolution per level at native size whose *score*
@@ -8,17 +8,15 @@ hypercolumn is ever made. Both, and the moments of resized features, are exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.classifiers.column_kernel import writer
-from vidseg.errors import DataError
-from vidseg.types import Features, Scores, Size, State
+from vidseg.types import Features, Size
 
 if TYPE_CHECKING:
     import torch
@@ -63,16 +61,6 @@ def _gram(source: int, target: int, device: str, dtype: torch.dtype) -> torch.Te
 
     matrix = axis_matrix(source, target)
     return torch.from_numpy(matrix.T @ matrix).to(device=device, dtype=dtype)
-
-
-@lru_cache(maxsize=128)
-def _taps(source: int, target: int) -> tuple[npt.NDArray[np.int64], Float32]:
-    """Return ``axis_matrix`` by its band: source indices and weights, ``(target, k)`` each."""
-    matrix = axis_matrix(source, target)
-    width = int((matrix > 0).sum(axis=1).max())
-    start = np.minimum((matrix > 0).argmax(axis=1), source - width)
-    indices = start[:, None] + np.arange(width)
-    return indices, np.take_along_axis(matrix, indices, axis=1).astype(np.float32)
 
 
 class _Writable:
@@ -263,149 +251,3 @@ class Pyramid:
         """
         parts = [r.moments(level) for r, level in zip(self.resizes, features, strict=True)]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-
-
-def hypercolumns(
-    features: Sequence[npt.NDArray[Any]],
-    target: Size,
-    pixels: npt.NDArray[np.int64] | None = None,
-    out: Float32 | None = None,
-) -> Float32:
-    """Return resized, concatenated features, one row a pixel (Hariharan et al. 2015).
-
-    Args:
-        features: ``(C_l, h_l, w_l)`` each.
-        target: size that they are resized to.
-        pixels: ``int64 (n,)`` flat indices into the target; None for all, row by row.
-        out: where to write, or None for a new array.
-
-    Returns:
-        ``float32 (n, sum of C_l)``.
-
-    Raises:
-        ValueError: ``out`` has another shape, or a pixel is outside of the target.
-    """
-    count = target.height * target.width
-    if pixels is None:
-        pixels = np.arange(count)
-    shape = (len(pixels), sum(len(level) for level in features))
-    out = np.empty(shape, np.float32) if out is None else out
-    # the kernel checks nothing
-    if out.shape != shape or (len(pixels) and not 0 <= pixels.min() <= pixels.max() < count):
-        raise ValueError(f"{out.shape} is not {shape}, or a pixel is not among {count}")
-    start = 0
-    for level in features:
-        height, width = level.shape[-2:]
-        columns = shared(level).flatten(1).T.contiguous().float().numpy()
-        sides = _taps(height, target.height), _taps(width, target.width)
-        writer()(columns, (width, target.width), pixels, *sides, out, start)
-        start += len(level)
-    return out
-
-
-@dataclass(frozen=True, eq=False)
-class LinearHead:
-    """A fitted linear classifier on a pyramid; a :class:`vidseg.types.Head`.
-
-    Attributes:
-        weights: ``float32 (C_l,)`` for each level, on RAW features: the standardisation is folded
-            in (``w / sigma``), dead channels have weight 0.
-        bias: with the standardisation folded in (``b - sum w mu / sigma``).
-        levels: the extractor's levels that it was trained on.
-        fingerprint: the extractor that it was trained on.
-        warm: what a later fit may start from: ``weight`` (standardised), ``bias``, ``mean`` and
-            ``scale``, ``float64 (C,)`` or ``(1,)``; empty when the fit keeps nothing.
-    """
-
-    weights: tuple[Float32, ...]
-    bias: float
-    levels: tuple[int, ...]
-    fingerprint: str
-    warm: Mapping[str, Floats]
-
-    def scores(self, features: Features, size: Size) -> Scores:
-        """Return ``float32 (h, w)`` scores at ``size``.
-
-        Args:
-            features: ``(C_l, h_l, w_l)`` of the levels in ``self.levels``, in that order.
-            size: size of the scores.
-
-        Raises:
-            DataError: the features are not of the levels that the head was trained on.
-        """
-        return cast("Scores", score_heads([self], features, size)[0])
-
-    def export(self) -> State:
-        """Return the head as the arrays from which :meth:`load` makes an equal one."""
-        state: State = {f"weight.{i}": weight for i, weight in enumerate(self.weights)}
-        state["bias"] = np.array([self.bias], np.float64)
-        state["levels"] = np.array(self.levels, np.int64)
-        state["extractor"] = np.frombuffer(self.fingerprint.encode(), np.uint8).copy()
-        return state | {f"warm.{name}": np.asarray(value) for name, value in self.warm.items()}
-
-    @classmethod
-    def load(cls, state: Mapping[str, npt.NDArray[Any]], fingerprint: str) -> LinearHead:
-        """Rebuild the head that :meth:`export` wrote.
-
-        Raises:
-            DataError: the state is not a linear head's, an array has another dtype or shape, or
-                it belongs to another extractor.
-        """
-        try:
-            trained_on = bytes(state["extractor"]).decode()
-            levels = tuple(int(level) for level in state["levels"])
-            weights = tuple(_vector(state, f"weight.{i}", "f4") for i in range(len(levels)))
-            bias = float(_vector(state, "bias", "f8")[0])
-        except KeyError as error:
-            raise DataError(f"the model holds no array {error}, so it is no linear head") from None
-        if trained_on != fingerprint:
-            raise DataError(
-                f"the model was trained on extractor {trained_on}, not on {fingerprint}",
-                hint="name the extractor, weights and levels that it was trained with",
-            )
-        warm = {k.removeprefix("warm."): v for k, v in state.items() if k.startswith("warm.")}
-        return cls(weights, bias, levels, fingerprint, warm)
-
-
-def _vector(state: Mapping[str, npt.NDArray[Any]], name: str, dtype: str) -> npt.NDArray[Any]:
-    array = state[name]
-    if array.dtype != dtype or array.ndim != 1 or not len(array):
-        raise DataError(
-            f"the array {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} (n,)"
-        )
-    return array
-
-
-def score_heads(heads: Sequence[LinearHead], features: Features, size: Size) -> Float32:
-    """Return the scores of many heads on one frame, ``float32 (K, h, w)``.
-
-    One product per head and level; the K score maps are resized, never the features. Each head's
-    scores are bit by bit those that it has alone.
-
-    Args:
-        heads: K heads that use the same levels.
-        features: ``(C_l, h_l, w_l)`` of those levels, in the heads' order.
-        size: size of the scores.
-
-    Raises:
-        DataError: the features' channels are not those of the heads.
-    """
-    given = tuple(len(level) for level in features)
-    for head in heads:
-        if tuple(len(weight) for weight in head.weights) != given:
-            raise DataError(
-                f"the head was trained on levels of {[len(w) for w in head.weights]} channels, "
-                f"the features have {list(given)}",
-                hint="use the extractor and the levels that it was trained with",
-            )
-    # head by head: a product of several rows sums in another order than one of a single row, and a
-    # model's scores must not depend on which others are scored with it
-    levels, pyramid = [as_tensor(level).float() for level in features], Pyramid.of(features, size)
-    scores = np.empty((len(heads), *size), np.float32)
-    for row, head in zip(scores, heads, strict=True):
-        maps = [
-            (as_tensor(weight)[None] @ level.flatten(1)).reshape(1, *level.shape[-2:])
-            for weight, level in zip(head.weights, levels, strict=True)
-        ]
-        row[...] = pyramid.forward(maps).numpy()[0] + np.float32(head.bias)
-    return cast("Float32", scores)

@@ -11,7 +11,7 @@ from vidseg.experiment.experiment import MODEL
 from vidseg.experiment.records import Row
 from vidseg.experiment.stages import CellResult
 from vidseg.suites.cells import Cell
-from vidseg.tasks import find_task
+from vidseg.tasks.segmentation.counts import summarise
 
 
 @dataclass
@@ -33,11 +33,11 @@ class CellLines:
     def finished(self, cell: Cell, found: CellResult) -> None:
         """Tell the score of a cell; those that were in the ledger are passed over."""
         if cell.id in self.waiting:
-            score = find_task().summary(found.scored.counts[MODEL]).get(self.primary)
+            score = summarise(found.scored.counts[MODEL]).get(self.primary)
             said = "undefined" if score is None else f"{100 * score:.1f} %"
             self._step(cell.id, f"{self.primary} {said}")
 
-    def failed(self, cell: str, error: str) -> None:
+    def failed(self, cell: str, error: Exception) -> None:
         """Tell why a cell failed."""
         self._step(cell, f"failed: {error}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from vidseg.cli import options
 if TYPE_CHECKING:
     from vidseg.experiment.open import OpenDataset
     from vidseg.experiment.records import Row
-    from vidseg.types import Image, Labels, Video
+    from vidseg.types import Image, Video
 
 
 @click.group()
@@ -78,11 +77,16 @@ def check(spec: str, quiet: bool) -> None:
     from vidseg.cli.screen import Screen
     from vidseg.datasets.checks import examine
     from vidseg.plugins.spec import parse
+    from vidseg.utils.stop import check_stop
+
+    def tick(video: Video) -> None:
+        check_stop()
+        task.advance()
 
     screen = Screen(quiet=quiet)
     with screen.showing(), screen.task("looking at every frame", None) as task:
         dataset = plugins.create("dataset", parse(spec, where="SPEC"), where="SPEC")
-        result = examine(dataset, lambda video: task.advance())
+        result = examine(dataset, tick)
     for wrong, video, text in result.findings:
         name = f"{video}: " if video and not text.startswith(f"{video}:") else ""
         click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
@@ -100,35 +104,47 @@ def _count(count: int, noun: str) -> str:
 
 def _row(video: Video, group: str, screen: Any) -> Row:
     """Return a video's line of the table; undefined shares are NaN."""
-    from vidseg.tasks import find_task
+    import numpy as np
+
+    from vidseg.datasets.checks import overview_size
+    from vidseg.tasks.segmentation.rasterise import rasterise
+    from vidseg.utils.stop import check_stop
 
     length, size, fps = video.probe()
-    with screen.task(f"reading the labels of {video.name}", length) as bar:
-
-        def labels() -> Iterator[Labels]:
-            for index in range(length):
-                yield video.labels(index)
-                bar.advance()
-
-        found = find_task().describe(labels())
+    counts = np.zeros(3, np.int64)
+    boxes, drawn = 0, True
+    objects: set[int] = set()
+    with screen.task(f"reading the labels of {video.name}", length) as task:
+        for index in range(length):
+            labels = video.labels(index)
+            mask = rasterise(labels, overview_size(labels.size), where=f"frame {index}")
+            counts += np.bincount(mask.ravel() + 1, minlength=3)
+            if labels.boxes is not None:
+                boxes, drawn = boxes + len(labels.boxes), False
+                objects.update([] if labels.ids is None else labels.ids.tolist())
+            check_stop()
+            task.advance()
+    valid = counts[0] + counts[2]
     return {
         "video": video.name,
         "group": group,
         "frames": length,
         "size": str(size),
         "fps": "-" if fps is None else f"{fps:g}",
-        **found,
+        "boxes": "masks" if drawn else str(boxes),
+        "tracks": str(len(objects)) if objects else "-",
+        "positive %": float(counts[2] / valid) if valid else float("nan"),
+        "ignored %": float(counts[1] / counts.sum()),
     }
 
 
 def _sheet(opened: OpenDataset, frames: int, screen: Any) -> Image:
-    from vidseg.tasks import find_task
-    from vidseg.tasks.base import MOST
+    from vidseg.tasks.segmentation.contact_sheet import MOST, contact_sheet
 
     if len(opened.videos) > MOST:
         screen.say(f"the contact sheet shows the first {MOST} of {len(opened.videos)} videos")
     with screen.task("drawing the contact sheet", None):
-        return find_task().contact_sheet(opened.videos[:MOST], opened.groups, frames)
+        return contact_sheet(opened.videos, opened.groups, frames)
 
 
 def _check_output(file: Path) -> None:
@@ -145,19 +161,15 @@ def _check_output(file: Path) -> None:
 
 def _write(image: Image, file: Path) -> None:
     """Write a PNG whole or not at all."""
-    import os
-
     from PIL import Image as Pil
 
     from vidseg.errors import UsageError
+    from vidseg.utils.files import replacing
 
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        Pil.fromarray(image).save(temporary, "png")
-        temporary.replace(file)
+        with replacing(file) as temporary:
+            Pil.fromarray(image).save(temporary, "png")
     except OSError as error:
         raise UsageError(
             f"{file} cannot be written ({error.strerror or error})", where="--output"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

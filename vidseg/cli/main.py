@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from vidseg import __version__
 from vidseg.errors import Stopped, VidsegError
+from vidseg.utils.stop import AGAIN, listening
 from vidseg.utils.threads import configure_threads
 
 COMMANDS = {
@@ -25,7 +24,7 @@ COMMANDS = {
     "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
     "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),
-    "runs": ("vidseg.cli.runs:runs", "Tend the runs of the tracking store."),
+    "runs": ("vidseg.cli.runs:runs", "Close runs that a killed process left open."),
 }
 """Commands: where each lives, and its short help, so that ``--help`` imports none of them."""
 
@@ -80,11 +79,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     configure_threads()
     given = list(sys.argv[1:] if args is None else args)
     debug = DEBUG in given
-    signal.signal(signal.SIGTERM, _stopped)
     try:
         words = [arg for arg in given if arg != DEBUG]
-        # without standalone mode click returns the code of an Exit that a command raises
-        code = vidseg.main(words, "vidseg", standalone_mode=False)
+        with listening():
+            # without standalone mode click returns the code of an Exit that a command raises
+            code = vidseg.main(words, "vidseg", standalone_mode=False)
     except BaseException as error:
         if debug and not isinstance(error, click.exceptions.Exit | SystemExit):
             import traceback
@@ -92,15 +91,6 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             traceback.print_exc()
         sys.exit(_explain(error))
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _stopped(number: int, frame: FrameType | None) -> NoReturn:
-    # a second signal ends the process at once, as a user expects of one that does not react
-    signal.signal(number, signal.SIG_DFL)
-    raise Stopped(f"stopped by {signal.Signals(number).name}", hint=_AGAIN)
-
-
-_AGAIN = "finished work is kept, the same command goes on from it"
 
 
 def _explain(error: BaseException) -> int:
@@ -119,12 +109,12 @@ def _explain(error: BaseException) -> int:
             return _say(context + error.format_message().rstrip(".") + help_, error.exit_code)
         case click.ClickException():
             return _say(error.format_message(), error.exit_code)
-        case VidsegError():
-            return _say(str(error), 143 if "SIGTERM" in error.what else error.exit_code)
+        case VidsegError() | Stopped():
+            return _say(str(error), error.exit_code)
         case click.Abort(__cause__=EOFError() as cause):  # click takes one from anywhere for Ctrl-D
             return _say(_bug(cause), 70)
         case click.Abort() | KeyboardInterrupt():
-            return _say(f"stopped; {_AGAIN}", 130)
+            return _say(f"stopped; {AGAIN}", 130)
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141

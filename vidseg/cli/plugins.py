@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import subprocess
 import sys
@@ -25,7 +24,7 @@ print("\\x1e" + plugins.check(plugins.Plugin(*sys.argv[1:])))
 
 @click.group()
 def plugins() -> None:
-    """List, check and describe plugins: data sets, samplers, extractors, classifiers."""
+    """List, check and describe plugins: data sets, samplers, classifiers and other kinds."""
 
 
 @plugins.command("list")
@@ -66,11 +65,11 @@ def show(kind: str, name: str) -> None:
     from vidseg.errors import UsageError
     from vidseg.plugins.describe import describe
     from vidseg.plugins.registry import KINDS, find
+    from vidseg.utils.suggest import did_you_mean
 
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"there is no kind {kind!r}", hint=f"{hint}choose {', '.join(KINDS)}")
+        hint = f"{did_you_mean(kind, KINDS)}choose {', '.join(KINDS)}"
+        raise UsageError(f"there is no kind {kind!r}", hint=hint)
     plugin = find(kind, name)
     text, parameters = describe(plugin)
     click.echo(f"{kind} {name} ({plugin.target}, {plugin.package} {plugin.version})\n\n{text}\n")

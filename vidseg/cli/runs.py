@@ -1,4 +1,4 @@
-"""``vidseg runs``: tends the runs of the tracking store."""
+"""``vidseg runs``: closes runs of the tracking store that were left open."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from vidseg.cli import options
 
 @click.group()
 def runs() -> None:
-    """Tend the runs of the tracking store."""
+    """Close runs that a killed process left open."""
 
 
 @runs.command()
 @options.tracking_uri
 def reap(tracking_uri: str | None) -> None:
-    """Close runs whose process is dead as KILLED.
+    """Close, as KILLED, the runs of this machine whose process has ended.
 
-    Every `vidseg run` does it too, so this is only needed to tidy up without starting one.
+    Every `vidseg run` and `vidseg suite` does so when it starts.
     """
     from vidseg.tracking import store
 
     closed = store.reap(store.connect_existing(tracking_uri))
     for run_id in closed:
         click.echo(f"{run_id} KILLED")
-    click.echo(f"{len(closed)} dead runs closed")
+    click.echo(f"runs closed: {len(closed)}")

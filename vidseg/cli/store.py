@@ -18,14 +18,18 @@ def store() -> None:
 @options.store
 def info(store_root: Path | None) -> None:
     """Show where the store is and what it holds."""
+    from vidseg.utils.bytes import format_bytes
+
     found = options.open_store(store_root, None).info()
-    click.echo(f"store     {found.root}")
-    click.echo(f"limit     {_amount(found.limit)}")
+    click.echo(f"store       {found.root}")
+    click.echo(f"limit       {format_bytes(found.limit)}")
     parts = (("frames", found.frames), ("features", found.features), ("masks", found.masks))
     for kind, part in parts:
-        click.echo(f"{kind:<9} {part.entries} entries, {_amount(part.nbytes)}")
+        click.echo(f"{kind:<11} {part.entries} entries, {format_bytes(part.nbytes)}")
     if found.temporary.entries:
-        click.echo(f"unfinished {found.temporary.entries}, {_amount(found.temporary.nbytes)}")
+        click.echo(
+            f"unfinished  {found.temporary.entries} files, {format_bytes(found.temporary.nbytes)}"
+        )
 
 
 @store.command()
@@ -46,19 +50,11 @@ def prune(
     Without an option only the unfinished ones go. Everything removed is made again when it is
     needed.
     """
-    from vidseg.utils.bytes import parse_bytes
+    from vidseg.utils.bytes import format_bytes, parse_bytes
 
     limit = parse_bytes(max_size, where="--max-size") if max_size else None
     removed = options.open_store(store_root, None).prune(
         max_bytes=0 if everything else limit,
         older_than=None if older_than is None else older_than * 86400,
     )
-    click.echo(f"removed {removed.entries} files, {_amount(removed.nbytes)}")
-
-
-def _amount(nbytes: int) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000 or unit == "GB":
-            return f"{nbytes:.3g} {unit}" if unit != "GB" else f"{nbytes:.1f} GB"
-        nbytes = nbytes / 1000  # type: ignore[assignment]
-    return ""
+    click.echo(f"removed {removed.entries} files, {format_bytes(removed.nbytes)}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import UsageError
 from vidseg.types import Mask, Size, Video
-
-Opened = TypeVar("Opened")
 
 
 class Dataset(Protocol):
@@ -71,7 +69,7 @@ class BoxLabels:
     mask: None = None
 
 
-class Truth(NamedTuple):
+class VideoBoxes(NamedTuple):
     """The boxes that matter of one video, sorted by frame.
 
     Attributes:
@@ -106,14 +104,6 @@ class MaskLabels:
     origin: float = 0.0
     ids: npt.NDArray[np.int64] | None = None
     ignored: npt.NDArray[np.bool_] | None = None
-
-
-def attempt(open_: Callable[[], Opened]) -> Opened | DataError:
-    """Return what ``open_`` returns, or the DataError that it raises."""
-    try:
-        return open_()
-    except DataError as error:
-        return error
 
 
 def check_source(source: str, video: str) -> None:

@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from vidseg.datasets.base import BoxLabels, MaskLabels, attempt, check_source
+from vidseg.datasets.base import BoxLabels, MaskLabels
+from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.mot import ORIGIN
 from vidseg.datasets.mot_rows import (
     FRAME,
@@ -38,15 +38,15 @@ from vidseg.datasets.mot_rows import (
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
 from vidseg.media.clip import SUFFIXES, ClipFrames
-from vidseg.media.image_folder import content_key, locate, name_of, natural_key
-from vidseg.types import Image, Labels, Memory, Size, VideoInfo
+from vidseg.media.image_folder import content_key, locate, natural_key
+from vidseg.types import Memory, Size, VideoInfo
 
 _READER = "clip 1"
 _MASK = "_mask"
 _HINT = "put NAME.txt or NAME_mask.mp4 beside NAME.mp4, or give truth="
 
 
-class Clip:
+class Clip(FileDataset):
     """Video files with ground truth: a folder of them, or one.
 
     Args:
@@ -63,8 +63,6 @@ class Clip:
         exclude: names or patterns of clips to leave out.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         path: str,
@@ -77,13 +75,13 @@ class Clip:
         exclude: Patterns = (),
     ) -> None:
         what = f"clip:{path}"
-        self._root = locate(path, what=what, or_file=True)
-        self._truth = self._root if self._root.is_dir() else self._root.parent
+        self.root = locate(path, what=what, or_file=True)
+        self._truth = self.root if self.root.is_dir() else self.root.parent
         if truth is not None:
             self._truth = locate(truth, what=f"{what},truth={truth}", or_file=True)
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
         self._threshold = threshold
-        self._files = Selection(include, exclude, what).of(_find_clips(self._root), _stem)
+        self._files = Selection(include, exclude, what).of(_find_clips(self.root), _stem)
         if self._truth.is_file() and len(self._files) > 1:
             raise DataError(
                 f"one file cannot be the truth of {len(self._files)} clips",
@@ -91,174 +89,68 @@ class Clip:
                 hint="give their folder, or one clip",
             )
 
-    @property
-    def name(self) -> str:
-        """Name of the folder, or of the one clip."""
-        return name_of(self._root) if self._root.is_dir() else self._root.stem
+    def openings(self) -> list[Callable[[], FrameVideo]]:
+        """Return what opens each clip: reads box files, no pixel."""
+        return [partial(self._open, file) for file in self._files]
 
-    def videos(self) -> list[ClipVideo]:
-        """Return the clips in natural order; reads box files, no pixel.
-
-        Raises:
-            DataError: no ground truth, two of them, or a malformed row.
-        """
-        return self._videos
-
-    def survey(self) -> list[ClipVideo | DataError]:
-        """Return the clips, and the error in place of each that cannot be opened."""
-        return [attempt(partial(self._open, file)) for file in self._files]
-
-    @cached_property
-    def _videos(self) -> list[ClipVideo]:
-        return [self._open(file) for file in self._files]
-
-    def _open(self, file: Path) -> ClipVideo:
-        return ClipVideo(file.stem, ClipFrames(file), self._truth_of(file))
+    def _open(self, file: Path) -> FrameVideo:
+        return FrameVideo(file.stem, file.stem, ClipFrames(file), self._truth_of(file))
 
     def _truth_of(self, clip: Path) -> _Boxes | _Masks:
         file = self._truth if self._truth.is_file() else _find_truth(clip, self._truth)
         if file.suffix.lower() in SUFFIXES:
-            return _Masks(ClipFrames(file), self._threshold)
-        return _Boxes(file, self._rule, clip.stem)
+            return _Masks(ClipFrames(file), self._threshold, clip)
+        return _Boxes(file, self._rule, clip)
 
 
-class ClipTruth(Protocol):
-    """The labels of one clip."""
-
-    @property
-    def key(self) -> str:
-        """Hash of their content and meaning."""
-        ...
-
-    def remember(self, memory: Memory) -> None:
-        """Take a place for what costs a decoding to find."""
-        ...
-
-    def check(self, clip: Path, info: VideoInfo) -> None:
-        """Refuse labels that do not fit the clip.
-
-        Raises:
-            DataError: they are longer than the clip, or of another length or size.
-        """
-        ...
-
-    def at(self, index: int, size: Size) -> Labels:
-        """Return the labels of one frame."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class ClipVideo:
-    """One clip; satisfies :class:`vidseg.types.Video`.
-
-    Attributes:
-        name: name of the file without suffix.
-        clip: the frames.
-        truth: the labels.
-    """
-
-    name: str
-    clip: ClipFrames
-    truth: ClipTruth
-
-    @property
-    def group(self) -> str:
-        """Every clip is a scene of its own until the content check says otherwise."""
-        return self.name
-
-    @property
-    def image_key(self) -> str:
-        """Hash of the file."""
-        return self.clip.key
-
-    @cached_property
-    def label_key(self) -> str:
-        """Hash of the labels, and of the clip whose size they refer to."""
-        return content_key(_READER, self.clip.key, self.truth.key)
-
-    def remember(self, memory: Memory) -> None:
-        """Keep the true length of the clip, and of a mask clip, in ``memory``."""
-        self.clip.memory = memory
-        self.truth.remember(memory)
-
-    def probe(self) -> VideoInfo:
-        """Return true length and size; decodes the clip once, and compares the labels with it.
-
-        Raises:
-            DataError: the clip does not decode to its end, or the labels do not fit it.
-        """
-        return self._info
-
-    @cached_property
-    def _info(self) -> VideoInfo:
-        info = self.clip.probe()
-        self.truth.check(self.clip.file, info)
-        return info
-
-    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        """Yield frames; see :meth:`ClipFrames.frames`."""
-        return self.clip.frames(indices)
-
-    def labels(self, index: int, source: str = "truth") -> Labels:
-        """Return the boxes or the mask of a frame."""
-        check_source(source, self.name)
-        info = self.probe()
-        if not 0 <= index < info.length:
-            raise DataError(f"has no frame {index}, only 0 to {info.length - 1}", where=self.name)
-        return self.truth.at(index, info.size)
-
-
-class _Boxes:
+class _Boxes(GroundTruth):
     """A MOT-style file."""
 
-    def __init__(self, file: Path, rule: LabelRule, clip: str) -> None:
+    def __init__(self, file: Path, rule: LabelRule, clip: Path) -> None:
         rows, lines = read_rows(file)
-        self._file, self._truth = file, select_rows(rows, rule, sequence=clip, file=file)
+        self._file, self._clip = file, clip
+        self._boxes = select_rows(rows, rule, sequence=clip.stem, file=file)
         self._last = int(rows[:, FRAME].max())
         self._line = lines[int(rows[:, FRAME].argmax())]
 
-    @cached_property
-    def key(self) -> str:
-        return content_key(*self._truth)
+    def key(self, images: FrameFiles) -> str:
+        return content_key(_READER, images.key, content_key(*self._boxes))
 
-    def remember(self, memory: Memory) -> None:
-        """Need nothing: a file of boxes is read in no time."""
-
-    def check(self, clip: Path, info: VideoInfo) -> None:
+    def check(self, info: VideoInfo) -> None:
         if self._last > info.length:
             raise DataError(
-                f"label for frame {self._last}, but {clip.name} has only {info.length} frames",
+                f"label for frame {self._last}, but {self._clip.name} has only {info.length} "
+                "frames",
                 where=f"{self._file}:{self._line}",
                 hint="it belongs to another clip, or to more of this one",
             )
 
     def at(self, index: int, size: Size) -> BoxLabels:
-        return self._truth.at(index, size, ORIGIN)
+        return self._boxes.at(index, size, ORIGIN)
 
 
-class _Masks:
+class _Masks(GroundTruth):
     """A clip of masks; decoded once, in order, and kept packed (some kB a frame)."""
 
-    def __init__(self, clip: ClipFrames, threshold: int) -> None:
-        self._clip, self._threshold = clip, threshold
+    def __init__(self, masks: ClipFrames, threshold: int, clip: Path) -> None:
+        self._masks, self._threshold, self._clip = masks, threshold, clip
 
-    @property
-    def key(self) -> str:
-        return content_key(self._clip.key, self._threshold)
+    def key(self, images: FrameFiles) -> str:
+        return content_key(_READER, images.key, content_key(self._masks.key, self._threshold))
 
     def remember(self, memory: Memory) -> None:
-        self._clip.memory = memory
+        self._masks.remember(memory)
 
-    def check(self, clip: Path, info: VideoInfo) -> None:
-        own = self._clip.probe()
+    def check(self, info: VideoInfo) -> None:
+        own = self._masks.probe()
         for what, here, there in (
             ("frames", own.length, info.length),
             ("size", str(own.size), str(info.size)),
         ):
             if here != there:
                 raise DataError(
-                    f"the mask clip's {what} {here}, but {there} in {clip.name}",
-                    where=self._clip.file,
+                    f"the mask clip's {what} {here}, but {there} in {self._clip.name}",
+                    where=self._masks.file,
                     hint="a mask clip shows one mask for each frame of its clip",
                 )
 
@@ -269,7 +161,7 @@ class _Masks:
 
     @cached_property
     def _packed(self) -> list[bytes]:
-        frames = self._clip.frames(range(self._clip.probe().length))
+        frames = self._masks.frames(range(self._masks.probe().length))
         return [
             zlib.compress(np.packbits(frame.max(axis=2) >= self._threshold).tobytes(), 1)
             for frame in frames

@@ -15,17 +15,18 @@ Citations: Perazzi et al. 2016 (DAVIS 2016, grey masks 0 and 255), Pont-Tuset et
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.datasets.base import MaskLabels, attempt, check_source
+from vidseg.datasets.base import MaskLabels
+from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError, UsageError
 from vidseg.media.image_folder import (
@@ -35,10 +36,9 @@ from vidseg.media.image_folder import (
     decode_values,
     list_images,
     locate,
-    name_of,
     natural_key,
 )
-from vidseg.types import Image, Mask, Size, VideoInfo
+from vidseg.types import Mask, Size
 
 Value = Annotated[int, Field(ge=0, le=255)]
 
@@ -47,7 +47,7 @@ _PAIRS = (("JPEGImages", "Annotations"), ("images", "masks"))
 _VOID_INDEX = 255
 
 
-class Masks:
+class Masks(FileDataset):
     """Videos as folders of frames, with a dense mask for every frame.
 
     Args:
@@ -64,8 +64,6 @@ class Masks:
         exclude: names or patterns of videos to leave out.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         path: str,
@@ -77,42 +75,22 @@ class Masks:
         include: Patterns = (),
         exclude: Patterns = (),
     ) -> None:
-        both = set(foreground or ()) & set(void or ())
-        if both:
-            raise UsageError(f"{min(both)} is both foreground and void", where=f"masks:{path}")
+        self._meaning = Meaning.of(foreground, void, where=f"masks:{path}")
         if (images is None) != (masks is None):
             raise UsageError("images and masks are given together", where=f"masks:{path}")
-        self._meaning = Meaning(foreground, void)
         self._chosen = Selection(include, exclude, f"masks:{path}")
-        self._root = locate(path, what=f"masks:{path}")
-        pair = _find_pair(self._root) if images is None or masks is None else (images, masks)
+        self.root = locate(path, what=f"masks:{path}")
+        pair = _find_pair(self.root) if images is None or masks is None else (images, masks)
         self._images, self._masks = _below_resolution(
-            self._root / pair[0], self._root / pair[1], resolution
+            self.root / pair[0], self.root / pair[1], resolution
         )
 
-    @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return name_of(self._root)
-
-    def videos(self) -> list[MaskVideo]:
-        """Return the videos in natural order; lists files, reads no pixel.
+    def openings(self) -> list[Callable[[], FrameVideo]]:
+        """Return what opens each video: lists its files, reads no pixel.
 
         Raises:
-            DataError: an empty folder, a frame without a mask, a mask without a frame, or a hole
-                in the numbering.
+            DataError: a video without masks, or masks without a video.
         """
-        return self._videos
-
-    def survey(self) -> list[MaskVideo | DataError]:
-        """Return the videos, and the error in place of each that cannot be opened."""
-        return [attempt(opening) for opening in self._openings()]
-
-    @cached_property
-    def _videos(self) -> list[MaskVideo]:
-        return [opening() for opening in self._openings()]
-
-    def _openings(self) -> list[Callable[[], MaskVideo]]:
         names = _subfolders(self._images)
         if not names:
             self._chosen.of([self.name], str)
@@ -134,6 +112,20 @@ class Meaning:
     foreground: tuple[int, ...] | None
     void: tuple[int, ...] | None
 
+    @classmethod
+    def of(
+        cls, foreground: tuple[int, ...] | None, void: tuple[int, ...] | None, *, where: str
+    ) -> Meaning:
+        """Return the meaning that these options of a plugin give.
+
+        Raises:
+            UsageError: a value is foreground and void.
+        """
+        both = set(foreground or ()) & set(void or ())
+        if both:
+            raise UsageError(f"{min(both)} is both foreground and void", where=where)
+        return cls(foreground, void)
+
     def read(self, values: npt.NDArray[np.uint8], *, palette: bool) -> Mask:
         """Return ``int8 (H, W)`` in {-1, 0, +1} for the values of one file."""
         meaning = np.full(256, -1, np.int8)
@@ -147,65 +139,40 @@ class Meaning:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskVideo:
-    """One video; satisfies :class:`vidseg.types.Video`.
+class MaskTruth(GroundTruth):
+    """One mask file for each frame, in the same order.
 
     Attributes:
-        name: name of its folder.
-        images: the frames.
-        masks: one mask file a frame, in the same order.
-        meaning: of the values.
+        masks: the files.
+        meaning: of their values.
     """
 
-    name: str
-    images: ImageSequence
     masks: ImageSequence
     meaning: Meaning
 
-    @property
-    def group(self) -> str:
-        """Every video is a scene of its own until the content check says otherwise."""
-        return self.name
-
-    @property
-    def image_key(self) -> str:
-        """Hash of the frames' files."""
-        return self.images.key
-
-    @property
-    def frame_hashes(self) -> tuple[str, ...]:
-        """Hash of each frame's file."""
-        return self.images.hashes
-
-    @cached_property
-    def label_key(self) -> str:
-        """Hash of the masks' files and of what their values mean."""
+    def key(self, images: FrameFiles) -> str:
+        """Return the hash of the files and of what their values mean."""
         return content_key(_READER, self.meaning, *self.masks.hashes)
 
-    def probe(self) -> VideoInfo:
-        """Return the number of frames, and their size."""
-        return self.images.probe()
-
-    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        """Yield frames; see :meth:`ImageSequence.frames`."""
-        return self.images.frames(indices)
-
-    def labels(self, index: int, source: str = "truth") -> MaskLabels:
-        """Return the mask of a frame at native size.
+    def at(self, index: int, size: Size) -> MaskLabels:
+        """Return the mask of a frame.
 
         Raises:
-            DataError: a broken mask file, or another size than the frames.
+            DataError: a broken file, or another size than the frames.
         """
-        check_source(source, self.name)
-        if not 0 <= index < len(self.masks):
-            raise DataError(f"has no frame {index}", where=self.name)
-        file = self.masks.files[index]
-        values, palette = decode_values(file)
-        if values.shape != tuple(self.images.size):
-            raise DataError(
-                f"the mask is {Size(*values.shape)}, its frame is {self.images.size}", where=file
-            )
-        return MaskLabels(self.images.size, self.meaning.read(values, palette=palette))
+        return read_mask(self.masks.files[index], size, self.meaning)
+
+
+def read_mask(file: Path, size: Size, meaning: Meaning) -> MaskLabels:
+    """Return the mask in a file, for a frame of ``size``.
+
+    Raises:
+        DataError: a broken file, or a mask of another size.
+    """
+    values, palette = decode_values(file)
+    if values.shape != tuple(size):
+        raise DataError(f"the mask is {Size(*values.shape)}, its frame is {size}", where=file)
+    return MaskLabels(size, meaning.read(values, palette=palette))
 
 
 def _find_pair(root: Path) -> tuple[str, str]:
@@ -252,11 +219,12 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(found, key=natural_key)
 
 
-def _open(name: str, images: Path, masks: Path, meaning: Meaning) -> MaskVideo:
+def _open(name: str, images: Path, masks: Path, meaning: Meaning) -> FrameVideo:
     frames, truth = list_images(images), list_images(masks)
     _compare([f.stem for f in frames], [f.stem for f in truth], images, masks, "frame")
     check_numbering(frames)
-    return MaskVideo(name, ImageSequence(frames), ImageSequence(truth), meaning)
+    labels = MaskTruth(ImageSequence(truth), meaning)
+    return FrameVideo(name, name, ImageSequence(frames), labels)
 
 
 def _compare(

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
+from vidseg.datasets.base import BoxLabels, VideoBoxes
+from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.mot_rows import (
     FRAME,
     Classes,
@@ -48,16 +49,18 @@ from vidseg.media.image_folder import (
     name_of,
     natural_key,
 )
-from vidseg.types import Image, VideoInfo
+from vidseg.types import Size
 
 ORIGIN = 1.0
 """MOT's first pixel has coordinate 1 (Milan et al. 2016, section 4.2)."""
 
 _DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")
+"""MOT17 has each sequence three times; the copies share their frames, so they share a group."""
+
 _READER = "mot 1"
 
 
-class Mot:
+class Mot(FileDataset):
     """MOTChallenge sequences: a folder of them, one of them, or a folder with ``train/``.
 
     Args:
@@ -74,8 +77,6 @@ class Mot:
         exclude: names or patterns of sequences to leave out.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         path: str,
@@ -85,92 +86,34 @@ class Mot:
         include: Patterns = (),
         exclude: Patterns = (),
     ) -> None:
-        self._root = locate(path, what=f"mot:{path}")
+        self.root = locate(path, what=f"mot:{path}")
         chosen = Selection(include, exclude, f"mot:{path}")
-        self._folders = chosen.of(_find_sequences(self._root), name_of)
+        self._folders = chosen.of(_find_sequences(self.root), name_of)
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
 
-    @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return name_of(self._root)
-
-    def videos(self) -> list[MotVideo]:
-        """Return the sequences in natural order; reads the annotation, no pixel.
-
-        Raises:
-            DataError: missing frames or ground truth, a malformed row, or one that contradicts
-                the frames.
-        """
-        return self._videos
-
-    def notes(self) -> list[str]:
-        """Return lengths that lie, rows without a frame, and sequences without foreground."""
-        return [f"{video.name}: {note}" for video in self._videos for note in video.notes]
-
-    def survey(self) -> list[MotVideo | DataError]:
-        """Return the sequences, and the error in place of each that cannot be opened."""
-        return [attempt(partial(_open, folder, self._rule)) for folder in self._folders]
-
-    @cached_property
-    def _videos(self) -> list[MotVideo]:
-        return [_open(folder, self._rule) for folder in self._folders]
+    def openings(self) -> list[Callable[[], FrameVideo]]:
+        """Return what opens each sequence: frames, annotation and ``seqinfo.ini``."""
+        return [partial(_open, folder, self._rule) for folder in self._folders]
 
 
 @dataclass(frozen=True, eq=False)
-class MotVideo:
-    """One sequence; satisfies :class:`vidseg.types.Video`.
+class MotTruth(GroundTruth):
+    """The boxes that matter of a sequence.
 
     Attributes:
-        name: name of the folder.
-        images: the frames.
-        truth: the boxes.
-        fps: frames per second as announced.
-        notes: what the user should know.
-        mismatches: those of the notes that say that frames and annotation do not match.
+        boxes: their coordinates begin at 1; ignored ones are MOT15's conf 0.
     """
 
-    name: str
-    images: ImageSequence
-    truth: Truth
-    fps: float | None
-    notes: tuple[str, ...]
-    mismatches: tuple[str, ...] = ()
+    boxes: VideoBoxes
 
-    @property
-    def group(self) -> str:
-        """The name without MOT17's detector (-DPM, -FRCNN, -SDP): those share their frames."""
-        return _DETECTOR.sub("", self.name)
+    def key(self, images: FrameFiles) -> str:
+        """Return the hash of the boxes, and of the frame size that they refer to."""
+        info = images.probe()
+        return content_key(_READER, tuple(info.size), info.length, *self.boxes)
 
-    @property
-    def image_key(self) -> str:
-        """Hash of the frames' files."""
-        return self.images.key
-
-    @property
-    def frame_hashes(self) -> tuple[str, ...]:
-        """Hash of each frame's file."""
-        return self.images.hashes
-
-    @cached_property
-    def label_key(self) -> str:
-        """Hash of the boxes that matter, and of the frame size that they refer to."""
-        return content_key(_READER, tuple(self.images.size), len(self.images), *self.truth)
-
-    def probe(self) -> VideoInfo:
-        """Return the number of frames that exist, and their size."""
-        return self.images.probe(self.fps)
-
-    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        """Yield frames; see :meth:`ImageSequence.frames`."""
-        return self.images.frames(indices)
-
-    def labels(self, index: int, source: str = "truth") -> BoxLabels:
-        """Return the boxes of a frame; ignored ones are MOT15's conf 0."""
-        check_source(source, self.name)
-        if not 0 <= index < len(self.images):
-            raise DataError(f"has no frame {index}", where=self.name)
-        return self.truth.at(index, self.images.size, ORIGIN)
+    def at(self, index: int, size: Size) -> BoxLabels:
+        """Return the boxes of a frame."""
+        return self.boxes.at(index, size, ORIGIN)
 
 
 class _SeqInfo(NamedTuple):
@@ -201,9 +144,9 @@ def _is_sequence(folder: Path) -> bool:
     return any(sign.exists() for sign in signs)
 
 
-def _open(folder: Path, rule: LabelRule) -> MotVideo:
+def _open(folder: Path, rule: LabelRule) -> FrameVideo:
     info = _read_seqinfo(folder / "seqinfo.ini")
-    images = ImageSequence(list_images(folder / info.folder, info.suffix))
+    images = ImageSequence(list_images(folder / info.folder, info.suffix), info.fps)
     check_numbering(images.files, first=1)
     truth_file = folder / "gt" / "gt.txt"
     if not truth_file.is_file():
@@ -215,11 +158,11 @@ def _open(folder: Path, rule: LabelRule) -> MotVideo:
     beyond = rows[:, FRAME] > len(images)
     if beyond.any():
         mismatches.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
-    truth = select_rows(rows[~beyond], rule, sequence=name_of(folder), file=truth_file)
-    notes = [*mismatches, *(["no box is foreground"] if truth.ignored.all() else [])]
-    return MotVideo(
-        name_of(folder), images, truth, info.fps, tuple(notes), mismatches=tuple(mismatches)
-    )
+    name = name_of(folder)
+    boxes = select_rows(rows[~beyond], rule, sequence=name, file=truth_file)
+    notes = [*mismatches, *(["no box is foreground"] if boxes.ignored.all() else [])]
+    group = _DETECTOR.sub("", name)
+    return FrameVideo(name, group, images, MotTruth(boxes), tuple(notes), tuple(mismatches))
 
 
 def _refuse_missing_truth(file: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vidseg.datasets.base import Truth
+from vidseg.datasets.base import VideoBoxes
 from vidseg.errors import DataError, UsageError
 
 FRAME, _ID, _BOX, _ACTIVE, _CLASS, _VISIBILITY = 0, 1, slice(2, 6), 6, 7, 8
@@ -119,7 +119,7 @@ def refuse_row(file: Path, line: int, what: str) -> None:
 
 def select_rows(
     rows: npt.NDArray[np.float64], rule: LabelRule, *, sequence: str, file: Path
-) -> Truth:
+) -> VideoBoxes:
     """Keep the rows that are foreground or ignored.
 
     Args:
@@ -144,7 +144,7 @@ def select_rows(
         ignored = rows[:, _ACTIVE] == 0
     order = np.argsort(rows[:, FRAME], kind="stable")
     rows = rows[order]
-    return Truth(
+    return VideoBoxes(
         rows[:, FRAME].astype(np.int64) - 1,
         rows[:, _ID].astype(np.int64),
         np.ascontiguousarray(rows[:, _BOX]),

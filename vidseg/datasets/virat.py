@@ -19,15 +19,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidseg.datasets import virat_tracks
-from vidseg.datasets.base import BoxLabels, Truth, attempt, check_source
+from vidseg.datasets.base import BoxLabels, VideoBoxes
+from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
 from vidseg.media.clip import SUFFIXES, ClipFrames
@@ -37,10 +38,9 @@ from vidseg.media.image_folder import (
     content_key,
     list_images,
     locate,
-    name_of,
     natural_key,
 )
-from vidseg.types import Image, Memory, VideoInfo
+from vidseg.types import Image, Memory, Size, VideoInfo
 
 GROUPS = "virat_groups.csv"
 """Shipped beside this file: sequence, frames, scene, place, what the first frame shows."""
@@ -54,7 +54,7 @@ _SITE = (
 )
 
 
-class Virat:
+class Virat(FileDataset):
     """VIRAT aerial sequences with the person tracks of the paper's authors.
 
     Args:
@@ -69,8 +69,6 @@ class Virat:
         exclude: names or patterns of sequences to leave out.
     """
 
-    contract: ClassVar[int] = 1
-
     def __init__(
         self,
         path: str,
@@ -81,120 +79,102 @@ class Virat:
         exclude: Patterns = (),
     ) -> None:
         what = f"virat:{path}"
-        self._root = locate(path, what=what)
-        self._frames = locate(frames, what=f"{what},frames={frames}") if frames else self._root
+        self.root = locate(path, what=what)
+        self._frames = locate(frames, what=f"{what},frames={frames}") if frames else self.root
         self._first, self._groups = first, groups
-        numbers = _find_sequences(self._root)
+        numbers = _find_sequences(self.root)
         self._numbers = Selection(include, exclude, what).of(numbers, _name)
 
-    @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return name_of(self._root)
-
-    def videos(self) -> list[ViratVideo]:
-        """Return the sequences in natural order; reads the annotation, no pixel.
-
-        Raises:
-            DataError: a malformed track, a sequence without a frame, or with fewer frames than it
-                is annotated for.
-        """
-        return self._videos
+    def openings(self) -> list[Callable[[], FrameVideo]]:
+        """Return what opens each sequence: its annotation, and what lists its frames."""
+        return [partial(self._open, number) for number in self._numbers]
 
     def notes(self) -> list[str]:
         """Return what is not as one would expect: absent frames, shared scenes."""
-        notes = [f"{video.name}: {note}" for video in self._videos for note in video.notes]
-        lone = [video for video in self._videos if video.first]
+        notes, videos = super().notes(), self.videos()
+        lone = [number for number in self._numbers if self._footage(number) is None]
         if lone:
             notes.append(f"only the first frame of {len(lone)} sequences is used")
-        unlisted = [video.name for video in self._videos if video.group == video.name]
+        unlisted = [video.name for video in videos if video.group == video.name]
         if self._groups != "sequence" and unlisted:
             some = ", ".join(unlisted[:4]) + (", ..." if len(unlisted) > 4 else "")
             notes.append(f"not in the shipped list, each a group of its own: {some}")
-        if self._groups == "scene" and len(unlisted) < len(self._videos):
+        if self._groups == "scene" and len(unlisted) < len(videos):
             notes.append(_SITE)
         return notes
 
-    def survey(self) -> list[ViratVideo | DataError]:
-        """Return the sequences, and the error in place of each that cannot be opened."""
-        return [attempt(partial(self._open, number)) for number in self._numbers]
+    def _footage(self, number: str) -> ImageSequence | ClipFrames | None:
+        return None if self._first else _find_footage(self._frames, number)
 
-    @cached_property
-    def _videos(self) -> list[ViratVideo]:
-        return [self._open(number) for number in self._numbers]
-
-    def _open(self, number: str) -> ViratVideo:
-        folder = self._root / f"{number}gt"
+    def _open(self, number: str) -> FrameVideo:
+        name, folder = _name(number), self.root / f"{number}gt"
         length = virat_tracks.read_length(folder)
-        truth = virat_tracks.read_tracks(folder, length)
-        group = _group(number, length, self._groups) or _name(number)
-        footage = None if self._first else _find_footage(self._frames, number)
-        if isinstance(footage, ImageSequence):
-            footage, notes = _fitted(footage, length, folder)
-            return ViratVideo(_name(number), group, footage, truth, length, False, notes)
-        if footage is not None:
-            return ViratVideo(_name(number), group, footage, truth, length)
-        picture = ImageSequence((_first_frame(self._root, number),))
-        return ViratVideo(_name(number), group, picture, truth, 1, True)
+        boxes = virat_tracks.read_tracks(folder, length)
+        group = _group(number, length, self._groups) or name
+        footage = self._footage(number)
+        if footage is None:
+            first = ImageSequence((_first_frame(self.root, number),))
+            return FrameVideo(name, group, first, ViratTruth(boxes, 1))
+        truth = ViratTruth(boxes, length)
+        if isinstance(footage, ClipFrames):
+            return FrameVideo(name, group, ClipStart(footage, length, name), truth)
+        images, notes = _fitted(footage, length, folder)
+        return FrameVideo(name, group, images, truth, notes, mismatches=notes)
 
 
 @dataclass(frozen=True, eq=False)
-class ViratVideo:
-    """One sequence; satisfies :class:`vidseg.types.Video`.
+class ViratTruth(GroundTruth):
+    """The boxes of all annotated frames, of which some may not be used.
 
     Attributes:
-        name: ``virat-NN``.
-        group: its scene.
-        footage: the frames, as files or as a clip.
-        truth: the boxes of all annotated frames.
-        length: how many frames are used.
-        first: True where only the first frame is.
-        notes: what the user should know.
+        boxes: their coordinates begin at 0.
+        length: number of used frames.
     """
 
-    name: str
-    group: str
-    footage: ImageSequence | ClipFrames
-    truth: Truth
+    boxes: VideoBoxes
     length: int
-    first: bool = False
-    notes: tuple[str, ...] = ()
+
+    def key(self, images: FrameFiles) -> str:
+        """Return the hash of the boxes of the used frames, and of these frames."""
+        used = self.boxes.frames < self.length
+        return content_key(_READER, images.key, *(column[used] for column in self.boxes))
+
+    def at(self, index: int, size: Size) -> BoxLabels:
+        """Return the boxes of a frame."""
+        return self.boxes.at(index, size, origin=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipStart:
+    """The annotated frames of a clip: its first ones; satisfies ``FrameFiles``.
+
+    Attributes:
+        clip: all frames.
+        length: how many are used.
+        name: of the video, for messages.
+    """
+
+    clip: ClipFrames
+    length: int
+    name: str
+    hashes: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def mismatches(self) -> tuple[str, ...]:
-        """The notes: all of them are about the number of frames."""
-        return self.notes
-
-    @property
-    def image_key(self) -> str:
-        """Hash of the frames' files, or of the clip and how much of it is used."""
-        if isinstance(self.footage, ImageSequence):
-            return self.footage.key
-        return content_key(self.footage.key, self.length)
-
-    @property
-    def frame_hashes(self) -> tuple[str, ...]:
-        """Hash of each frame's file; none for a clip."""
-        return self.footage.hashes if isinstance(self.footage, ImageSequence) else ()
-
-    @cached_property
-    def label_key(self) -> str:
-        """Hash of the boxes of the used frames, and of the frames that they refer to."""
-        used = self.truth.frames < self.length
-        return content_key(_READER, self.image_key, *(column[used] for column in self.truth))
+    def key(self) -> str:
+        """Hash of the clip, and of how much of it is used."""
+        return content_key(self.clip.key, self.length)
 
     def remember(self, memory: Memory) -> None:
-        """Keep the true length of a clip in ``memory``."""
-        if isinstance(self.footage, ClipFrames):
-            self.footage.memory = memory
+        """Keep the true length of the clip in ``memory``."""
+        self.clip.remember(memory)
 
     def probe(self) -> VideoInfo:
-        """Return the number of used frames, and their size; decodes a clip once.
+        """Return the number of used frames, and their size; decodes the clip once.
 
         Raises:
-            DataError: a clip that does not decode, or is shorter than its annotation.
+            DataError: it does not decode, or is shorter than its annotation.
         """
-        found = self.footage.probe()
+        found = self.clip.probe()
         if found.length < self.length:
             raise DataError(
                 f"annotated for {self.length} frames, the clip has only {found.length}",
@@ -204,15 +184,8 @@ class ViratVideo:
         return found._replace(length=self.length)
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        """Yield frames; see :meth:`ImageSequence.frames` and :meth:`ClipFrames.frames`."""
-        return self.footage.frames(indices)
-
-    def labels(self, index: int, source: str = "truth") -> BoxLabels:
-        """Return the boxes of a frame."""
-        check_source(source, self.name)
-        if not 0 <= index < self.length:
-            raise DataError(f"has no frame {index}, only 0 to {self.length - 1}", where=self.name)
-        return self.truth.at(index, self.probe().size, origin=0.0)
+        """Yield frames; see :meth:`ClipFrames.frames`."""
+        return self.clip.frames(indices)
 
 
 def _name(number: str) -> str:

@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.datasets.base import Truth
+from vidseg.datasets.base import VideoBoxes
 from vidseg.errors import DataError
 
 _PER_FRAME = 4
@@ -25,7 +25,7 @@ def read_length(folder: Path) -> int:
     return _read_count(folder / "size.txt", least=1)
 
 
-def read_tracks(folder: Path, length: int) -> Truth:
+def read_tracks(folder: Path, length: int) -> VideoBoxes:
     """Read the track files of a sequence.
 
     Args:
@@ -46,9 +46,9 @@ def read_tracks(folder: Path, length: int) -> Truth:
     frames = [start + np.arange(len(own)) for start, own in tracks]
     ids = [np.full(len(own), track) for track, own in enumerate(boxes)]
     if not starts:
-        return Truth(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4)), np.zeros(0, bool))
+        return VideoBoxes(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 4)), np.zeros(0, bool))
     order = np.argsort(np.concatenate(frames), kind="stable")
-    return Truth(
+    return VideoBoxes(
         np.concatenate(frames)[order].astype(np.int64),
         np.concatenate(ids)[order].astype(np.int64),
         np.concatenate(boxes)[order],

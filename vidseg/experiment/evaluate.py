@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import math
+import statistics
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from vidseg.classifiers.pyramid import LinearHead, score_heads
-from vidseg.errors import DataError
+from vidseg.classifiers.linear.head import LinearHead, score_heads
+from vidseg.errors import DataError, PluginError
 from vidseg.experiment.training import PreparedVideo
-from vidseg.tasks.base import Counts, Task
+from vidseg.tasks.segmentation.counts import VideoCounts, near_band
 from vidseg.types import Features, Head, Model, Network, Scores, Size
 from vidseg.utils.progress import ProgressBar
+from vidseg.utils.stop import check_stop
+
+MARGIN_FRAMES = 32
+BATCH_BYTES = 64 * 2**20
+"""Of images and score maps that networks are given, and return, at a time."""
+BATCH_FRAMES = 16
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -23,11 +31,11 @@ def evaluate(
     *,
     frames: Callable[[PreparedVideo], Sequence[int]],
     thresholds: Mapping[Name, float] | None = None,
-    task: Task,
     margin: float,
-    bar: ProgressBar,
-    stop: Callable[[], None] = lambda: None,
-) -> dict[Name, list[Counts]]:
+    task: ProgressBar,
+    device: str = "cpu",
+    stop: Callable[[], None] = check_stop,
+) -> dict[Name, list[VideoCounts]]:
     """Count frames of the test videos for every model.
 
     Args:
@@ -35,27 +43,27 @@ def evaluate(
         videos: the test videos.
         frames: which frames of a video are scored, ascending.
         thresholds: by model name; absent ones are 0.
-        task: says how a frame is counted.
-        margin: of the task, see :meth:`vidseg.tasks.base.Task.margin`.
-        bar: advances by one a frame.
+        margin: half-width of the near band, in mask pixels (see :func:`box_margin`).
+        task: advances by one a frame.
+        device: where networks compute.
         stop: raises when the user asked to stop.
 
     Returns:
-        For each model one :class:`vidseg.tasks.base.Counts` a video.
+        For each model one :class:`vidseg.tasks.segmentation.counts.VideoCounts` a video.
     """
     limits: Mapping[Name, float] = thresholds or {}
     owners = _owners(models, limits)
     distinct = {name: models[name] for name in owners.values()}
-    result: dict[Name, list[Counts]] = {name: [] for name in models}
+    result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
     for material in videos:
-        counts = {name: task.counts(material.video.name, material.group) for name in distinct}
-        for index in frames(material):
-            stop()
-            reference = task.reference(material.mask(index), margin)
-            for name, scores in frame_scores(distinct, material, index).items():
+        counts = {name: VideoCounts(material.video.name, material.group) for name in distinct}
+        for index, maps in _each_frame(distinct, material, frames(material), device, stop):
+            mask = material.mask(index)
+            near = near_band(mask, margin)
+            for name, scores in maps.items():
                 _finite(scores, name, material, index)
-                counts[name].add(index, scores, reference, limits.get(name, 0.0))
-            bar.advance()
+                counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
+            task.advance()
         for name, owner in owners.items():
             result[name].append(counts[owner])
     return result
@@ -85,17 +93,67 @@ def _finite(scores: Scores, name: Hashable, material: PreparedVideo, index: int)
 
 
 def frame_scores(
-    models: Mapping[Name, Model], material: PreparedVideo, index: int
+    models: Mapping[Name, Model], material: PreparedVideo, index: int, device: str = "cpu"
 ) -> dict[Name, Scores]:
     """Return every model's scores of one frame, ``float32 (h, w)`` at the mask size."""
+    ((_, scores),) = _each_frame(models, material, [index], device, lambda: None)
+    return scores
+
+
+def _each_frame(
+    models: Mapping[Name, Model],
+    material: PreparedVideo,
+    indices: Sequence[int],
+    device: str,
+    stop: Callable[[], None],
+) -> Iterator[tuple[int, dict[Name, Scores]]]:
+    """Yield each frame with every model's scores: features one by one, images in batches."""
     size = material.mask_size
     heads = {name: model for name, model in models.items() if isinstance(model, Head)}
     networks = {name: model for name, model in models.items() if isinstance(model, Network)}
-    scores = _head_scores(heads, material.features(index), size) if heads else {}
-    if networks:
-        image = material.image(index)
-        scores |= {name: network.image_scores(image, size) for name, network in networks.items()}
-    return scores
+    step = _batch_size(material, len(networks)) if networks else 1
+    for start in range(0, len(indices), step):
+        batch = indices[start : start + step]
+        maps = _network_scores(networks, material, batch, device, stop) if networks else {}
+        for place, index in enumerate(batch):
+            stop()
+            scores = _head_scores(heads, material.features(index), size) if heads else {}
+            yield index, scores | {name: found[place] for name, found in maps.items()}
+
+
+def _batch_size(material: PreparedVideo, networks: int) -> int:
+    """Return how many images, as float32, and their score maps stay within ``BATCH_BYTES``."""
+    image, scores = math.prod(material.image_size), math.prod(material.mask_size)
+    return min(max(BATCH_BYTES // (4 * (3 * image + networks * scores)), 1), BATCH_FRAMES)
+
+
+def _network_scores(
+    networks: Mapping[Name, Network],
+    material: PreparedVideo,
+    batch: Sequence[int],
+    device: str,
+    stop: Callable[[], None],
+) -> dict[Name, Scores]:
+    """Return the scores of a batch, ``float32 (n, h, w)``.
+
+    Raises:
+        PluginError: a network returns another shape.
+    """
+    images, found = [], {}
+    for index in batch:
+        stop()
+        images.append(material.image(index))
+    for name, network in networks.items():
+        stop()
+        found[name] = network.batch_scores(images, material.mask_size, device)
+        if found[name].shape != (len(batch), *material.mask_size):
+            raise PluginError(
+                f"the model {name} returns scores {found[name].shape} for {len(batch)} images, not "
+                f"{(len(batch), *material.mask_size)}",
+                where=type(network).__module__,
+                hint="report this to the author of the classifier plugin",
+            )
+    return found
 
 
 def _head_scores(heads: Mapping[Name, Head], features: Features, size: Size) -> dict[Name, Scores]:
@@ -107,3 +165,30 @@ def _head_scores(heads: Mapping[Name, Head], features: Features, size: Size) -> 
         maps = score_heads(list(linear.values()), features, size)
         scores |= dict(zip(linear, maps, strict=True))
     return scores
+
+
+def box_margin(videos: Sequence[PreparedVideo]) -> float:
+    """Return half the median height of an object, in mask pixels; 0 without any object.
+
+    Heights of boxes that count as foreground, or of the connected parts of a native mask, in up
+    to 32 evenly spaced frames of each video.
+    """
+    heights: list[float] = []
+    for material in videos:
+        count = min(material.length, MARGIN_FRAMES)
+        for index in np.linspace(0, material.length - 1, count).astype(int):
+            heights.extend(_heights(material, int(index)))
+    return statistics.median(heights) / 2 if heights else 0.0
+
+
+def _heights(material: PreparedVideo, index: int) -> list[float]:
+    labels = material.video.labels(index)
+    if labels.boxes is not None:
+        scale = material.mask_size.height / labels.size.height
+        counted = np.ones(len(labels.boxes), bool) if labels.ignored is None else ~labels.ignored
+        return [float(height) * scale for height in labels.boxes[counted, 3]]
+    import cv2
+
+    mask = (material.mask(index) > 0).astype(np.uint8)
+    _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
+    return [float(height) for height in parts[1:, cv2.CC_STAT_HEIGHT]]

@@ -22,10 +22,10 @@ from vidseg.classifiers.base import Classifier, FitContext
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.config import RunConfig, Setting
-from vidseg.experiment.evaluate import evaluate
+from vidseg.experiment.evaluate import box_margin, evaluate
 from vidseg.experiment.fit import (
-    check_training,
     choose_threshold,
+    count_pixels,
     make_classifier,
     prepare,
     refine_labels,
@@ -48,11 +48,12 @@ from vidseg.experiment.threshold import held_out_groups
 from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames, seed_of
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks import find_task
-from vidseg.tasks.base import Counts, Task
+from vidseg.tasks.segmentation.baselines import fit_baselines
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import FrameRef, Model, Network
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 MODEL = "model"
 """Name of the fitted model among the models of a cell; the others are baselines."""
@@ -71,7 +72,6 @@ class Experiment:
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
         fresh: do finished stages again.
         notes: facts that the user should see.
-        task: what is predicted, and how it is counted.
     """
 
     config: RunConfig
@@ -79,10 +79,9 @@ class Experiment:
     handle: ExtractorHandle
     ledger: Ledger
     progress: Progress
-    stop: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = check_stop
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
-    task: Task = field(default_factory=find_task)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
     _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
 
@@ -97,8 +96,8 @@ class Experiment:
 
     @cached_property
     def margin(self) -> float:
-        """What counting needs to know of all videos, see :meth:`vidseg.tasks.base.Task.margin`."""
-        return self.task.margin(list(self.materials.values()))
+        """Half-width of the near band of biased accuracy, in mask pixels."""
+        return box_margin(list(self.materials.values()))
 
     def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[PreparedVideo]:
         """Return the videos of ``groups`` that a setting trains on.
@@ -176,7 +175,6 @@ class Experiment:
                 labelling.refine,
                 partial(getattr, material, "mask_size"),
                 material.store,
-                self.task,
             )
             self._labelled[place] = Labelled(material, labels)
         return self._labelled[place]
@@ -238,7 +236,7 @@ class Experiment:
         try:
             facts, curves = read_facts(cell["facts"]), read_curves(cell["curves"])
             key, inputs, counts = str(cell["key"]), dict(cell["score_inputs"]), cell["counts"]
-            read_counts(counts, self.task)
+            read_counts(counts)
             self.ledger.folder(key)
         except (LookupError, TypeError, ValueError, AttributeError, StoreError):
             return False
@@ -255,9 +253,7 @@ class Experiment:
         inputs = self._score_inputs(key, fold)
         stage = self.ledger.read(key, score_stage(inputs))
         return (
-            None
-            if stage is None
-            else ScoreResult(inputs, read_counts(stage.result, self.task), reused=True)
+            None if stage is None else ScoreResult(inputs, read_counts(stage.result), reused=True)
         )
 
     def fit(self, setting: Setting, fold: Fold, label: str) -> FitResult:
@@ -336,8 +332,8 @@ class Experiment:
         if self.config.threshold == INNER:
             held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
         facts = refine_labels(train, label, self.progress, self.stop)
-        facts |= check_training(train, self.task)
-        classifier, weight = make_classifier(setting, facts, self.task)
+        facts |= count_pixels(train)
+        classifier, weight = make_classifier(setting, facts["train_positive_share"])
         facts |= weight
         features = "features" in classifier.needs
         prepare(train, label, self.progress, self.stop, features=features)
@@ -348,7 +344,7 @@ class Experiment:
             model = classifier.fit(train, self.handle, ctx)
             facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
             if self.config.threshold == INNER:
-                facts |= choose_threshold(train, setting, self.handle, ctx, self.task)
+                facts |= choose_threshold(train, setting, self.handle, ctx)
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
         shutil.rmtree(ctx.workdir, ignore_errors=True)
@@ -378,13 +374,13 @@ class Experiment:
         for name, cell in cells.items():
             train = self.training(cell.setting, fold)
             if train.content not in fitted:
-                fitted[train.content] = self.task.baselines(train)
+                fitted[train.content] = fit_baselines(train)
             models |= {(name, kind): model for kind, model in fitted[train.content].items()}
             models[name, MODEL] = cell.model
         total = sum(len(self.test_frames(fold, material)) for material in videos)
         names = ", ".join(material.video.name for material in videos)
         threads = _torch_threads(self.config.threads)
-        with self.progress.task(f"{label}: scoring {names}", total) as bar, threads:
+        with self.progress.task(f"{label}: scoring {names}", total) as task, threads:
             for material in videos:
                 material.stored.prepare(self.test_frames(fold, material))
             counts = evaluate(
@@ -392,9 +388,9 @@ class Experiment:
                 videos,
                 frames=lambda material: self.test_frames(fold, material),
                 thresholds={(name, MODEL): self.threshold(cell) for name, cell in cells.items()},
-                task=self.task,
                 margin=self.margin,
-                bar=bar,
+                task=task,
+                device=self.config.device,
                 stop=self.stop,
             )
         return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}
@@ -408,7 +404,7 @@ class Experiment:
         self,
         name: str,
         cell: FitResult,
-        counts: Mapping[tuple[str, str], list[Counts]],
+        counts: Mapping[tuple[str, str], list[VideoCounts]],
         fold: Fold,
     ) -> ScoreResult:
         own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
@@ -420,8 +416,7 @@ class Experiment:
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
         members = self.training_videos(setting, fold.train)
         keys = [self._label_key(setting, material) for material in members]
-        inputs = fit_inputs(self.config, setting, fold, members, keys)
-        return {**inputs, "task": self.task.name}
+        return fit_inputs(self.config, setting, fold, members, keys)
 
     def _label_key(self, setting: Setting, material: PreparedVideo) -> str:
         if setting.labelling.plain:

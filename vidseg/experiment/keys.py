@@ -1,25 +1,87 @@
-"""What the key of a cell is made of: the same content, configuration and code, the same key."""
+"""What the key of a cell is made of: the same content, configuration and code, the same key.
+
+Code is the import closure (:mod:`vidseg.utils.sources`) of the plugins of a cell, nested ones
+included, and of :mod:`vidseg.experiment.experiment`, from which both stages are done. A change of
+what a fit runs fits again; a change of what only scoring runs (:data:`SCORING`) scores again.
+Left out (:data:`AROUND`) is what reads the configuration, whose values stand in the key itself, and
+what names, keeps and shows results without computing any; and the package's own ``__init__``.
+Whatever else is imported counts: a module that is new is in the key until it is named here.
+"""
 
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Sequence
+import typing
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from vidseg import plugins
+from vidseg.errors import PluginError, UsageError, VidsegError
 from vidseg.experiment.config import RunConfig, Setting
 from vidseg.experiment.options import INNER
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.training import PreparedVideo
-from vidseg.plugins.spec import Spec
-from vidseg.utils.hashing import digest, source_digest
+from vidseg.plugins.registry import PACKAGE, Plugin
+from vidseg.plugins.signature import hint
+from vidseg.plugins.spec import Spec, parse
+from vidseg.utils.hashing import digest
+from vidseg.utils.sources import Package, closure, locate
 
-PACKAGES = ("numpy", "scikit-learn", "liblinear-official", "torch", "torchvision", "timm")
-ROOM = Path(__file__).parents[1]
+PACKAGES = (
+    "av",
+    "liblinear-official",
+    "numba",
+    "numpy",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "timm",
+    "torch",
+    "torchvision",
+)
+"""What computes. OpenCV comes under four names, each the same library."""
+
+OWN = Package("vidseg", (str(PACKAGE),), near=True)
+ENTRY = "vidseg.experiment.experiment"
+AROUND = frozenset(
+    {
+        "vidseg",
+        "vidseg.experiment.config",
+        "vidseg.experiment.keys",
+        "vidseg.experiment.ledger",
+        "vidseg.experiment.locks",
+        "vidseg.experiment.options",
+        "vidseg.experiment.stages",
+        "vidseg.plugins.describe",
+        "vidseg.store.files",
+        "vidseg.store.fact_cache",
+        "vidseg.store.quota",
+        "vidseg.utils.bytes",
+        "vidseg.utils.cache",
+        "vidseg.utils.files",
+        "vidseg.utils.progress",
+        "vidseg.utils.sources",
+        "vidseg.utils.suggest",
+        "vidseg.utils.yaml",
+    }
+)
+"""Modules that no result depends on."""
+
+SCORING = frozenset(
+    {
+        "vidseg.experiment.evaluate",
+        "vidseg.experiment.threshold",
+        "vidseg.tasks.segmentation.baselines",
+        "vidseg.tasks.segmentation.counts",
+    }
+)
+"""Modules that a fit runs only where it chooses a threshold, or where its plugins import them."""
 
 
 def fit_inputs(
@@ -62,7 +124,7 @@ def fit_inputs(
         "device": config.device,
         "threads": config.threads,
         "sources": _fit_sources(config, setting),
-        "versions": package_versions(),
+        "versions": package_versions() | plugin_versions(config, setting),
     }
 
 
@@ -78,16 +140,16 @@ def score_inputs(
         members: the test videos.
         margin: half-width of the near band.
     """
-    rooms = ("tasks", "experiment/evaluate.py", "classifiers/pyramid.py")
     return {
         "stage": "score",
         "fit": key,
         "videos": [_content(material) for material in members],
+        "groups": [material.group for material in members],
         "held_out": None if fold.part is None else astuple(fold.part),
         "test_stride": config.test_stride,
         "threshold": config.threshold,
         "margin": margin,
-        "sources": source_digest([ROOM / room for room in rooms]),
+        "sources": digest(_own_code(AROUND, OWN)),
     }
 
 
@@ -96,29 +158,72 @@ def score_stage(inputs: dict[str, Any]) -> str:
     return f"score-{digest(inputs, 16)}"
 
 
-def _fit_sources(config: RunConfig, setting: Setting) -> str:
-    rooms = [
-        ROOM / name
-        for name in (
-            "classifiers/pyramid.py",
-            "classifiers/column_kernel.py",
-            "experiment/training.py",
-        )
-    ]
-    rooms += [ROOM / "classifiers" / "base.py", ROOM / "tasks" / "segmentation" / "rasterise.py"]
-    if setting.labelling.prior is not None:
-        rooms.append(ROOM / "tasks/segmentation/class_weights.py")
-    if config.threshold == INNER:
-        rooms.append(ROOM / "experiment/threshold.py")
-    if not setting.labelling.plain:
-        rooms += [ROOM / "labels", ROOM / "tasks/segmentation/refine.py"]
+def used_plugins(config: RunConfig, setting: Setting) -> list[Plugin]:
+    """Return the plugins that a cell is made with, nested ones included."""
     used = {
         "dataset": config.dataset,
         "sampler": setting.sampler,
         "extractor": config.extractor,
         "classifier": setting.classifier,
+        "label": setting.labelling.source,
     }
-    return source_digest([*rooms, *(_room_of(kind, spec) for kind, spec in used.items())])
+    found = (plugin for kind, spec in used.items() for plugin in _plugins_of(kind, spec))
+    return sorted(set(found), key=lambda plugin: (plugin.kind, plugin.name))
+
+
+def _plugins_of(kind: str, spec: Spec) -> Iterator[Plugin]:
+    plugin = plugins.find(kind, spec.name)
+    yield plugin
+    for name, value in spec.params.items():
+        for one in value if isinstance(value, list) else [value]:
+            if (inner := _nested(plugin, name, one)) is not None:
+                yield from _plugins_of(kind, inner)
+
+
+def _nested(plugin: Plugin, parameter: str, value: Any) -> Spec | None:
+    """Return the spec that a value is or, as ``base=1by20`` and ``base=20``, may be."""
+    if isinstance(value, Spec):
+        return value
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if not number and not isinstance(value, str):
+        return None
+    wanted = hint(plugins.load(plugin), parameter)
+    if number and str not in (wanted, *typing.get_args(wanted)):
+        return None  # a count
+    try:
+        spec = parse(value)
+        plugins.find(plugin.kind, spec.name)
+    except (UsageError, PluginError):
+        return None
+    return spec
+
+
+def _fit_sources(config: RunConfig, setting: Setting) -> str:
+    left = AROUND if config.threshold == INNER else AROUND | SCORING
+    code = dict(_own_code(left, OWN))
+    for plugin in used_plugins(config, setting):
+        code |= plugin_code(plugin, OWN)
+    return digest(code)
+
+
+@functools.cache
+def _own_code(left: frozenset[str], own: Package) -> dict[str, str]:
+    return closure(ENTRY, {own}, left)
+
+
+@functools.cache
+def plugin_code(plugin: Plugin, own: Package = OWN) -> dict[str, str]:
+    """Return the hashes of a plugin's import closure, in its own package and in vidseg.
+
+    Raises:
+        PluginError: its source is not found, or cannot be read.
+    """
+    name = plugin.target.partition(":")[0]
+    try:
+        module, package = (name, own) if name.startswith("vidseg.") else locate(name)
+        return closure(module, {own, package}, AROUND)
+    except VidsegError as error:
+        raise PluginError(error.what, where=f"the {plugin.blame}", hint=error.hint) from error
 
 
 def _content(material: PreparedVideo) -> list[str]:
@@ -126,13 +231,20 @@ def _content(material: PreparedVideo) -> list[str]:
     return [video.name, video.image_key, video.label_key]
 
 
-def _room_of(kind: str, spec: Spec) -> Path:
-    """Return the folder of a plugin's module: its own and its helpers' sources."""
-    source = inspect.getsourcefile(plugins.load(plugins.find(kind, spec.name)))
-    return Path(source or __file__).parent
+def plugin_versions(config: RunConfig, setting: Setting) -> dict[str, str]:
+    """Return the versions of the packages that a cell's plugins come from, but for vidseg's own."""
+    used = used_plugins(config, setting)
+    return {plugin.package: plugin.version for plugin in used if plugin.package != "vidseg"}
 
 
 @functools.cache
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that decide numbers."""
-    return {package: metadata.version(package) for package in PACKAGES}
+    """Return the versions of the packages that decide numbers, of those that are installed."""
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        name = "opencv" if package.startswith("opencv-") else package
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidseg.experiment.config import Setting
-from vidseg.tasks.base import Counts, Task
+from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.types import Model
 
 Curves = list[tuple[str, float, int]]
@@ -46,7 +46,7 @@ class ScoreResult:
     """
 
     inputs: dict[str, Any]
-    counts: dict[str, list[Counts]]
+    counts: dict[str, list[VideoCounts]]
     reused: bool
 
 
@@ -76,6 +76,6 @@ def read_facts(facts: Mapping[str, Any]) -> dict[str, float]:
     return {str(name): float(value) for name, value in facts.items() if value is not None}
 
 
-def read_counts(result: Mapping[str, Any], task: Task) -> dict[str, list[Counts]]:
+def read_counts(result: Mapping[str, Any]) -> dict[str, list[VideoCounts]]:
     """Return the counts of every model from plain data."""
-    return {model: [task.read_counts(row) for row in rows] for model, rows in result.items()}
+    return {model: [VideoCounts.from_json(row) for row in rows] for model, rows in result.items()}

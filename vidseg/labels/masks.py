@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from vidseg.datasets.base import MaskLabels
-from vidseg.datasets.masks import Meaning, Value
-from vidseg.errors import DataError, UsageError
+from vidseg.datasets.masks import Meaning, Value, read_mask
+from vidseg.errors import DataError
 from vidseg.labels.base import KeyedLabels
 from vidseg.media.image_folder import (
     ImageSequence,
     content_key,
-    decode_values,
     list_images,
     locate,
 )
@@ -40,10 +39,7 @@ class MaskFiles:
         foreground: tuple[Value, ...] | None = None,
         void: tuple[Value, ...] | None = None,
     ) -> None:
-        both = set(foreground or ()) & set(void or ())
-        if both:
-            raise UsageError(f"{min(both)} is both foreground and void", where="train_labels")
-        self._meaning = Meaning(foreground, void)
+        self._meaning = Meaning.of(foreground, void, where="train_labels")
         self._root = locate(path, what=f"train_labels masks:{path}")
 
     def of(self, video: Video) -> KeyedLabels:
@@ -67,11 +63,8 @@ class MaskFiles:
                 hint="one mask for each frame is needed",
             )
         key = content_key("mask labels 1", self._meaning, *ImageSequence(files).hashes)
-        return KeyedLabels(key, partial(self._read, files, info.size))
+        return KeyedLabels(key, partial(_read, files, info.size, self._meaning))
 
-    def _read(self, files: Sequence[Path], size: Size, index: int) -> MaskLabels:
-        file = files[index]
-        values, palette = decode_values(file)
-        if values.shape != tuple(size):
-            raise DataError(f"the mask is {Size(*values.shape)}, its frame is {size}", where=file)
-        return MaskLabels(size, self._meaning.read(values, palette=palette))
+
+def _read(files: Sequence[Path], size: Size, meaning: Meaning, index: int) -> MaskLabels:
+    return read_mask(files[index], size, meaning)

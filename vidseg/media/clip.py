@@ -42,14 +42,18 @@ class ClipFrames:
 
     Args:
         file: the file; nothing is read before it is needed.
-
-    Attributes:
-        memory: where the clip's true length is kept between processes; None keeps it here only.
     """
+
+    hashes: tuple[str, ...] = ()
+    """Frames have no files of their own."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.memory: Memory | None = None
+        self._memory: Memory | None = None
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the clip's true length in ``memory``, from one process to the next."""
+        self._memory = memory
 
     def probe(self) -> VideoInfo:
         """Return true length and size; decodes the whole clip the first time.
@@ -61,14 +65,14 @@ class ClipFrames:
 
     @cached_property
     def _info(self) -> VideoInfo:
-        if self.memory is None:
+        if self._memory is None:
             return self._decode()
         name = f"clip {self.key}"
-        held = self.memory.get(name)
+        held = self._memory.get(name)
         if held is None:
             length, size, fps = self._decode()
             held = [length, *size, fps]
-            self.memory.put(name, held)
+            self._memory.put(name, held)
         length, height, width, fps = held
         return VideoInfo(length, Size(height, width), fps)
 

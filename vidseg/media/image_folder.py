@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import DataError, UsageError
-from vidseg.types import Image, Size, VideoInfo
+from vidseg.types import Image, Memory, Size, VideoInfo
 from vidseg.utils.paths import user_path
 
 if TYPE_CHECKING:
@@ -254,9 +254,11 @@ class ImageSequence:
 
     Attributes:
         files: in the order of time.
+        fps: frames per second where known.
     """
 
     files: tuple[Path, ...]
+    fps: float | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -266,9 +268,12 @@ class ImageSequence:
         """Size of the first frame, from its header."""
         return read_size(self.files[0])
 
-    def probe(self, fps: float | None = None) -> VideoInfo:
+    def probe(self) -> VideoInfo:
         """Return how many files there are, and the size of the first."""
-        return VideoInfo(len(self.files), self.size, fps)
+        return VideoInfo(len(self.files), self.size, self.fps)
+
+    def remember(self, memory: Memory) -> None:
+        """Need no place: nothing of a file has to be decoded but its pixels."""
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
         """Yield the frames of ``indices``.

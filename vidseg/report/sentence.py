@@ -22,7 +22,7 @@ def sentence(report: Report) -> str:
 
 
 def _until(report: Report) -> str:
-    """Return what to do as long as the suite cannot tell: what costs less, and what would settle it."""
+    """Return what to do until the suite can tell: what costs less, and what would settle it."""
     if report.lead is None:
         return ""
     cheaper = ""

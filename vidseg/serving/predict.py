@@ -29,6 +29,7 @@ from vidseg.serving.predictor import Predictor
 from vidseg.tasks.segmentation.overlays import draw_prediction
 from vidseg.types import Image
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 MASKS, OVERLAYS, CLIP, FACTS = "masks", "overlays", "overlay.mp4", "prediction.json"
 FPS = 25.0
@@ -258,6 +259,7 @@ def _masks(
             _write(mask, _encoded(found.astype(np.uint8) * 255, "PNG"))
             drawn = draw_prediction(image, found)
             _write(overlay, _encoded(drawn, "JPEG", quality=_JPEG_QUALITY))
+            check_stop()
             task.advance()
     return len(missing)
 
@@ -278,6 +280,7 @@ def _overlay_clip(source: Source, output: Path, clip: Path, progress: Progress) 
         def pictures() -> Iterator[Image]:
             for file in files:
                 yield images.decode(file)
+                check_stop()
                 task.advance()
 
         try:

@@ -165,7 +165,8 @@ class Predictor:
 
         seen = resize(image, self.image_size) if self.image_size else image
         if isinstance(self.model, Network):
-            scores = self.model.image_scores(seen, self.mask_size)
+            device = str(self.extractor.device)
+            scores: Scores = self.model.batch_scores([seen], self.mask_size, device)[0]
         else:
             scores = self.model.scores(self.extractor.extract(seen), self.mask_size)
         height, width = image.shape[:2]

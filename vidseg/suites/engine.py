@@ -14,9 +14,10 @@ from vidseg.suites.executors.base import Executor, Job, JobResult
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.worker import fit_cells, score_cells
 from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
 
 Tell = Callable[[Cell, CellResult], None]
-TellFailure = Callable[[str, str], None]
+TellFailure = Callable[[str, VidsegError], None]
 
 
 @dataclass
@@ -33,13 +34,13 @@ class Results:
     """
 
     finished: dict[str, CellResult] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, VidsegError] = field(default_factory=dict)
     forwards: int = 0
     seconds: float = 0.0
     reused: int = 0
     on_failed: TellFailure = lambda cell, error: None
 
-    def fail(self, failures: Mapping[str, str]) -> None:
+    def fail(self, failures: Mapping[str, VidsegError]) -> None:
         """Take the errors of failed cells, by id, and tell them."""
         self.failures |= failures
         for cell, error in failures.items():
@@ -57,7 +58,7 @@ def run_cells(
     *,
     context: Mapping[str, Any],
     progress: Progress,
-    stop: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = check_stop,
     on_finished: Tell = lambda cell, found: None,
     on_failed: TellFailure = lambda cell, error: None,
 ) -> Results:
@@ -117,7 +118,7 @@ def read_cells(
         try:
             found = bench.experiments[cell.pipeline].finished(cell.setting, cell.fold)
         except VidsegError as error:
-            results.fail({cell.id: str(error)})
+            results.fail({cell.id: error})
             continue
         if found is not None:
             results.finished[cell.id] = found
@@ -154,7 +155,8 @@ def _collect(
     """Take the cells that were written a moment ago."""
     read_cells(bench, cells, results, on_finished)
     for cell in results.left(cells):
-        results.fail({cell.id: "its results could not be read back from the ledger"})
+        lost = StoreError("its results could not be read back from the ledger")
+        results.fail({cell.id: lost})
 
 
 def _elsewhere(
@@ -216,8 +218,7 @@ def _take(task: Job, outcome: JobResult, results: Results) -> list[str]:
     if "died" in outcome:
         if task["stage"] == "score" and len(task["cells"]) > 1:
             return list(task["cells"])
-        died: str = outcome["died"]
-        results.fail(dict.fromkeys(task["cells"], died))
+        results.fail(dict.fromkeys(task["cells"], VidsegError(outcome["died"])))
         return []
     results.fail(outcome["failures"])
     results.forwards += outcome["forwards"]

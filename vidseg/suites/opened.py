@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vidseg import plugins
-from vidseg.errors import Stopped, StoreError
+from vidseg.errors import StoreError
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import OpenDataset, open_dataset, open_experiment, open_extractor
@@ -17,6 +17,7 @@ from vidseg.store import Store
 from vidseg.suites.cells import Cell, expand
 from vidseg.suites.suite import Suite
 from vidseg.utils.progress import Progress, WithoutFacts
+from vidseg.utils.stop import check_stop
 
 Found = TypeVar("Found")
 
@@ -66,7 +67,7 @@ class OpenedSuite:
         """Return the key of a cell, None where it cannot be done: its fit says why.
 
         Raises:
-            Stopped, StoreError: they end the suite, not the cell.
+            StoreError: it ends the suite, not the cell.
         """
         experiment = self.experiments[cell.pipeline]
         return _if_possible(lambda: experiment.key(cell.setting, cell.fold))
@@ -75,7 +76,7 @@ class OpenedSuite:
         """Return the training frames of a cell, None where there are none: its fit says why.
 
         Raises:
-            Stopped, StoreError: they end the suite, not the cell.
+            StoreError: it ends the suite, not the cell.
         """
         experiment = self.experiments[cell.pipeline]
         return _if_possible(lambda: experiment.training(cell.setting, cell.fold))
@@ -106,7 +107,7 @@ def _if_possible(find: Callable[[], Found]) -> Found | None:
     """Return what ``find`` returns, None where it fails for this cell only."""
     try:
         return find()
-    except (Stopped, StoreError):
+    except StoreError:
         raise
     except Exception:  # samplers are anybody's
         return None
@@ -123,7 +124,7 @@ def open_suite(
     store: Store,
     ledger: Ledger,
     progress: Progress,
-    stop: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = check_stop,
 ) -> OpenedSuite:
     """Open a suite's data set and extractors, and expand its cells.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from vidseg.errors import UsageError
+from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import scalar
 
 EVERY = "*"
@@ -82,10 +82,8 @@ def _descend(names: dict[str, Any], path: str, whole: str) -> tuple[list[str], s
         name = max(begun, key=len)
         return [name], path[len(name) + 1 :]
     head = path.partition(".")[0]
-    near = difflib.get_close_matches(head, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     raise UsageError(
         f"there is no {head!r} on the way to {whole!r}",
         where="--set",
-        hint=f"{hint}there is {', '.join(names) or 'nothing'}",
+        hint=f"{did_you_mean(head, names)}there is {', '.join(names) or 'nothing'}",
     )

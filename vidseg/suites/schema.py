@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from vidseg.errors import UsageError, VidsegError
 from vidseg.experiment.options import CONDITIONS
+from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import CoreLoader
 
 Score = Literal["iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap"]
@@ -126,9 +126,8 @@ class Source:
         what, hint = str(first["msg"]).removeprefix("Value error, "), ""
         if first["type"] == "extra_forbidden":
             known = _known(keys)
-            near = difflib.get_close_matches(keys[-1], known, n=1)
             what = f"there is no key {keys[-1]!r}"
-            hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
+            hint = did_you_mean(keys[-1], known) or f"the keys are {', '.join(known)}"
         elif first["type"] == "missing":
             what, hint = "is missing", "add it"
         elif first["type"] not in ("model_type", "dict_type", "list_type"):

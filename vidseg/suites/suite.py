@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,8 +20,9 @@ from vidseg.experiment.splits import resolve_split
 from vidseg.plugins.spec import Spec
 from vidseg.suites.overrides import override
 from vidseg.suites.schema import SCHEMA, ArmFile, Source, SuiteFile
-from vidseg.tasks import find_task
+from vidseg.tasks.segmentation.class_weights import check_weighable
 from vidseg.utils.paths import user_path
+from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import CoreLoader, scalar
 
 FILES = Path(__file__).parent / "files"
@@ -124,11 +124,9 @@ def find_suite(name: str) -> Path:
         return shipped()[name]
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
-    near = difflib.get_close_matches(name, shipped(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     raise UsageError(
         f"there is no suite and no YAML file {name!r}",
-        hint=f"{hint}`vidseg suite list` shows {', '.join(shipped())}",
+        hint=f"{did_you_mean(name, shipped())}`vidseg suite list` shows {', '.join(shipped())}",
     )
 
 
@@ -259,12 +257,10 @@ def _comparisons(
         a, b = str(comparison.a), str(comparison.b)
         for side, name in (("a", a), ("b", b)):
             if name not in by_name:
-                near = difflib.get_close_matches(name, by_name, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
                 raise UsageError(
                     f"there is no arm {name!r}",
                     where=source.place([*keys, side]),
-                    hint=f"{hint}the arms are {', '.join(by_name)}",
+                    hint=f"{did_you_mean(name, by_name)}the arms are {', '.join(by_name)}",
                 )
         if a == b:
             raise UsageError(f"compares {a!r} with itself", where=source.place(keys))
@@ -305,7 +301,7 @@ def _arms(name: str, arm: ArmFile, configs: Mapping[str, RunConfig], source: Sou
         labelling = _labelling(arm, axes, first.labelling, where, source)
         with source.at(*where, "prior"):
             for one in pipelines:
-                find_task().check_prior(configs[one].classifier, labelling.prior)
+                check_weighable(configs[one].classifier, labelling.prior)
         made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
     return made
 

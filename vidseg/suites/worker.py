@@ -10,11 +10,12 @@ import errno
 import functools
 import json
 import os
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidseg.errors import ResourceError, Stopped, StoreError, VidsegError
+from vidseg.errors import ResourceError, StoreError, VidsegError
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.stages import FitResult
 from vidseg.store import Store
@@ -59,7 +60,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
     """
     bench = _opened(json.dumps(task["context"]))
     before = bench.forwards
-    failures: dict[str, str] = {}
+    failures: dict[str, VidsegError] = {}
     fatal = None
     try:
         if task["stage"] == "features":
@@ -110,13 +111,14 @@ def compute_features(bench: OpenedSuite, video: str, frames: Mapping[str, Sequen
 
 def fit_cells(
     bench: OpenedSuite, cells: Sequence[Cell], label: str
-) -> tuple[dict[str, FitResult], dict[str, str]]:
+) -> tuple[dict[str, FitResult], dict[str, VidsegError]]:
     """Fit cells, or read their fits; return the fitted ones and the errors of the failed ones.
 
     Raises:
-        Stopped, StoreError: they end the suite, not the cell.
+        StoreError: it ends the suite, not the cell.
     """
-    fitted, failures = {}, {}
+    fitted: dict[str, FitResult] = {}
+    failures: dict[str, VidsegError] = {}
     for place, cell in enumerate(cells, start=1):
         experiment = bench.experiments[cell.pipeline]
         try:
@@ -130,14 +132,14 @@ def fit_cells(
 
 def score_cells(
     bench: OpenedSuite, cells: Sequence[Cell], fitted: Mapping[str, FitResult], label: str
-) -> dict[str, str]:
+) -> dict[str, VidsegError]:
     """Score cells of one fold together; return the errors of those that failed.
 
     Where that fails they are scored one by one, so that a model that cannot be scored takes no
     other with it.
 
     Raises:
-        Stopped, StoreError: they end the suite, not the cell.
+        StoreError: it ends the suite, not the cell.
     """
     absent = [cell for cell in cells if cell.id not in fitted]
     read, failures = fit_cells(bench, absent, label)
@@ -159,13 +161,12 @@ def score_cells(
 
 
 def reraise_fatal(error: Exception) -> None:
-    """Raise again what ends the suite: the user's wish to stop, a full disk.
+    """Raise again what ends the suite: a full disk, or a ledger that cannot be written.
 
     Raises:
-        Stopped: as it was given.
         StoreError: the store or the ledger fails, or any file of ours finds no space.
     """
-    if isinstance(error, Stopped | StoreError):
+    if isinstance(error, StoreError):
         raise error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise StoreError(
@@ -173,14 +174,17 @@ def reraise_fatal(error: Exception) -> None:
         ) from error
 
 
-def explain(error: Exception) -> str:
-    """Return one line about why a cell failed; a bug of ours is named as one."""
+def explain(error: Exception) -> VidsegError:
+    """Return why a cell failed, in one line; a bug of ours is named as one, and is its cause."""
+    for one in filter(None, (error, error.__cause__, error.__context__)):
+        traceback.clear_frames(one.__traceback__)  # they hold the frames' features
     if isinstance(error, VidsegError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return str(ResourceError("out of memory", hint="choose a smaller memory budget"))
+        return error
     from vidseg.plugins.describe import blamed
 
-    if (foreign := blamed(error)) is not None:
-        return str(foreign)
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    made: VidsegError | None = blamed(error)
+    if isinstance(error, MemoryError):
+        made = ResourceError("out of memory", hint="choose a smaller memory budget")
+    made = made or VidsegError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    made.__cause__ = error
+    return made

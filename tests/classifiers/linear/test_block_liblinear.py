@@ -17,9 +17,9 @@ from vidseg.classifiers.linear import blocks as room
 from vidseg.classifiers.linear import dual
 from vidseg.classifiers.linear.block_liblinear import BlockLiblinear
 from vidseg.classifiers.linear.blocks import Blocks, Plan
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import LinearHead
 from vidseg.errors import DataError, ResourceError, Stopped
 from vidseg.types import Features, FrameRef, Mask
 

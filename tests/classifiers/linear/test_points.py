@@ -9,10 +9,10 @@ import pytest
 
 from tests.helpers.training import TinyHandle, TinyNoise, TinyTraining
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.levels import PAPER_LEVELS, choose_levels
 from vidseg.classifiers.linear.points import PointSet, require_memory, visits
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.errors import DataError, ResourceError, UsageError
 from vidseg.types import Features, FrameRef, Size
 

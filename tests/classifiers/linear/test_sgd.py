@@ -10,10 +10,10 @@ import scipy.optimize
 
 from tests.helpers.training import TinyHandle, TinyNoise, TinyTraining
 from vidseg.classifiers.base import Budget, FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.sgd import Sgd
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import LinearHead
 from vidseg.errors import DataError, Stopped
 from vidseg.types import Features, FrameRef, Mask
 

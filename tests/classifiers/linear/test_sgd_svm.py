@@ -10,10 +10,11 @@ from pydantic import ValidationError, validate_call
 
 from tests.helpers.training import TinyHandle, TinyNoise, TinyTraining
 from vidseg.classifiers.base import Budget, FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.sgd_svm import Folded, Loss, SgdSvm
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import LinearHead, Pyramid
+from vidseg.classifiers.pyramid import Pyramid
 from vidseg.errors import DataError, Stopped, UsageError
 from vidseg.types import Features, FrameRef, Mask
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.standardise import Standardisation, frame_moments, inverse_sigma
-from vidseg.classifiers.pyramid import hypercolumns
 from vidseg.errors import DataError
 from vidseg.types import Features, FrameRef, Size
 

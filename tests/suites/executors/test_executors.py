@@ -183,7 +183,7 @@ def test_a_fit_that_kills_its_process_fails_alone(
     results, _ = place.run(bench, Processes(2))
     failed = {c.id for c in bench.cells if c.pipeline == "bad" and "syn00" in c.fold.train}
     assert set(results.failures) == failed
-    assert all(f"died {ATTEMPTS} times" in text for text in results.failures.values())
+    assert all(f"died {ATTEMPTS} times" in text for text in map(str, results.failures.values()))
     assert len(results.finished) == len(bench.cells) - len(failed)
 
 

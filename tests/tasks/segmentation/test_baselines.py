@@ -63,10 +63,10 @@ def test_position_knows_where_and_nothing_else():
     assert model.mean[2, 5] == 1.0
     assert model.mean[0, 0] == 0.25
     for image in images:
-        scores = model.image_scores(image, Size(8, 8))
+        scores = model.batch_scores([image], Size(8, 8))[0]
         assert scores.dtype == np.float32
         np.testing.assert_array_equal(scores > 0, masks[2] > 0)
-    assert model.image_scores(images[0], Size(16, 24)).shape == (16, 24)
+    assert model.batch_scores(images, Size(16, 24)).shape == (4, 16, 24)
 
 
 def test_colour_knows_the_colour_and_nothing_else():
@@ -82,7 +82,7 @@ def test_colour_knows_the_colour_and_nothing_else():
     model = fit_baselines(training(masks, images))["colour"]
     assert isinstance(model, Colour)
     for mask, image in zip(masks, images, strict=True):
-        scores = model.image_scores(image, Size(9, 9))
+        scores = model.batch_scores([image], Size(9, 9))[0]
         assert scores.dtype == np.float32
         np.testing.assert_array_equal((scores > 0)[mask != 0], mask[mask != 0] > 0)
 
@@ -90,8 +90,8 @@ def test_colour_knows_the_colour_and_nothing_else():
 def test_everything_is_foreground_for_the_first_baseline():
     models = fit_baselines(TinyTraining())
     assert list(models) == ["foreground", "position", "colour"]
-    scores = models["foreground"].image_scores(np.zeros((4, 5, 3), np.uint8), Size(7, 6))
-    assert scores.shape == (7, 6)
+    scores = models["foreground"].batch_scores([np.zeros((4, 5, 3), np.uint8)], Size(7, 6))
+    assert scores.shape == (1, 7, 6)
     assert (scores > 0).all()
     assert models["foreground"].export() == {}
     for name, names in (("position", {"mean", "threshold"}), ("colour", {"share", "threshold"})):
@@ -105,4 +105,4 @@ def test_pixels_never_seen_do_no_harm():
     masks[0][0] = [1, -1, 1, -1]
     images = [np.zeros((4, 4, 3), np.uint8)]
     for model in fit_baselines(training(masks, images)).values():
-        assert np.isfinite(model.image_scores(images[0], Size(4, 4))).all()
+        assert np.isfinite(model.batch_scores(images, Size(4, 4))).all()

@@ -17,10 +17,10 @@ from pydantic import Field
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.blocks import Blocks, Plan, Stored
 from vidseg.classifiers.linear.dual import Dual, Loss
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
-from vidseg.classifiers.pyramid import LinearHead
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import TrainingSet
 from vidseg.utils.bytes import format_bytes

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.classifiers.pyramid import Float32, Floats
+from vidseg.utils.compiled import compiled
 
 Loss = Literal["hinge", "squared_hinge"]
 Signs = npt.NDArray[np.int8]
@@ -199,23 +200,15 @@ def _total(
     return loss
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with Numba, kept on disk where a place can be written."""
-    from numba import njit
-
-    # sums may be reordered, or a dot product would not use vector instructions; NaN stays NaN
-    options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
-    try:
-        return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for the cache is writable
-        return njit(**options)(function)  # type: ignore[no-any-return]
+# sums may be reordered, or a dot product would not use vector instructions; NaN stays NaN
+_OPTIONS = {"nogil": True, "fastmath": {"reassoc", "contract"}}
 
 
 @functools.cache
 def _sweep() -> Callable[..., Any]:
-    return _compiled(_visit)
+    return compiled(_visit, **_OPTIONS)
 
 
 @functools.cache
 def _losses() -> Callable[..., Any]:
-    return _compiled(_total)
+    return compiled(_total, **_OPTIONS)

@@ -21,10 +21,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import PointSet, require_memory
 from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
-from vidseg.classifiers.pyramid import Floats, LinearHead
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import TrainingSet
@@ -231,7 +232,8 @@ def run_child(folder: Path, ctx: FitContext) -> None:
 
     Raises:
         Stopped: as ``ctx.stop`` raises it.
-        ResourceError: it was killed, failed, or took longer than ``ctx.budget.max_time``.
+        ResourceError: it was killed, failed, left no result, or took longer than
+            ``ctx.budget.max_time``.
     """
     limit = ctx.budget.max_time
     began = time.monotonic()
@@ -258,7 +260,8 @@ def run_child(folder: Path, ctx: FitContext) -> None:
         finally:
             child.kill()
             child.communicate()
-    if child.returncode:
+    ctx.stop()  # a signal to all processes of a terminal ends the child first
+    if child.returncode or not (folder / "result.npz").exists():
         raise _failure(child.returncode, (folder / "log.txt").read_text(errors="replace"))
 
 
@@ -270,7 +273,8 @@ def _failure(code: int, log: str) -> ResourceError:
             where="liblinear",
             hint="choose a smaller pixels_per_frame, or sgd",
         )
-    return ResourceError(f"the solver's process ended with {code}: {last}", where="liblinear")
+    ended = f"with {code}" if code else "without a result"
+    return ResourceError(f"the solver's process ended {ended}: {last}", where="liblinear")
 
 
 def iterations(log: str) -> dict[str, float]:

@@ -13,9 +13,10 @@ from pydantic import Field
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.path import best_cost
 from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.standardise import FLOOR
-from vidseg.classifiers.pyramid import Floats, LinearHead
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import TrainingSet

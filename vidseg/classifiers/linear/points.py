@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.levels import check_finite, frame_name
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import Float32, hypercolumns
+from vidseg.classifiers.pyramid import Float32
 from vidseg.errors import DataError, ResourceError
 from vidseg.tasks.segmentation.masks import both_classes
 from vidseg.types import FrameRef, Mask, Size, TrainingSet

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vidseg.classifiers.base import Budget, FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import Labels, PointSet
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
-from vidseg.classifiers.pyramid import Float32, LinearHead, as_tensor
+from vidseg.classifiers.pyramid import Float32, as_tensor
 from vidseg.errors import UsageError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import TrainingSet

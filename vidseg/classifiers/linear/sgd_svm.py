@@ -13,10 +13,11 @@ import torch
 from pydantic import Field
 
 from vidseg.classifiers.base import Budget, FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import check_finite, choose_levels, frame_name
 from vidseg.classifiers.linear.points import PointSet, generator
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
-from vidseg.classifiers.pyramid import LinearHead, Pyramid, as_tensor
+from vidseg.classifiers.pyramid import Pyramid, as_tensor
 from vidseg.errors import DataError, UsageError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import Features, FrameRef, Mask, Size, TrainingSet

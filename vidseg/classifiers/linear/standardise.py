@@ -20,8 +20,9 @@ import numpy.typing as npt
 from cachetools import LRUCache, cached
 
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import check_finite
-from vidseg.classifiers.pyramid import Float32, Floats, LinearHead, Pyramid, shared
+from vidseg.classifiers.pyramid import Float32, Floats, Pyramid, shared
 from vidseg.types import Features, Size, TrainingSet
 
 FLOOR = 0.1
@@ -167,7 +168,7 @@ class Standardisation:
         """Return another fit's weights and bias for THIS transform, or None if there are none.
 
         Args:
-            warm: :attr:`vidseg.classifiers.pyramid.LinearHead.warm` of a head on the same levels.
+            warm: :attr:`LinearHead.warm` of a head on the same levels.
                 Channels that are dead here get weight 0.
         """
         if "weight" not in warm or warm["weight"].shape != self.mean.shape:

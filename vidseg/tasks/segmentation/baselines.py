@@ -7,6 +7,7 @@ chosen on the training frames, for the best pooled training IoU.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,9 @@ Float = npt.NDArray[np.float64]
 class Foreground:
     """Every pixel is foreground."""
 
-    def image_scores(self, image: Image, size: Size) -> Scores:
+    def batch_scores(self, images: Sequence[Image], size: Size, device: str = "cpu") -> Scores:
         """Return ones."""
-        return np.ones(size, np.float32)
+        return np.ones((len(images), *size), np.float32)
 
     def export(self) -> State:
         """Return nothing: there is nothing to keep."""
@@ -44,9 +45,10 @@ class Position:
     mean: Float
     threshold: float
 
-    def image_scores(self, image: Image, size: Size) -> Scores:
-        """Return the mean mask, resized, less the threshold."""
-        return _resized(self.mean.astype(np.float32), size) - np.float32(self.threshold)
+    def batch_scores(self, images: Sequence[Image], size: Size, device: str = "cpu") -> Scores:
+        """Return the mean mask, resized, less the threshold: the same for every image."""
+        scores = _resized(self.mean.astype(np.float32), size) - np.float32(self.threshold)
+        return np.broadcast_to(scores, (len(images), *size))
 
     def export(self) -> State:
         """Return the mean mask and the threshold."""
@@ -60,10 +62,10 @@ class Colour:
     share: Float
     threshold: float
 
-    def image_scores(self, image: Image, size: Size) -> Scores:
+    def batch_scores(self, images: Sequence[Image], size: Size, device: str = "cpu") -> Scores:
         """Return the share of foreground in each pixel's colour cell, less the threshold."""
-        scores = self.share[_cells(image, size)] - self.threshold
-        return scores.astype(np.float32)
+        cells = np.stack([_cells(image, size) for image in images])
+        return (self.share[cells] - self.threshold).astype(np.float32)
 
     def export(self) -> State:
         """Return the shares and the threshold."""

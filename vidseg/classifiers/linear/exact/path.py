@@ -9,7 +9,8 @@ import numpy as np
 
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
-from vidseg.classifiers.pyramid import Floats, LinearHead, score_heads
+from vidseg.classifiers.linear.head import LinearHead, score_heads
+from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.tasks.segmentation.scores import iou

@@ -17,9 +17,10 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from vidseg.classifiers.hypercolumns import taps
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.standardise import Standardisation
-from vidseg.classifiers.pyramid import Pyramid, axis_matrix
+from vidseg.classifiers.pyramid import Pyramid
 
 FAR = 0.2
 """Share of a sample that is drawn from the pixels far from the margin."""
@@ -226,12 +227,8 @@ def _compact(level: torch.Tensor, sources: torch.Tensor) -> tuple[torch.Tensor, 
 @lru_cache(maxsize=256)
 def _taps(source: int, target: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return source indices and weights of each target index, ``(target, k)`` each."""
-    matrix = axis_matrix(source, target)
-    width = int((matrix > 0).sum(axis=1).max())
-    first = np.minimum((matrix > 0).argmax(axis=1), source - width)
-    indices = first[:, None] + np.arange(width)
-    taps = np.take_along_axis(matrix, indices, axis=1).astype(np.float32)
-    return torch.from_numpy(indices).to(device), torch.from_numpy(taps).to(device)
+    indices, weights = taps(source, target)
+    return torch.from_numpy(indices).to(device), torch.from_numpy(weights).to(device)
 
 
 def gathered(

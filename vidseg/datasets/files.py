@@ -1,0 +1,186 @@
+"""What data sets in files share: videos made of frames and ground truth, and their list."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from vidseg.datasets.base import check_source
+from vidseg.errors import DataError
+from vidseg.media.image_folder import name_of
+from vidseg.types import Image, Labels, Memory, Size, VideoInfo
+
+
+class FrameFiles(Protocol):
+    """The frames of one video, such as an ``ImageSequence`` or ``ClipFrames``."""
+
+    @property
+    def key(self) -> str:
+        """Hash of the frames' content and of how they are read."""
+        ...
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Hash of each frame's file; none where all frames share one file."""
+        ...
+
+    def remember(self, memory: Memory) -> None:
+        """Take a place for what costs a decoding to find."""
+        ...
+
+    def probe(self) -> VideoInfo:
+        """Return true length and size; see :meth:`vidseg.types.Video.probe`."""
+        ...
+
+    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
+        """Yield frames; see :meth:`vidseg.types.Video.frames`."""
+        ...
+
+
+class GroundTruth(ABC):
+    """The labels of one video."""
+
+    @abstractmethod
+    def key(self, images: FrameFiles) -> str:
+        """Return the hash of the labels, and of the frames that they refer to."""
+
+    @abstractmethod
+    def at(self, index: int, size: Size) -> Labels:
+        """Return the labels of one frame, in pixels of a frame of ``size``."""
+
+    def remember(self, memory: Memory) -> None:  # noqa: B027 - most labels cost no decoding
+        """Take a place for what costs a decoding to find."""
+
+    def check(self, info: VideoInfo) -> None:  # noqa: B027 - most are checked when they are read
+        """Refuse labels that do not fit the frames.
+
+        Raises:
+            DataError: they are longer than the video, or of another length or size.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class FrameVideo:
+    """One video of a data set in files; satisfies :class:`vidseg.types.Video`.
+
+    Attributes:
+        name: unique within the data set.
+        group: its scene.
+        images: the frames.
+        truth: the labels.
+        notes: what the user should know.
+        mismatches: those of the notes that say that frames and annotation do not match.
+    """
+
+    name: str
+    group: str
+    images: FrameFiles
+    truth: GroundTruth
+    notes: tuple[str, ...] = ()
+    mismatches: tuple[str, ...] = ()
+
+    @property
+    def image_key(self) -> str:
+        """Hash of the frames."""
+        return self.images.key
+
+    @property
+    def frame_hashes(self) -> tuple[str, ...]:
+        """Hash of each frame's file; none for a clip."""
+        return self.images.hashes
+
+    @cached_property
+    def label_key(self) -> str:
+        """Hash of the labels, and of the frames that they refer to."""
+        return self.truth.key(self.images)
+
+    def remember(self, memory: Memory) -> None:
+        """Keep what costs a decoding to find in ``memory``."""
+        self.images.remember(memory)
+        self.truth.remember(memory)
+
+    def probe(self) -> VideoInfo:
+        """Return true length and size; decodes a clip once, and compares the labels with it.
+
+        Raises:
+            DataError: the frames cannot be read, or the labels do not fit them.
+        """
+        return self._info
+
+    @cached_property
+    def _info(self) -> VideoInfo:
+        info = self.images.probe()
+        self.truth.check(info)
+        return info
+
+    def frames(self, indices: Sequence[int]) -> Iterator[Image]:
+        """Yield frames at native size."""
+        return self.images.frames(indices)
+
+    def labels(self, index: int, source: str = "truth") -> Labels:
+        """Return the boxes or the mask of a frame.
+
+        Raises:
+            DataError: there is no such frame, or its labels cannot be read.
+            UsageError: ``source`` is not ``"truth"``.
+        """
+        check_source(source, self.name)
+        info = self.probe()
+        if not 0 <= index < info.length:
+            raise DataError(f"has no frame {index}, only 0 to {info.length - 1}", where=self.name)
+        return self.truth.at(index, info.size)
+
+
+class FileDataset(ABC):
+    """A folder of videos; satisfies :class:`vidseg.datasets.base.Dataset`.
+
+    Attributes:
+        root: the folder, or one file.
+    """
+
+    contract: ClassVar[int] = 1
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, or of the one file without suffix."""
+        return self.root.stem if self.root.is_file() else name_of(self.root)
+
+    def videos(self) -> list[FrameVideo]:
+        """Return the videos in natural order; reads annotation and lists files, but no pixel.
+
+        Raises:
+            DataError: frames or ground truth are missing, malformed, or contradict each other.
+        """
+        return self._videos
+
+    def survey(self) -> list[FrameVideo | DataError]:
+        """Return the videos, and the error in place of each that cannot be opened."""
+        return [_attempt(opening) for opening in self.openings()]
+
+    def notes(self) -> list[str]:
+        """Return what the user should know of the videos."""
+        return [f"{video.name}: {note}" for video in self._videos for note in video.notes]
+
+    @abstractmethod
+    def openings(self) -> Sequence[Callable[[], FrameVideo]]:
+        """Return what opens each video.
+
+        Raises:
+            DataError: the folder holds videos without ground truth, or the reverse.
+        """
+
+    @cached_property
+    def _videos(self) -> list[FrameVideo]:
+        return [opening() for opening in self.openings()]
+
+
+def _attempt(opening: Callable[[], FrameVideo]) -> FrameVideo | DataError:
+    try:
+        return opening()
+    except DataError as error:
+        return error
