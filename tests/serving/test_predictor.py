@@ -167,20 +167,20 @@ def test_fetched_weights_that_nobody_has_name_both_ways(
     weighted: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the library fetched by itself is fetched again, or the message says why not."""
-    from vidseg.extractors import torchvision
+    from vidseg.extractors.torchvision import Torchvision
 
     head, description, weights = weighted
     content = json.loads(description.read_text())
     content["extractor"] = "torchvision:squeezenet1_1"
     description.write_text(json.dumps(content))
     moved = weights.rename(weights.with_name("moved.safetensors"))
-    monkeypatch.setattr(torchvision, "_fetched", lambda model: moved)
+    monkeypatch.setattr(Torchvision, "fetched", staticmethod(lambda model: moved))
     assert served.load(head, description).mask(picture()).shape == (48, 64)
 
     def unreachable(model: str) -> Path:
         raise DataError("the weights cannot be fetched: no network")
 
-    monkeypatch.setattr(torchvision, "_fetched", unreachable)
+    monkeypatch.setattr(Torchvision, "fetched", staticmethod(unreachable))
     with pytest.raises(DataError, match=r"no weights file.*no network.*set VIDSEG_WEIGHTS"):
         served.load(head, description)
 

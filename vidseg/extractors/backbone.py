@@ -1,21 +1,30 @@
-"""What the extractors that wrap a library's network share."""
+"""What the extractors that wrap a library's network have in common."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import nn
 
 from vidseg.errors import UsageError
+from vidseg.extractors import weights as files
 from vidseg.types import Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each colour, in 0..1."""
+
+Module = TypeVar("Module", bound=nn.Module)
 
 _MULTIPLES = (1, 2, 4, 8, 14, 16, 28, 32, 56, 64, 112, 224, 448)
 _SMALLEST = (8, 16, 32, 64, 128, 256)
@@ -52,6 +61,136 @@ class Normalised(nn.Module):
         return [x.permute(0, 3, 1, 2) for x in outputs] if self.layout == "NHWC" else outputs
 
 
+class Backbone(ABC):
+    """Base of extractors that wrap a network of a library.
+
+    Args:
+        model: a name that the library knows.
+        nodes: the levels, as the library names them.
+        weights: ``imagenet`` (the library's own), ``random``, or a file.
+        seed: of random weights.
+
+    Raises:
+        DataError: the file does not exist.
+    """
+
+    contract: ClassVar[int] = 1
+    library: ClassVar[str]
+
+    def __init__(self, model: str, nodes: tuple[Any, ...], weights: str, seed: int) -> None:
+        self.model, self.nodes, self.weights, self.seed = model, nodes, weights, seed
+        self._given = None if weights in ("imagenet", "random") else files.find_weights(weights)
+
+    @classmethod
+    @abstractmethod
+    def network(cls, model: str, nodes: tuple[Any, ...] | None) -> nn.Module:
+        """Return a network with random weights that returns its levels; None: all it has."""
+
+    @classmethod
+    @abstractmethod
+    def classifier(cls, model: str) -> nn.Module:
+        """Return the whole network with random weights, layers named as in weights files."""
+
+    @classmethod
+    @abstractmethod
+    def normalisation(cls, model: str) -> Normalisation:
+        """Return what the network's own weights were trained with."""
+
+    @classmethod
+    @abstractmethod
+    def fetched(cls, model: str) -> Path:
+        """Return the library's own weights file, from its cache or downloaded.
+
+        Raises:
+            DataError: there is none, or it cannot be downloaded.
+        """
+
+    @abstractmethod
+    def architecture(self) -> dict[str, object]:
+        """Return what decides the levels, for the fingerprint: model and nodes."""
+
+    def layer_names(self, known: Mapping[str, Sequence[int]]) -> dict[str, str]:
+        """Return name in a weights file -> name in the network, of the layers that it uses.
+
+        Args:
+            known: shape of every layer of the whole network, as files name them.
+        """
+        return {name: name for name in self.skeleton.net.state_dict()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of model, levels, normalisation and the content of the weights."""
+        mean, std = self.normalisation(self.model)
+        content = files.file_sha256(self._file) if self._file else f"random {self.seed}"
+        facts = {"library": self.library, "mean": mean, "std": std, "weights": content}
+        return digest({**facts, **self.architecture()})
+
+    def sizes(self, size: Size) -> tuple[Size, ...]:
+        """Return the true native size of each level.
+
+        Raises:
+            UsageError: the model cannot take this size; names one that works.
+        """
+        return native_sizes(self.skeleton, size, self.model)
+
+    def build(self) -> nn.Module:
+        """Return a fresh module with the weights loaded, in evaluation mode, on the CPU.
+
+        Raises:
+            DataError: the weights are missing, damaged or of another architecture.
+        """
+        state = self._state()  # a wrong file is refused before the slow construction
+        module = seeded(self.seed, lambda: _module(type(self), self.model, self.nodes))
+        if state is not None:
+            module.net.load_state_dict(state)
+        return module
+
+    def weights_info(self) -> dict[str, str]:
+        """Return path and sha256 of the weights file, nothing for random weights."""
+        if self._file is None:
+            return {}
+        return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
+
+    @property
+    def skeleton(self) -> Normalised:
+        """The module on torch's ``meta`` device: shapes without values."""
+        return skeleton(type(self), self.model, self.nodes)
+
+    @cached_property
+    def _file(self) -> Path | None:
+        return self.fetched(self.model) if self.weights == "imagenet" else self._given
+
+    def _state(self) -> files.State | None:
+        if self._file is None:
+            return None
+        known = _known_shapes(type(self), self.model)
+        needed = self.layer_names(known)
+        return files.matched(files.read_weights(self._file), known, needed, where=self._file)
+
+
+def _module(cls: type[Backbone], model: str, nodes: tuple[Any, ...] | None) -> Normalised:
+    net = cls.network(model, nodes)
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    if str(getattr(net, "output_fmt", "")).endswith("NHWC"):
+        layout = "NHWC"
+    return Normalised(net, *cls.normalisation(model), layout).eval()
+
+
+@lru_cache(maxsize=16)
+def skeleton(cls: type[Backbone], model: str, nodes: tuple[Any, ...] | None) -> Normalised:
+    """Return the module on torch's ``meta`` device; None for ``nodes``: all levels."""
+    with torch.device("meta"):
+        return _module(cls, model, nodes)
+
+
+@lru_cache(maxsize=16)
+def _known_shapes(cls: type[Backbone], model: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each layer of the whole network, as weights files name them."""
+    with torch.device("meta"):
+        net = cls.classifier(model)
+    return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+
+
 def without_inplace(net: nn.Module) -> nn.Module:
     """Stop the modules of ``net`` from overwriting their input: it may be a level."""
     for module in net.modules():
@@ -60,7 +199,7 @@ def without_inplace(net: nn.Module) -> nn.Module:
     return net
 
 
-def seeded(seed: int, make: Callable[[], nn.Module]) -> nn.Module:
+def seeded(seed: int, make: Callable[[], Module]) -> Module:
     """Return ``make()`` with random weights of ``seed``; the global generator is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

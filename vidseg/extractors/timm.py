@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import timm
-import torch
 from pydantic import Field
 from torch import nn
 
@@ -20,13 +18,11 @@ from vidseg.extractors import weights as files
 from vidseg.extractors.backbone import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    Normalised,
-    digest,
-    native_sizes,
-    seeded,
+    Backbone,
+    Normalisation,
+    skeleton,
     without_inplace,
 )
-from vidseg.types import Size
 
 PAPER_LEVELS = (0, 1, 2, 3, 5)
 """Of VGG16: conv1_2, conv2_2, conv3_3, conv4_3, each after its ReLU, and pool5."""
@@ -42,7 +38,7 @@ _VGG16_NAMES = {
 _HUB_FILE = "model.safetensors"
 
 
-class Timm:
+class Timm(Backbone):
     """Levels of a timm network (``features_only``), after the normalisation that it asks for.
 
     Args:
@@ -54,7 +50,7 @@ class Timm:
         seed: of random weights.
     """
 
-    contract: ClassVar[int] = 1
+    library: ClassVar[str] = "timm"
     packages: ClassVar[tuple[str, ...]] = ("timm",)
 
     def __init__(
@@ -65,18 +61,94 @@ class Timm:
         weights: str = "imagenet",
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ) -> None:
-        self.model, self.weights, self.seed = _known(model), weights, seed
-        self._indices = _indices(model, (levels,) if isinstance(levels, int) else levels)
-        self._given = None if weights in ("imagenet", "random") else files.find_weights(weights)
+        chosen = (levels,) if isinstance(levels, int) else levels
+        super().__init__(_known(model), _indices(model, chosen), weights, seed)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of model, levels, normalisation and the content of the weights."""
-        mean, std = _normalisation(self.model)
-        architecture = self.model.split(".")[0]
-        facts = {"model": architecture, "levels": self._indices, "mean": mean, "std": std}
-        content = files.file_sha256(self._file) if self._file else f"random {self.seed}"
-        return digest({"library": "timm", **facts, "weights": content})
+    @classmethod
+    def network(cls, model: str, nodes: tuple[int, ...] | None) -> nn.Module:
+        """Return timm's feature network with random weights.
+
+        Raises:
+            UsageError: the model offers no feature levels.
+        """
+        options: dict[str, Any] = {} if nodes is None else {"out_indices": nodes}
+        options |= {"features_only": True, "pretrained": False}
+        with _quiet():
+            try:
+                # Vision transformers are built for one image size unless told otherwise.
+                fixed = _config(model).get("fixed_input_size", False)
+                net = timm.create_model(
+                    model, **options, **({"dynamic_img_size": True} if fixed else {})
+                )
+            except TypeError:
+                net = timm.create_model(model, **options)
+            except (AttributeError, AssertionError, RuntimeError) as error:
+                raise UsageError(
+                    f"{model} offers no feature levels: {' '.join(str(error).split())[:120]}",
+                    where="model",
+                    hint="choose a model whose timm page shows features_only",
+                ) from error
+        return without_inplace(net)
+
+    @classmethod
+    def classifier(cls, model: str) -> nn.Module:
+        """Return timm's whole network with random weights."""
+        with _quiet():
+            net: nn.Module = timm.create_model(model, pretrained=False)
+        return net
+
+    @classmethod
+    def normalisation(cls, model: str) -> Normalisation:
+        """Return what timm's description of the weights states; ImageNet's by default."""
+        config = _config(model)
+        return tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
+
+    @classmethod
+    def fetched(cls, model: str) -> Path:
+        """Return timm's own weights file, from the hub's cache or from the hub."""
+        import huggingface_hub
+        from huggingface_hub import constants
+
+        repository = _config(model).get("hf_hub_id")
+        if not repository:
+            raise files.not_fetched(f"weights of {model}", "timm names no file for it")
+        wanted = f"{_HUB_FILE} of {repository} (Hugging Face Hub)"
+        cached = huggingface_hub.try_to_load_from_cache(repository, _HUB_FILE)
+        if isinstance(cached, str):
+            return Path(cached)
+        if constants.HF_HUB_OFFLINE:
+            raise files.not_fetched(wanted, "HF_HUB_OFFLINE is set")
+        files.require_reachable(constants.ENDPOINT, wanted=wanted)
+        try:
+            return Path(huggingface_hub.hf_hub_download(repository, _HUB_FILE))
+        except Exception as error:
+            raise files.not_fetched(wanted, " ".join(str(error).split())[:160]) from error
+
+    def architecture(self) -> dict[str, object]:
+        """Return the architecture (the model's name without its weights) and the levels."""
+        return {"model": self.model.split(".")[0], "levels": self.nodes}
+
+    def layer_names(self, known: Mapping[str, Sequence[int]]) -> dict[str, str]:
+        """Return name in a weights file -> name in the network, of the layers that it uses.
+
+        timm's feature networks rename layers: flattened (``features.0`` to ``features_0``) or
+        nested (``model.blocks.0``).
+        """
+        own = self.skeleton.net.state_dict()
+        names = {}
+        for name in known:
+            for renamed in (name, name.replace(".", "_", 1), f"model.{name}"):
+                if renamed in own:
+                    names[name] = renamed
+                    break
+        if len(names) != len(own):
+            lost = ", ".join(sorted(set(own) - set(names.values()))[:3])
+            raise UsageError(
+                f"layers of the features cannot be told from the file's names: {lost}",
+                where="model",
+                hint="use another model, or weights=random",
+            )
+        return names
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -94,50 +166,13 @@ class Timm:
         """Nominal stride of each level."""
         return tuple(self._info.reduction())
 
-    def sizes(self, size: Size) -> tuple[Size, ...]:
-        """Return the true native size of each level.
-
-        Raises:
-            UsageError: the model cannot take this size; names one that works.
-        """
-        return native_sizes(_meta_module(self.model, self._indices), size, self.model)
-
-    def build(self) -> nn.Module:
-        """Return a fresh module with the weights loaded, in evaluation mode, on the CPU.
-
-        Raises:
-            DataError: the weights are missing, damaged or of another architecture.
-        """
-        state = self._state()  # a wrong file is refused before the slow construction
-        net = seeded(self.seed, lambda: _features_only(self.model, self._indices))
-        if state is not None:
-            net.load_state_dict(state)
-        return Normalised(net, *_normalisation(self.model), _layout(net)).eval()
-
-    def weights_info(self) -> dict[str, str]:
-        """Return path and sha256 of the weights file, nothing for random weights."""
-        if self._file is None:
-            return {}
-        return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
-
-    @cached_property
-    def _file(self) -> Path | None:
-        return _fetched(self.model) if self.weights == "imagenet" else self._given
-
-    def _state(self) -> files.State | None:
-        if self._file is None:
-            return None
-        known = _known_shapes(self.model)
-        needed = _names_in_module(known, _meta_module(self.model, self._indices).net)
-        return files.matched(files.read_weights(self._file), known, needed, where=self._file)
-
     @property
     def _is_vgg16(self) -> bool:
         return self.model.split(".")[0] == "vgg16"
 
     @property
     def _info(self) -> Any:
-        return _meta_module(self.model, self._indices).net.feature_info
+        return self.skeleton.net.feature_info
 
 
 def _known(model: str) -> str:
@@ -166,7 +201,7 @@ def _config(model: str) -> dict[str, Any]:
 def _indices(model: str, levels: tuple[int, ...] | None) -> tuple[int, ...]:
     if levels is None and model.split(".")[0] == "vgg16":
         return PAPER_LEVELS
-    info: Any = _meta_module(model, None).net.feature_info
+    info: Any = skeleton(Timm, model, None).net.feature_info
     existing = tuple(range(len(info)))
     if levels is None:
         return existing
@@ -179,27 +214,6 @@ def _indices(model: str, levels: tuple[int, ...] | None) -> tuple[int, ...]:
     return levels
 
 
-def _features_only(model: str, indices: tuple[int, ...] | None) -> nn.Module:
-    options: dict[str, Any] = {} if indices is None else {"out_indices": indices}
-    options |= {"features_only": True, "pretrained": False}
-    with _quiet():
-        try:
-            # Vision transformers are built for one image size unless told otherwise.
-            fixed = _config(model).get("fixed_input_size", False)
-            net = timm.create_model(
-                model, **options, **({"dynamic_img_size": True} if fixed else {})
-            )
-        except TypeError:
-            net = timm.create_model(model, **options)
-        except (AttributeError, AssertionError, RuntimeError) as error:
-            raise UsageError(
-                f"{model} offers no feature levels: {' '.join(str(error).split())[:120]}",
-                where="model",
-                hint="choose a model whose timm page shows features_only",
-            ) from error
-    return without_inplace(net)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     logger = logging.getLogger("timm")
@@ -209,71 +223,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@lru_cache(maxsize=8)
-def _meta_module(model: str, indices: tuple[int, ...] | None) -> Normalised:
-    with torch.device("meta"):
-        net = _features_only(model, indices)
-        return Normalised(net, *_normalisation(model), _layout(net)).eval()
-
-
-@lru_cache(maxsize=8)
-def _known_shapes(model: str) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each layer of the whole network, as timm's files name them."""
-    with torch.device("meta"), _quiet():
-        net = timm.create_model(model, pretrained=False)
-    return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-
-
-def _names_in_module(known: dict[str, tuple[int, ...]], net: nn.Module) -> dict[str, str]:
-    """Return name in the file -> name in ``net``, for all layers of ``net``.
-
-    timm's feature networks rename layers: flattened (``features.0`` to ``features_0``) or nested
-    (``model.blocks.0``).
-    """
-    own = net.state_dict()
-    names = {}
-    for name in known:
-        for renamed in (name, name.replace(".", "_", 1), f"model.{name}"):
-            if renamed in own:
-                names[name] = renamed
-                break
-    if len(names) != len(own):
-        lost = sorted(set(own) - set(names.values()))
-        raise UsageError(
-            f"layers of the features cannot be told from the file's names: {', '.join(lost[:3])}",
-            where="model",
-            hint="use another model, or weights=random",
-        )
-    return names
-
-
-def _layout(net: Any) -> Literal["NCHW", "NHWC"]:
-    return "NHWC" if str(getattr(net, "output_fmt", "")).endswith("NHWC") else "NCHW"
-
-
-def _normalisation(model: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    config = _config(model)
-    return tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
-
-
-def _fetched(model: str) -> Path:
-    """Return timm's own weights file, from the hub's cache or from the hub."""
-    import huggingface_hub
-    from huggingface_hub import constants
-
-    repository = _config(model).get("hf_hub_id")
-    if not repository:
-        raise files.not_fetched(f"weights of {model}", "timm names no file for it")
-    wanted = f"{_HUB_FILE} of {repository} (Hugging Face Hub)"
-    cached = huggingface_hub.try_to_load_from_cache(repository, _HUB_FILE)
-    if isinstance(cached, str):
-        return Path(cached)
-    if constants.HF_HUB_OFFLINE:
-        raise files.not_fetched(wanted, "HF_HUB_OFFLINE is set")
-    files.require_reachable(constants.ENDPOINT, wanted=wanted)
-    try:
-        return Path(huggingface_hub.hf_hub_download(repository, _HUB_FILE))
-    except Exception as error:
-        raise files.not_fetched(wanted, " ".join(str(error).split())[:160]) from error

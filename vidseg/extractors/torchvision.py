@@ -21,11 +21,9 @@ from vidseg.extractors import weights as files
 from vidseg.extractors.backbone import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    Normalised,
-    digest,
+    Backbone,
+    Normalisation,
     level_shapes,
-    native_sizes,
-    seeded,
     without_inplace,
 )
 from vidseg.types import Size
@@ -61,7 +59,7 @@ _OUT_OF_PLACE = {
 }
 
 
-class Torchvision:
+class Torchvision(Backbone):
     """Levels of a torchvision network, after ImageNet normalisation.
 
     Node names are those of ``torchvision.models.feature_extraction``.
@@ -75,7 +73,7 @@ class Torchvision:
         seed: of random weights.
     """
 
-    contract: ClassVar[int] = 1
+    library: ClassVar[str] = "torchvision"
     packages: ClassVar[tuple[str, ...]] = ("torchvision",)
 
     def __init__(
@@ -86,75 +84,71 @@ class Torchvision:
         weights: str = "imagenet",
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ) -> None:
-        self.model, self.weights, self.seed = _known(model), weights, seed
-        self._nodes = _nodes(model, (levels,) if isinstance(levels, str) else levels)
-        self._given = None if weights in ("imagenet", "random") else files.find_weights(weights)
+        chosen = (levels,) if isinstance(levels, str) else levels
+        super().__init__(_known(model), _nodes(model, chosen), weights, seed)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of model, node names, normalisation and the content of the weights."""
-        mean, std = _normalisation(self.model)
-        facts = {"model": self.model, "nodes": self._nodes, "mean": mean, "std": std}
-        content = files.file_sha256(self._file) if self._file else f"random {self.seed}"
-        return digest({"library": "torchvision", **facts, "weights": content})
+    @classmethod
+    def network(cls, model: str, nodes: tuple[str, ...] | None) -> nn.Module:
+        """Return a network with random weights that returns these nodes; some must be named."""
+        net = without_inplace(cls.classifier(model).eval())
+        extractor: nn.Module = create_feature_extractor(net, list(nodes or ()))
+        for training in (True, False):  # it holds one graph for each
+            extractor.train(training)
+            _compute_out_of_place(extractor)
+        return extractor
+
+    @classmethod
+    def classifier(cls, model: str) -> nn.Module:
+        """Return torchvision's whole network with random weights."""
+        net: nn.Module = torchvision.models.get_model(model, weights=None)
+        return net
+
+    @classmethod
+    def normalisation(cls, model: str) -> Normalisation:
+        """Return that of torchvision's default weights; ImageNet's where there are none."""
+        try:
+            preset = torchvision.models.get_model_weights(model).DEFAULT.transforms()
+            return tuple(preset.mean), tuple(preset.std)
+        except (AttributeError, ValueError):
+            return IMAGENET_MEAN, IMAGENET_STD
+
+    @classmethod
+    def fetched(cls, model: str) -> Path:
+        """Return torchvision's own weights file, from torch's cache or its server."""
+        try:
+            url: str = torchvision.models.get_model_weights(model).DEFAULT.url
+        except (AttributeError, ValueError):
+            raise files.not_fetched(f"weights of {model}", "torchvision has none") from None
+        name = Path(urlparse(url).path).name
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+        if not cached.is_file():
+            files.require_reachable(url, wanted=url)
+            try:
+                torch.hub.load_state_dict_from_url(url, check_hash=True, progress=False)
+            except Exception as error:
+                raise files.not_fetched(url, str(error)) from error
+        return cached
+
+    def architecture(self) -> dict[str, object]:
+        """Return the model and the nodes."""
+        return {"model": self.model, "nodes": self.nodes}
 
     @property
     def levels(self) -> tuple[str, ...]:
         """Aliases where there are some, else node names."""
         names = {_node(self.model, alias): alias for alias in ALIASES.get(self.model, {})}
-        return tuple(names.get(node, node) for node in self._nodes)
+        return tuple(names.get(node, node) for node in self.nodes)
 
     @cached_property
     def channels(self) -> tuple[int, ...]:
         """Number of channels of each level."""
-        return tuple(c for c, _, _ in level_shapes(self._skeleton, _REFERENCE))
+        return tuple(c for c, _, _ in level_shapes(self.skeleton, _REFERENCE))
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
         """Nominal stride of each level."""
-        shapes = level_shapes(self._skeleton, _REFERENCE)
+        shapes = level_shapes(self.skeleton, _REFERENCE)
         return tuple(round(_REFERENCE.height / h) for _, h, _ in shapes)
-
-    def sizes(self, size: Size) -> tuple[Size, ...]:
-        """Return the true native size of each level.
-
-        Raises:
-            UsageError: the model cannot take this size; names one that works.
-        """
-        return native_sizes(self._skeleton, size, self.model)
-
-    def build(self) -> nn.Module:
-        """Return a fresh module with the weights loaded, in evaluation mode, on the CPU.
-
-        Raises:
-            DataError: the weights are missing, damaged or of another architecture.
-        """
-        state = self._state()  # a wrong file is refused before the slow construction
-        net = seeded(self.seed, lambda: _network(self.model, self._nodes))
-        if state is not None:
-            net.load_state_dict(state)
-        return Normalised(net, *_normalisation(self.model)).eval()
-
-    def weights_info(self) -> dict[str, str]:
-        """Return path and sha256 of the weights file, nothing for random weights."""
-        if self._file is None:
-            return {}
-        return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
-
-    @cached_property
-    def _file(self) -> Path | None:
-        return _fetched(self.model) if self.weights == "imagenet" else self._given
-
-    def _state(self) -> files.State | None:
-        if self._file is None:
-            return None
-        needed = {name: name for name in self._skeleton.net.state_dict()}
-        state, known = files.read_weights(self._file), _known_shapes(self.model)
-        return files.matched(state, known, needed, where=self._file)
-
-    @property
-    def _skeleton(self) -> Normalised:
-        return _meta_module(self.model, self._nodes)
 
 
 def _known(model: str) -> str:
@@ -208,15 +202,6 @@ def _node_names(model: str) -> tuple[str, ...]:
     return tuple(get_graph_node_names(net.eval())[1])
 
 
-def _network(model: str, nodes: Sequence[str]) -> nn.Module:
-    net = without_inplace(torchvision.models.get_model(model, weights=None).eval())
-    extractor: nn.Module = create_feature_extractor(net, list(nodes))
-    for training in (True, False):  # it holds one graph for each
-        extractor.train(training)
-        _compute_out_of_place(extractor)
-    return extractor
-
-
 def _compute_out_of_place(extractor: Any) -> None:
     """Replace what a network does in place: a later node must not overwrite a level."""
     for node in extractor.graph.nodes:
@@ -224,41 +209,3 @@ def _compute_out_of_place(extractor: Any) -> None:
             node.kwargs = {**node.kwargs, "inplace": False}
         node.target = _OUT_OF_PLACE.get(node.target, node.target)
     extractor.recompile()
-
-
-@lru_cache(maxsize=8)
-def _meta_module(model: str, nodes: tuple[str, ...]) -> Normalised:
-    with torch.device("meta"):
-        return Normalised(_network(model, nodes), *_normalisation(model)).eval()
-
-
-@lru_cache(maxsize=8)
-def _known_shapes(model: str) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        net = torchvision.models.get_model(model, weights=None)
-    return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-
-
-def _normalisation(model: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    try:
-        preset = torchvision.models.get_model_weights(model).DEFAULT.transforms()
-        return tuple(preset.mean), tuple(preset.std)
-    except (AttributeError, ValueError):
-        return IMAGENET_MEAN, IMAGENET_STD
-
-
-def _fetched(model: str) -> Path:
-    """Return torchvision's own weights file, from torch's cache or its server."""
-    try:
-        url: str = torchvision.models.get_model_weights(model).DEFAULT.url
-    except (AttributeError, ValueError):
-        raise files.not_fetched(f"weights of {model}", "torchvision has none") from None
-    name = Path(urlparse(url).path).name
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if not cached.is_file():
-        files.require_reachable(url, wanted=url)
-        try:
-            torch.hub.load_state_dict_from_url(url, check_hash=True, progress=False)
-        except Exception as error:
-            raise files.not_fetched(url, str(error)) from error
-    return cached
