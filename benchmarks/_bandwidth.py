@@ -14,6 +14,7 @@ import torch
 from benchmarks._frames import Bench
 from benchmarks._runs import Case
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.base import LinearFit
 from vidseg.classifiers.linear.exact.problem import Problem
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.types import Size
@@ -35,7 +36,9 @@ def measure(bench: Bench, case: Case) -> dict[str, float | str]:
     with tempfile.TemporaryDirectory(dir=bench.store) as folder:
         settings = PixelSvm(C=1.0, C_mode="sum").settings
         ctx = FitContext(workdir=Path(folder))
-        problem = Problem.open(train, handle, range(len(handle.levels)), settings, ctx)
+        problem = Problem.open(
+            LinearFit(train, handle, ctx, tuple(range(len(handle.levels)))), settings
+        )
         objective = problem._objective(1.0)
         point = np.random.default_rng(0).normal(0, 0.01, objective.size)
         block = torch.ones(max(2**22, problem.frames.nbytes // 4))

@@ -25,7 +25,7 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear import dual, standardise
 from vidseg.classifiers.linear.block_liblinear import BlockLiblinear
-from vidseg.classifiers.linear.exact.frames import Source
+from vidseg.classifiers.linear.exact.frames import FrameReader
 from vidseg.classifiers.linear.exact.memory_plan import MemoryPlan
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.points import PointSet
@@ -153,11 +153,11 @@ def with_pixel_svm(disk: bool) -> Fit:
 
 def disk_budget(train: TrainingFrames, handle: Torchvision, ctx: FitContext) -> int:
     """Return the least budget of the exact solver: features stay on disk."""
-    source = Source.of(train, handle, range(len(handle.levels)), ctx)
+    reader = FrameReader.of(train, handle, range(len(handle.levels)), ctx)
     parameters = sum(handle.channels) + 1
 
     def work(budget: int) -> int:
-        return MemoryPlan.of(source, parameters, 30 * parameters, budget).work
+        return MemoryPlan.of(reader, parameters, 30 * parameters, budget).work
 
     least = work(0)  # a larger budget may keep scores in memory, too
     return least if work(least) <= least else work(2**50)

@@ -423,6 +423,17 @@ def test_description_from_signature_and_docstring(table):
     assert plugins.summary(plugins.find("sampler", "sized")) == "Shows every kind of parameter."
 
 
+def test_a_type_may_carry_the_text_of_a_parameter():
+    from typing import Annotated
+
+    from pydantic import Field
+
+    count = Annotated[int, Field(ge=1, description="how many.")]
+    assert signatures.description(count) == "how many."
+    assert signatures.description(Annotated[count | None, Field(description="some.")]) == "some."
+    assert signatures.description(Annotated[int, Field(ge=1)]) == signatures.description(int) == ""
+
+
 def test_a_fault_is_told_for_every_kind():
     for kind, methods in signatures.METHODS.items():
         empty = type("Empty", (), {"contract": 1})

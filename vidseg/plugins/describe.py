@@ -24,15 +24,18 @@ def describe(plugin: Plugin) -> tuple[str, list[signatures.Parameter]]:
     text = inspect.getdoc(cls) or ""
     documented = signatures.documented(text)
     head = re.split(r"^Args:\s*$", text, maxsplit=1, flags=re.MULTILINE)[0].strip()
-    parameters = [
-        signatures.Parameter(
-            parameter.name,
-            signatures.type_text(signatures.hint(cls, parameter.name) or parameter.annotation),
-            None if parameter.default is parameter.empty else write(plain_value(parameter.default)),
-            documented.get(parameter.name, ""),
+    parameters = []
+    for parameter in signatures.parameters(cls):
+        annotation = signatures.hint(cls, parameter.name) or parameter.annotation
+        default = parameter.default
+        parameters.append(
+            signatures.Parameter(
+                parameter.name,
+                signatures.type_text(annotation),
+                None if default is parameter.empty else write(plain_value(default)),
+                documented.get(parameter.name) or signatures.description(annotation),
+            )
         )
-        for parameter in signatures.parameters(cls)
-    ]
     return head, parameters
 
 

@@ -16,7 +16,7 @@ from vidseg.classifiers.base import Budget, FitContext
 from vidseg.classifiers.linear import blocks as room
 from vidseg.classifiers.linear import dual
 from vidseg.classifiers.linear.block_liblinear import BlockLiblinear
-from vidseg.classifiers.linear.blocks import Blocks, Plan
+from vidseg.classifiers.linear.blocks import BlockPlan, Blocks
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Standardisation
@@ -117,7 +117,7 @@ def test_shrinking_leaves_out_points_at_their_bound() -> None:
 def test_blocks_hold_every_point_once_at_random(tmp_path: Path) -> None:
     points = point_set(TinyTraining())
     x, y = points.gather(FitContext())
-    plan = Plan.of(len(y), x.shape[1], "float32", 2**20, 5000, least=7)
+    plan = BlockPlan.of(len(y), x.shape[1], "float32", 2**20, 5000, least=7)
     assert plan.count == 7
     sizes = [part.stop - part.start for part in plan.parts]
     assert sum(sizes) == len(y)
@@ -228,7 +228,7 @@ def test_refuses_one_class_bad_features_and_float16_overflow(tmp_path: Path) -> 
             BlockLiblinear(standardise=standardise).fit(
                 TinyTraining(spoil=spoil), HANDLE, context(tmp_path)
             )
-    plan = Plan.of(1000, 15, "float16", 2**20, 5000)
+    plan = BlockPlan.of(1000, 15, "float16", 2**20, 5000)
     with pytest.raises(DataError, match="end of float16; choose stored=float32"):
         Blocks(tmp_path, plan)._stored(np.full((1, 15), 7e4, np.float32), "video a, frame 0")
 
@@ -265,20 +265,6 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ResourceError, match="do not fit the disk"):
         BlockLiblinear().fit(TinyTraining(), HANDLE, context(tmp_path))
     assert list((tmp_path / "cell").iterdir()) == []
-
-
-def test_compiles_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    import numba
-
-    compile_ = numba.njit
-
-    def refuse(**options: object) -> object:
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return compile_(**options)
-
-    monkeypatch.setattr(numba, "njit", refuse)
-    assert dual._compiled(lambda value: value + 1)(2) == 3
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from pydantic import ValidationError, validate_call
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.hypercolumns import hypercolumns
+from vidseg.classifiers.linear.base import LinearFit
 from vidseg.classifiers.linear.exact import path as cost_path
-from vidseg.classifiers.linear.exact.frames import HeldFrames, Source, StreamedFrames
+from vidseg.classifiers.linear.exact.frames import FrameReader, HeldFrames, StreamedFrames
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.memory_plan import PATHS, MemoryPlan
 from vidseg.classifiers.linear.exact.objective import Objective
@@ -93,14 +94,14 @@ def point_of(head, bias: float) -> np.ndarray:
 
 def problem(frames: str, loss: Loss, bias: float | None) -> tuple[Objective, Standardisation]:
     ctx = FitContext(seed=3)
-    source = Source.of(TRAIN, HANDLE, (0, 1, 2), ctx)
-    labels = source.labels()
+    reader = FrameReader.of(TRAIN, HANDLE, (0, 1, 2), ctx)
+    labels = reader.labels()
     standard = Standardisation.compute(TRAIN, ctx, HANDLE.levels)
     opened = {
-        "disk": lambda: StreamedFrames(source, labels, standard),
-        "memory": lambda: HeldFrames.load(source, labels, standard, torch.float32, lambda: None),
+        "disk": lambda: StreamedFrames(reader, labels, standard),
+        "memory": lambda: HeldFrames.load(reader, labels, standard, torch.float32, lambda: None),
         "memory-fp16": lambda: HeldFrames.load(
-            source, labels, standard, torch.float16, lambda: None
+            reader, labels, standard, torch.float16, lambda: None
         ),
     }[frames]()
 
@@ -252,11 +253,11 @@ def test_gap_and_certificate_bound_the_true_gap(tmp_path: Path) -> None:
 
 
 def budget_for(path: str, train: TinyTraining = TRAIN, sample: int = 4096) -> int:
-    source = Source.of(train, HANDLE, (0, 1, 2), FitContext())
-    room = MemoryPlan.of(source, 16, sample, 2**40)
-    extra = {"memory": room.single, "memory-fp16": room.half, "disk": 0}[path]
+    reader = FrameReader.of(train, HANDLE, (0, 1, 2), FitContext())
+    plan = MemoryPlan.of(reader, 16, sample, 2**40)
+    extra = {"memory": plan.single, "memory-fp16": plan.half, "disk": 0}[path]
     # labels, scores and work do not depend on the budget while scores stay in memory
-    return room.work + room.frames * extra + 1
+    return plan.work + plan.frames * extra + 1
 
 
 def test_every_data_path_reaches_the_same_solution(tmp_path: Path) -> None:
@@ -327,7 +328,8 @@ def test_costs_are_compared_by_the_headlines_iou(tmp_path: Path) -> None:
     for fold, group in enumerate("abc"):
         inner = FitContext(workdir=tmp_path / group)
         others = train.subset([one for one in "abc" if one != group])
-        heads = cost_path._heads(svm.costs, others, HANDLE, levels, svm.settings, inner, fold)
+        part = LinearFit(others, HANDLE, inner, levels)
+        heads = cost_path._heads(svm.costs, svm.settings, part, fold)
         for head, own in zip(heads, rows, strict=True):
             counts = VideoCounts(group, group)
             for ref in train.subset([group]).refs:
@@ -475,11 +477,11 @@ def test_stop_is_answered_within_a_reading(tmp_path: Path) -> None:
 
 
 def test_larger_level_is_held_at_mask_size() -> None:
-    source = Source.of(TRAIN, HANDLE, (0, 1, 2), FitContext())
-    assert source.pyramid.levels == (TRAIN.mask_size, Size(11, 15), Size(5, 8))
+    reader = FrameReader.of(TRAIN, HANDLE, (0, 1, 2), FitContext())
+    assert reader.pyramid.levels == (TRAIN.mask_size, Size(11, 15), Size(5, 8))
     held = HeldFrames.load(
-        source,
-        source.labels(),
+        reader,
+        reader.labels(),
         Standardisation.identity(HANDLE.channels),
         torch.float16,
         lambda: None,

@@ -12,7 +12,7 @@ from tests.helpers.training import TinyHandle, TinyNoise, TinyTraining
 from vidseg.classifiers.base import Budget, FitContext
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.points import PointSet
-from vidseg.classifiers.linear.sgd_svm import Folded, Loss, SgdSvm
+from vidseg.classifiers.linear.sgd_svm import Folded, FrameLoss, SgdSvm
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.classifiers.pyramid import Pyramid
 from vidseg.errors import DataError, Stopped, UsageError
@@ -76,7 +76,7 @@ def test_gradient_is_that_of_all_pixels(loss: str) -> None:
     maps = [torch.from_numpy(level.astype(np.float32)) for level in features]
     folded, pyramid = Folded(transform, "cpu"), Pyramid.of(features, train.mask_size)
     scores = folded.scores(maps, pyramid, torch.from_numpy(v), 2.0)
-    value, residual = Loss(loss, 3.0, 0.5, 2.0).residual(
+    value, residual = FrameLoss(loss, 3.0, 0.5, 2.0).residual(
         scores, torch.from_numpy(mask.astype(np.float32))
     )
     found = folded.gradient(maps, pyramid, residual, 2.0).numpy()

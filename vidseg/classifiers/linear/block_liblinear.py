@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from vidseg.classifiers.base import FitContext
-from vidseg.classifiers.linear.blocks import Blocks, Plan, Stored
-from vidseg.classifiers.linear.dual import Dual, Loss
+from vidseg.classifiers.linear.base import (
+    Bias,
+    BoundedWeight,
+    Cost,
+    Levels,
+    LinearClassifier,
+    LinearFit,
+    LossName,
+    PixelsPerFrame,
+    PointCostMode,
+    SigmaFloor,
+    Standardise,
+    point_cost,
+)
+from vidseg.classifiers.linear.blocks import BlockPlan, Blocks, Stored
+from vidseg.classifiers.linear.dual import Dual
 from vidseg.classifiers.linear.head import LinearHead
-from vidseg.classifiers.linear.levels import choose_levels
-from vidseg.classifiers.linear.points import PointSet
-from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
-from vidseg.extractors.base import ExtractorHandle
-from vidseg.types import TrainingSet
+from vidseg.classifiers.linear.standardise import FLOOR
 from vidseg.utils.bytes import format_bytes
 
 SLACK = 1.5
 """The gap is measured exactly once its estimate is below this many tolerances."""
 
 
-class BlockLiblinear:
+class BlockLiblinear(LinearClassifier):
     """Linear SVM on the hypercolumns of all (or random) pixels, in blocks kept on disk.
 
     Minimises ``||w||^2 / 2 + sum_i C_i loss(y_i w . z_i)``, liblinear's ``-s 1`` or ``-s 3``, by
@@ -38,12 +46,7 @@ class BlockLiblinear:
     weights in memory. The bias is regularised as one more weight.
 
     Args:
-        C: how much the loss weighs against the regularisation.
-        C_mode: mean divides C by the sum of the class weights over all points, so that it means
-            the same for any number of frames; sum is liblinear's literal scale.
         loss: hinge (liblinear -s 3) or squared_hinge (-s 1).
-        bias: liblinear's -B, the value of the constant feature; 0 or negative trains without bias.
-        positive_weight: class weight of foreground; background has 1.
         tolerance: relative duality gap at which training stops.
         max_passes: readings of all blocks after which training stops all the same.
         inner: visits of the points of a block each time that it is read; from the second on,
@@ -51,117 +54,78 @@ class BlockLiblinear:
         blocks: at least so many blocks; by default as few as fit the memory budget.
         stored: type of a value on disk; float16 halves the bytes, and rounds standardised
             features to 3 digits.
-        standardise: standardise each channel over all pixels of the training frames.
-        sigma_floor: smallest standard deviation, as a share of the median channel of its level.
-        pixels_per_frame: random labelled pixels of each frame; by default all of them.
-        levels: levels of the extractor to use; by default the paper's five of a six-level
-            VGG16, and all of any other extractor.
     """
-
-    contract: ClassVar[int] = 1
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     def __init__(
         self,
-        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1.0,  # noqa: N803
-        C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
-        loss: Loss = "squared_hinge",
-        bias: Annotated[float, Field(le=1e6, allow_inf_nan=False)] = 1.0,
-        positive_weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0,
+        C: Cost = 1.0,  # noqa: N803
+        C_mode: PointCostMode = "mean",  # noqa: N803
+        loss: LossName = "squared_hinge",
+        bias: Bias = 1.0,
+        positive_weight: BoundedWeight = 1.0,
         tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-2,
         max_passes: Annotated[int, Field(ge=1)] = 100,
         inner: Annotated[int, Field(ge=1)] = 2,
         blocks: Annotated[int, Field(ge=1)] = 1,
         stored: Stored = "float16",
-        standardise: bool = True,
-        sigma_floor: Annotated[float, Field(ge=0, le=1)] = FLOOR,
-        pixels_per_frame: Annotated[int, Field(ge=1)] | None = None,
-        levels: list[int] | None = None,
+        standardise: Standardise = True,
+        sigma_floor: SigmaFloor = FLOOR,
+        pixels_per_frame: PixelsPerFrame = None,
+        levels: Levels = None,
     ) -> None:
-        self.C, self.C_mode, self.loss = C, C_mode, loss
-        self.bias, self.positive_weight = bias, positive_weight
+        super().__init__(C_mode, positive_weight, standardise, sigma_floor, levels)
+        self.C, self.loss, self.bias = C, loss, bias
         self.tolerance, self.max_passes, self.inner = tolerance, max_passes, inner
-        self.blocks, self.stored = blocks, stored
-        self.standardise, self.sigma_floor = standardise, sigma_floor
-        self.pixels_per_frame, self.chosen = pixels_per_frame, levels
+        self.blocks, self.stored, self.pixels_per_frame = blocks, stored, pixels_per_frame
 
-    def levels(self, handle: ExtractorHandle) -> Sequence[int]:
-        """Return the levels that were asked for, or the default ones."""
-        return choose_levels(handle, self.chosen)
-
-    def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> LinearHead:
+    def _fit(self, fit: LinearFit) -> LinearHead:
         """Learn block by block.
 
         Curves, by reading of all blocks: ``objective`` (estimated from the losses met on the
         way), ``dual`` (a lower bound), ``gap`` (relative), ``violation`` (largest minus smallest
         projected gradient), ``visits`` (of points).
 
-        Facts: ``points``, ``dimensions``, ``blocks``, ``point_bytes`` (in memory),
-        ``disk_bytes``, ``bytes_read``, ``passes``, ``updates`` (visits of points),
-        ``objective``, ``dual_objective``, ``gap`` (relative, at the returned weights),
-        ``converged``, ``out_of_time``, ``write_seconds``, ``seconds``, ``cpu_seconds``.
+        Facts: ``dimensions``, ``blocks``, ``point_bytes`` (in memory), ``disk_bytes``,
+        ``bytes_read``, ``passes``, ``updates`` (visits of points), ``objective``,
+        ``dual_objective``, ``gap`` (relative, at the returned weights), ``converged``,
+        ``out_of_time``.
 
         Raises:
-            DataError: the masks hold one class only, or features are not finite.
             ResourceError: dual variables and one frame exceed ``ctx.memory_budget``, or the
                 blocks the disk.
         """
-        began = Clock()
-        levels = tuple(self.levels(handle))
-        names = tuple(handle.levels[level] for level in levels)
-        channels = tuple(handle.channels[level] for level in levels)
-        draft = PointSet(
-            train, Standardisation.identity(channels), names, ctx.seed, self.pixels_per_frame
-        )
-        counts = draft.counts(ctx)
-        plan = self._plan(sum(counts), channels, handle, train, levels, ctx)
-        standard = Standardisation.identity(channels)
-        if self.standardise:
-            standard = Standardisation.compute(train, ctx, names, self.sigma_floor)
-        with _folder(ctx.workdir) as folder:
+        draft = fit.points(self.pixels_per_frame)
+        counts = draft.counts(fit.ctx)
+        plan = self._plan(sum(counts), fit)
+        standard = self.standardisation(fit)
+        with _folder(fit.ctx.workdir) as folder:
             blocks = Blocks(folder, plan)
-            labels = blocks.write(draft.scaled(standard), ctx)
-            ctx.facts["write_seconds"] = began.wall
-            dual = Dual.zero(self.loss, self._costs(counts), self.bias, labels, plan.dimensions)
-            self._minimise(dual, blocks, ctx, began)
-        ctx.facts |= {"seconds": began.wall, "cpu_seconds": began.cpu}
-        bias = float(dual.weights[-1] * dual.bias)
-        return standard.head(dual.weights[:-1], bias, levels, handle.fingerprint)
+            labels = blocks.write(draft.scaled(standard), fit.ctx)
+            unit = point_cost(self.C, self.C_mode, self.weight(counts))
+            costs = unit, unit * self.positive_weight
+            dual = Dual.zero(self.loss, costs, self.bias, labels, plan.dimensions)
+            with fit.solving():
+                self._minimise(dual, blocks, fit)
+        return fit.head(standard, dual.weights[:-1], float(dual.weights[-1] * dual.bias))
 
-    def load(self, state: Mapping[str, npt.NDArray[Any]], handle: ExtractorHandle) -> LinearHead:
-        """Rebuild a fitted head.
-
-        Raises:
-            DataError: the state belongs to another extractor.
-        """
-        return LinearHead.load(state, handle.fingerprint)
-
-    def _plan(
-        self,
-        points: int,
-        channels: Sequence[int],
-        handle: ExtractorHandle,
-        train: TrainingSet,
-        levels: Sequence[int],
-        ctx: FitContext,
-    ) -> Plan:
-        sizes = [handle.sizes(train.image_size)[level] for level in levels]
-        frame = sum(4 * c * h * w for c, (h, w) in zip(channels, sizes, strict=True))
-        plan = Plan.of(points, sum(channels), self.stored, ctx.memory_budget, frame, self.blocks)
-        ctx.progress.say(
+    def _plan(self, points: int, fit: LinearFit) -> BlockPlan:
+        native = fit.handle.sizes(fit.train.image_size)
+        frame = sum(
+            4 * channels * native[level][0] * native[level][1]
+            for channels, level in zip(fit.channels, fit.levels, strict=True)
+        )
+        plan = BlockPlan.of(
+            points, sum(fit.channels), self.stored, fit.ctx.memory_budget, frame, self.blocks
+        )
+        fit.ctx.progress.say(
             f"block_liblinear: {plan.points:,} points x {plan.dimensions:,} values in "
             f"{plan.count} blocks, {format_bytes(plan.disk_bytes)} on disk, "
             f"{format_bytes(plan.memory_bytes)} in memory"
         )
         return plan
 
-    def _costs(self, counts: tuple[int, int]) -> tuple[float, float]:
-        """Return C of a background and of a foreground point, for (foreground, background)."""
-        total = counts[0] * self.positive_weight + counts[1]
-        unit = self.C if self.C_mode == "sum" else self.C / total
-        return unit, unit * self.positive_weight
-
-    def _minimise(self, dual: Dual, blocks: Blocks, ctx: FitContext, began: Clock) -> None:
+    def _minimise(self, dual: Dual, blocks: Blocks, fit: LinearFit) -> None:
+        ctx = fit.ctx
         rng = np.random.default_rng(ctx.seed)
         visits, exact, due = 0.0, None, 1
         with ctx.progress.task("block_liblinear", self.max_passes) as task:
@@ -178,7 +142,7 @@ class BlockLiblinear:
                     due = passes + 1 + passes // 4
                     if exact.relative <= self.tolerance:
                         break
-                if _over(ctx, began):
+                if fit.out_of_time:
                     break
         exact = exact or self._gap(dual, blocks, ctx)
         plan, converged = blocks.plan, exact.relative <= self.tolerance
@@ -195,7 +159,7 @@ class BlockLiblinear:
             "dual_objective": exact.dual,
             "gap": exact.relative,
             "converged": float(converged),
-            "out_of_time": float(not converged and _over(ctx, began)),
+            "out_of_time": float(not converged and fit.out_of_time),
         }
 
     def _pass(
@@ -244,28 +208,6 @@ class Gap:
     def relative(self) -> float:
         """The gap as a share of the primal objective."""
         return 1 - self.dual / self.primal
-
-
-class Clock:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    @property
-    def wall(self) -> float:
-        """Seconds on the wall."""
-        return time.perf_counter() - self._wall
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of this process's threads."""
-        return time.process_time() - self._cpu
-
-
-def _over(ctx: FitContext, began: Clock) -> bool:
-    limit = ctx.budget.max_time
-    return limit is not None and began.wall > limit
 
 
 @contextmanager

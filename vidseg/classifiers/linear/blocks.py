@@ -30,7 +30,7 @@ PIECE = 32 * 2**20
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """How many blocks, by arithmetic, before anything is computed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plan:
     @classmethod
     def of(
         cls, points: int, dimensions: int, stored: Stored, budget: int, frame: int, least: int = 1
-    ) -> Plan:
+    ) -> BlockPlan:
         """Return the fewest blocks that fit.
 
         Args:
@@ -108,7 +108,7 @@ class Blocks:
     """
 
     folder: Path
-    plan: Plan
+    plan: BlockPlan
     bytes_read: int = 0
     _held: int | None = field(default=None, init=False)
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.classifiers.linear.base import LossName
 from vidseg.classifiers.pyramid import Float32, Floats
 from vidseg.utils.compiled import compiled
 
-Loss = Literal["hinge", "squared_hinge"]
 Signs = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.int64]
 
@@ -56,7 +56,7 @@ class Dual:
         weights: ``float64 (C + 1,)``: ``sum a_i y_i x_i``, the bias feature's last.
     """
 
-    loss: Loss
+    loss: LossName
     costs: tuple[float, float]
     bias: float
     labels: Signs
@@ -68,7 +68,7 @@ class Dual:
 
     @classmethod
     def zero(
-        cls, loss: Loss, costs: tuple[float, float], bias: float, labels: Signs, dimensions: int
+        cls, loss: LossName, costs: tuple[float, float], bias: float, labels: Signs, dimensions: int
     ) -> Dual:
         """Return the start: all dual variables 0, hence all weights."""
         alpha, square = np.zeros(len(labels)), np.zeros(len(labels), np.float32)

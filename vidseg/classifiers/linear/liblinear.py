@@ -11,24 +11,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.base import (
+    Cost,
+    Levels,
+    LinearClassifier,
+    LinearFit,
+    PixelsPerFrame,
+    PointCostMode,
+    PositiveWeight,
+    SigmaFloor,
+    Standardise,
+    point_cost,
+)
 from vidseg.classifiers.linear.head import LinearHead
-from vidseg.classifiers.linear.levels import choose_levels
 from vidseg.classifiers.linear.points import PointSet, require_memory
-from vidseg.classifiers.linear.standardise import FLOOR, Standardisation
+from vidseg.classifiers.linear.standardise import FLOOR
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
-from vidseg.extractors.base import ExtractorHandle
-from vidseg.types import TrainingSet
 from vidseg.utils.bytes import format_bytes
 
 PER_VALUE = 24
@@ -38,105 +44,63 @@ CHILD = Path(__file__).with_name("liblinear_child.py")
 BLOCK = 16384
 
 
-class Liblinear:
+class Liblinear(LinearClassifier):
     """Linear classifier on the hypercolumns of all (or random) pixels, held in memory.
 
     Minimises ``||w||^2 / 2 + sum_i C_i loss(y_i w . z_i)`` with liblinear (Fan et al. 2008), which
     regularises the bias as one more weight. Trains in a process of its own.
 
     Args:
-        C: how much the loss weighs against the regularisation.
-        C_mode: mean divides C by the sum of the class weights over all points, so that it means
-            the same for any number of frames; sum is liblinear's literal scale.
         solver: liblinear's -s: 0 logistic primal, 1 squared hinge dual, 2 squared hinge primal,
             3 hinge dual, 5 squared hinge with L1 regularisation, 6 logistic with L1, 7 logistic
             dual. (4 is multi-class, 11 and above are no classifiers.)
         bias: liblinear's -B, the value of the constant feature; negative trains without bias.
         epsilon: liblinear's -e, the stopping tolerance; by default liblinear's own by solver.
-        positive_weight: class weight of foreground; background has 1.
-        standardise: standardise each channel over all pixels of the training frames.
-        sigma_floor: smallest standard deviation, as a share of the median channel of its level.
-        pixels_per_frame: random labelled pixels of each frame; by default all of them.
-        levels: levels of the extractor to use; by default the paper's five of a six-level
-            VGG16, and all of any other extractor.
     """
-
-    contract: ClassVar[int] = 1
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     def __init__(
         self,
-        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1.0,  # noqa: N803
-        C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
+        C: Cost = 1.0,  # noqa: N803
+        C_mode: PointCostMode = "mean",  # noqa: N803
         solver: Literal[0, 1, 2, 3, 5, 6, 7] = 2,
         bias: Annotated[float, Field(allow_inf_nan=False)] = 1.0,
         epsilon: Annotated[float, Field(gt=0, lt=1)] | None = None,
-        positive_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-        standardise: bool = True,
-        sigma_floor: Annotated[float, Field(ge=0, le=1)] = FLOOR,
-        pixels_per_frame: Annotated[int, Field(ge=1)] | None = None,
-        levels: list[int] | None = None,
+        positive_weight: PositiveWeight = 1.0,
+        standardise: Standardise = True,
+        sigma_floor: SigmaFloor = FLOOR,
+        pixels_per_frame: PixelsPerFrame = None,
+        levels: Levels = None,
     ) -> None:
-        self.C, self.C_mode, self.solver = C, C_mode, solver
-        self.bias, self.epsilon, self.positive_weight = bias, epsilon, positive_weight
-        self.standardise, self.sigma_floor = standardise, sigma_floor
-        self.pixels_per_frame, self.chosen = pixels_per_frame, levels
+        super().__init__(C_mode, positive_weight, standardise, sigma_floor, levels)
+        self.C, self.solver, self.bias, self.epsilon = C, solver, bias, epsilon
+        self.pixels_per_frame = pixels_per_frame
 
-    def levels(self, handle: ExtractorHandle) -> Sequence[int]:
-        """Return the levels that were asked for, or the default ones."""
-        return choose_levels(handle, self.chosen)
-
-    def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> LinearHead:
+    def _fit(self, fit: LinearFit) -> LinearHead:
         """Learn from all pixels at once.
 
-        Facts: ``points``, ``dimensions``, ``point_bytes``, ``peak_bytes`` (of the solver's
-        process), ``iterations``, ``solver_seconds``, ``objective`` (recomputed from the points).
+        Facts: ``dimensions``, ``point_bytes``, ``peak_bytes`` (of the solver's process),
+        ``iterations``, ``objective`` (recomputed from the points).
 
         Raises:
-            DataError: the masks hold one class only, or features are not finite.
-            ResourceError: the points exceed ``ctx.memory_budget`` or the disk, the solver was
-                killed, or did not end within ``ctx.budget.max_time``.
+            ResourceError: the solver was killed, or did not end within ``ctx.budget.max_time``.
         """
-        levels = tuple(self.levels(handle))
-        names = tuple(handle.levels[level] for level in levels)
-        channels = tuple(handle.channels[level] for level in levels)
-        draft = PointSet(
-            train, Standardisation.identity(channels), names, ctx.seed, self.pixels_per_frame
-        )
-        counts = draft.counts(ctx)
+        draft = fit.points(self.pixels_per_frame)
+        counts = draft.counts(fit.ctx)
         needed = require_memory(
             points=sum(counts),
             dimensions=draft.dimensions + 2,  # liblinear's nodes of the bias and the row's end
             per_value=PER_VALUE,
-            budget=ctx.memory_budget,
-            frames=len(train.refs),
+            budget=fit.ctx.memory_budget,
+            frames=len(fit.train.refs),
             classifier="liblinear",
         )
-        points = draft.scaled(self._standardisation(train, ctx, names, channels))
-        solution = self._solve(points, counts, ctx)
-        ctx.facts |= solution.facts | {
+        points = draft.scaled(self.standardisation(fit))
+        fit.ctx.facts |= {
             "points": float(sum(counts)),
             "dimensions": float(points.dimensions),
             "point_bytes": float(needed),
         }
-        return points.standardisation.head(
-            solution.weights, solution.bias, levels, handle.fingerprint
-        )
-
-    def load(self, state: Mapping[str, npt.NDArray[Any]], handle: ExtractorHandle) -> LinearHead:
-        """Rebuild a fitted head.
-
-        Raises:
-            DataError: the state belongs to another extractor.
-        """
-        return LinearHead.load(state, handle.fingerprint)
-
-    def _standardisation(
-        self, train: TrainingSet, ctx: FitContext, names: Sequence[str], channels: Sequence[int]
-    ) -> Standardisation:
-        if not self.standardise:
-            return Standardisation.identity(channels)
-        return Standardisation.compute(train, ctx, names, self.sigma_floor)
+        return fit.head(points.standardisation, *self._solve(points, counts, fit))
 
     def cost(self, counts: tuple[int, int]) -> float:
         """Return liblinear's ``-c``, the cost of a background point.
@@ -144,12 +108,13 @@ class Liblinear:
         Args:
             counts: number of foreground and of background points.
         """
-        if self.C_mode == "sum":
-            return self.C
-        return self.C / (counts[0] * self.positive_weight + counts[1])
+        return point_cost(self.C, self.C_mode, self.weight(counts))
 
-    def _solve(self, points: PointSet, counts: tuple[int, int], ctx: FitContext) -> Solution:
-        cost = self.cost(counts)
+    def _solve(
+        self, points: PointSet, counts: tuple[int, int], fit: LinearFit
+    ) -> tuple[Floats, float]:
+        """Return weights and bias on standardised features."""
+        ctx, cost = fit.ctx, self.cost(counts)
         options = ["-s", str(self.solver), "-c", repr(cost), "-B", repr(self.bias)]
         options += ["-w1", repr(self.positive_weight)]
         options += ["-e", repr(self.epsilon)] if self.epsilon is not None else []
@@ -158,17 +123,14 @@ class Liblinear:
             folder = Path(name)
             write_points(folder, points, sum(counts), ctx)
             (folder / "job.json").write_text(json.dumps({"bias": self.bias, "options": options}))
-            began = time.perf_counter()
-            with ctx.progress.task(f"liblinear -s {self.solver}", None):
+            with fit.solving(), ctx.progress.task(f"liblinear -s {self.solver}", None):
                 run_child(folder, ctx)
-            seconds = time.perf_counter() - began
             with np.load(folder / "result.npz") as result:
                 weights, bias = result["weights"], float(result["bias"])
-                peak = float(result["peak_bytes"])
-            facts = {"peak_bytes": peak, "solver_seconds": seconds}
-            facts |= iterations((folder / "log.txt").read_text(errors="replace"))
-            facts["objective"] = self._objective(folder, weights, bias, cost)
-        return Solution(weights, bias, facts)
+                ctx.facts["peak_bytes"] = float(result["peak_bytes"])
+            ctx.facts |= iterations((folder / "log.txt").read_text(errors="replace"))
+            ctx.facts["objective"] = self._objective(folder, weights, bias, cost)
+        return weights, bias
 
     def _objective(self, folder: Path, weights: Floats, bias: float, cost: float) -> float:
         """Return the objective of liblinear's scale at its solution, from the points."""
@@ -183,15 +145,6 @@ class Liblinear:
         every = np.append(weights, bias / self.bias if self.bias > 0 else 0.0)
         norm = np.abs(every).sum() if self.solver in (5, 6) else every @ every / 2
         return float(norm + cost * loss)
-
-
-@dataclass(frozen=True)
-class Solution:
-    """liblinear's solution on standardised features, and the facts about how it came about."""
-
-    weights: Floats
-    bias: float
-    facts: dict[str, float]
 
 
 def point_loss(solver: int, margin: Floats) -> Floats:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
 
-from vidseg.classifiers.base import Budget, FitContext
+from vidseg.classifiers.linear.base import (
+    BoundedWeight,
+    Cost,
+    CostMode,
+    Levels,
+    LinearFit,
+    LossName,
+    SigmaFloor,
+    Standardise,
+)
 from vidseg.classifiers.linear.head import LinearHead
-from vidseg.classifiers.linear.levels import check_finite, choose_levels, frame_name
-from vidseg.classifiers.linear.points import PointSet, generator
+from vidseg.classifiers.linear.levels import check_finite, frame_name
+from vidseg.classifiers.linear.points import generator
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
+from vidseg.classifiers.linear.stochastic import StochasticClassifier
 from vidseg.classifiers.pyramid import Pyramid, as_tensor
-from vidseg.errors import DataError, UsageError
-from vidseg.extractors.base import ExtractorHandle
+from vidseg.errors import DataError
 from vidseg.types import Features, FrameRef, Mask, Size, TrainingSet
+from vidseg.utils.progress import ProgressBar
 
-SUFFIX = 3
-"""Weight of late steps in the average: of the order ``t ** SUFFIX`` (Shamir & Zhang 2013)."""
+LATE = 3
+"""Weight of late steps in the average: of the order ``t ** LATE`` (Shamir & Zhang 2013)."""
 
 
-class SgdSvm:
+class SgdSvm(StochasticClassifier):
     """Linear SVM trained by SGD on mini-batches of frames, every labelled pixel of each.
 
     Minimises ``mean(w_i loss_i) / mean(w_i) + ||(w, b)||^2 / (2 C)``, the objective of
@@ -37,7 +46,6 @@ class SgdSvm:
     The number of epochs follows the budget rule (``--budget``), as its updates are a budget too.
 
     Args:
-        C: how much the loss weighs against the regularisation.
         C_mode: mean uses C as it is, for any number of frames; sum multiplies it by the sum of
             the class weights over all pixels, which is liblinear's literal scale.
         loss: hinge or squared_hinge.
@@ -51,127 +59,81 @@ class SgdSvm:
         momentum: share of the last step that is repeated.
         average: average the weights, late steps weighing more; without it the last ones are
             taken.
-        positive_weight: class weight of foreground; background has 1.
-        standardise: standardise each channel over all pixels of the training frames.
-        sigma_floor: smallest standard deviation, as a share of the median channel of its level.
-        levels: levels of the extractor to use; by default the paper's five of a six-level
-            VGG16, and all of any other extractor.
     """
 
-    contract: ClassVar[int] = 1
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+    name: ClassVar[str] = "sgd_svm"
+    default_steps: ClassVar[dict[LossName, float]] = {"hinge": 1.0, "squared_hinge": 0.5}
 
     def __init__(
         self,
-        C: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 1.0,  # noqa: N803
-        C_mode: Literal["mean", "sum"] = "mean",  # noqa: N803
-        loss: Literal["hinge", "squared_hinge"] = "squared_hinge",
+        C: Cost = 1.0,  # noqa: N803
+        C_mode: CostMode = "mean",  # noqa: N803
+        loss: LossName = "squared_hinge",
         bias: Annotated[float, Field(le=1e3, allow_inf_nan=False)] = 1.0,
         epochs: Annotated[int, Field(ge=1)] = 64,
         batch: Annotated[int, Field(ge=1)] = 1,
         step: Annotated[float, Field(gt=0, le=1e3)] | None = None,
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         average: bool = True,
-        positive_weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0,
-        standardise: bool = True,
-        sigma_floor: Annotated[float, Field(ge=0, le=1)] = FLOOR,
-        levels: list[int] | None = None,
+        positive_weight: BoundedWeight = 1.0,
+        standardise: Standardise = True,
+        sigma_floor: SigmaFloor = FLOOR,
+        levels: Levels = None,
     ) -> None:
-        self.C, self.C_mode, self.loss = C, C_mode, loss
-        self.bias, self.epochs, self.batch = max(bias, 0.0), epochs, batch
-        self.step = step if step is not None else {"hinge": 1.0, "squared_hinge": 0.5}[loss]
-        self.momentum, self.average, self.positive_weight = momentum, average, positive_weight
-        self.standardise, self.sigma_floor, self.chosen = standardise, sigma_floor, levels
+        super().__init__(
+            C, C_mode, loss, epochs, step, average, positive_weight, standardise, sigma_floor,
+            levels,
+        )  # fmt: skip
+        self.bias, self.batch, self.momentum = max(bias, 0.0), batch, momentum
 
-    def levels(self, handle: ExtractorHandle) -> Sequence[int]:
-        """Return the levels that were asked for, or the default ones."""
-        return choose_levels(handle, self.chosen)
-
-    def reads(self, images_per_video: float, budget: Budget) -> int:
-        """Return how often a fit reads each frame's features: to standardise, then every epoch."""
-        return 1 + budget.epochs(images_per_video, self.epochs)
-
-    def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> LinearHead:
+    def _fit(self, fit: LinearFit) -> LinearHead:
         """Learn from a stream of frames.
 
         Logs ``loss`` by epoch: the mean loss of frames just before they are learned.
 
         Facts: ``epochs`` (finished ones), ``updates`` (steps), ``frames_seen``, ``pixels_seen``,
-        ``points``, ``sgd_seconds``, ``out_of_time`` (1 when ``ctx.budget.max_time`` ended it).
-
-        Raises:
-            DataError: the masks hold one class only, or features are not finite.
-            UsageError: ``step`` is so large that the weights overflow.
+        ``out_of_time`` (1 when ``ctx.budget.max_time`` ended it).
         """
-        began = time.monotonic()
-        levels = tuple(self.levels(handle))
-        names = tuple(handle.levels[level] for level in levels)
-        moments = Moments.measure(train, ctx, names)
-        standard = Standardisation.identity(moments.channels)
-        if self.standardise:
-            standard = Standardisation.of(moments, self.sigma_floor)
-        counts = PointSet(train, standard, names, ctx.seed).counts(ctx)
-        weight = counts[0] * self.positive_weight + counts[1]
-        cost = self.C if self.C_mode == "mean" else self.C * weight
+        moments = Moments.measure(fit.train, fit.ctx, fit.names)
+        standard = self.standardisation(fit, moments)
+        counts = fit.points().counts(fit.ctx)
+        fit.ctx.facts["points"] = float(sum(counts))
+        learner = self._learner(standard, moments, self.weight(counts), fit)
+        self._descend(fit, len(fit.train.refs), partial(self._epoch, learner, fit))
+        found = (learner.mean if self.average else learner.point).cpu().numpy()
+        return fit.head(standard, found[:-1], float(found[-1]) * self.bias)
+
+    def _learner(
+        self, standard: Standardisation, moments: Moments, weight: float, fit: LinearFit
+    ) -> Learner:
         energy = max(standard.energy(moments) + self.bias**2, 1e-12)
-        learner = Learner(
-            Loss(self.loss, self.positive_weight, len(train.refs) / weight, self.bias),
-            Folded(standard, ctx.device),
+        return Learner(
+            FrameLoss(self.loss, self.positive_weight, len(fit.train.refs) / weight, self.bias),
+            Folded(standard, fit.ctx.device),
             self.step / energy,
             self.momentum,
-            1 / cost,
+            self._decay(weight),
         )
-        ctx.facts["points"] = float(sum(counts))
-        self._descend(learner, train, names, ctx, began)
-        ctx.facts["sgd_seconds"] = time.monotonic() - began
-        found = (learner.mean if self.average else learner.point).cpu().numpy()
-        return standard.head(found[:-1], float(found[-1]) * self.bias, levels, handle.fingerprint)
 
-    def load(self, state: Mapping[str, npt.NDArray[Any]], handle: ExtractorHandle) -> LinearHead:
-        """Rebuild a fitted head.
-
-        Raises:
-            DataError: the state belongs to another extractor.
-        """
-        return LinearHead.load(state, handle.fingerprint)
-
-    def _descend(
-        self,
-        learner: Learner,
-        train: TrainingSet,
-        names: Sequence[str],
-        ctx: FitContext,
-        began: float,
-    ) -> None:
-        epochs = ctx.budget.epochs(len(train.refs) / train.videos, self.epochs)
-        ctx.facts |= {"epochs": 0.0, "out_of_time": 0.0}
-        with ctx.progress.task(f"sgd_svm, {epochs} epochs", epochs * len(train.refs)) as task:
-            for epoch in range(epochs):
-                drawn, losses = train.with_epoch(epoch), []
-                order = generator(ctx.seed, "frames", epoch).permutation(len(drawn.refs))
-                for start in range(0, len(order), self.batch):
-                    ctx.stop()
-                    refs = [drawn.refs[i] for i in order[start : start + self.batch]]
-                    losses.append(learner.learn(_frame(drawn, ref, names) for ref in refs))
-                    task.advance(len(refs))
-                    if not np.isfinite(losses[-1]):
-                        raise UsageError(
-                            f"the weights overflow with step={self.step:g}",
-                            where="sgd_svm",
-                            hint="choose less",
-                        )
-                    if _over(ctx, began):
-                        break
-                ctx.log("loss", float(np.mean(losses)), epoch)
-                ctx.facts |= learner.facts
-                if _over(ctx, began):
-                    ctx.facts["out_of_time"] = 1.0
-                    break
-                ctx.facts["epochs"] += 1
+    def _epoch(self, learner: Learner, fit: LinearFit, epoch: int, task: ProgressBar) -> float:
+        """Learn one epoch; return the mean loss of its frames before they were learned."""
+        drawn, losses = fit.train.with_epoch(epoch), []
+        order = generator(fit.ctx.seed, "frames", epoch).permutation(len(drawn.refs))
+        for start in range(0, len(order), self.batch):
+            fit.ctx.stop()
+            refs = [drawn.refs[i] for i in order[start : start + self.batch]]
+            losses.append(learner.learn(_frame(drawn, ref, fit.names) for ref in refs))
+            task.advance(len(refs))
+            if not np.isfinite(losses[-1]):
+                raise self._overflow()
+            if fit.out_of_time:
+                break
+        fit.ctx.facts |= learner.facts
+        return float(np.mean(losses))
 
 
 @dataclass(frozen=True)
-class Loss:
+class FrameLoss:
     """The loss of a frame's pixels, in units in which the mean over all frames is the mean loss.
 
     Attributes:
@@ -181,7 +143,7 @@ class Loss:
         bias: value of the constant feature.
     """
 
-    kind: Literal["hinge", "squared_hinge"]
+    kind: LossName
     positive: float
     unit: float
     bias: float
@@ -259,7 +221,7 @@ class Learner:
         mean: the average.
     """
 
-    loss: Loss
+    loss: FrameLoss
     folded: Folded
     step: float
     momentum: float
@@ -298,7 +260,7 @@ class Learner:
         moved = (self.point + self._speed) / (1 + self.step * self.decay)
         self._speed = moved - self.point
         self.point = moved
-        share = (SUFFIX + 1) / (self.facts["updates"] + SUFFIX)
+        share = (LATE + 1) / (self.facts["updates"] + LATE)
         self.mean += min(1.0, share) * (self.point - self.mean)
 
 
@@ -310,8 +272,3 @@ def _frame(train: TrainingSet, ref: FrameRef, names: Sequence[str]) -> tuple[Fea
             f"the mask is {Size(*mask.shape)}, not {train.mask_size}", where=frame_name(ref)
         )
     return features, mask
-
-
-def _over(ctx: FitContext, began: float) -> bool:
-    limit = ctx.budget.max_time
-    return limit is not None and time.monotonic() - began > limit

@@ -15,11 +15,12 @@ from safetensors.numpy import load_file, save_file
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.objective import Meter, Reading
 from vidseg.classifiers.linear.exact.sample import Pick
-from vidseg.classifiers.linear.exact.solver import Places, Stage
+from vidseg.classifiers.linear.exact.solver import Iterate, Places
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
 
-HEAD = 15
+HEADER = 15
+"""Numbers before the points in the array ``state``."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Checkpoint:
         """Where the file is."""
         return self.ctx.workdir / f"pixel_svm-{self.name}.safetensors"
 
-    def save(self, stage: Stage, phase: int, meter: Meter) -> None:
+    def save(self, iterate: Iterate, phase: int, meter: Meter) -> None:
         """Write where the fit is; atomic.
 
         Raises:
@@ -51,8 +52,8 @@ class Checkpoint:
             return
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         arrays = {
-            "state": _flat(stage, phase, meter),
-            "always": stage.pick.always,
+            "state": _flat(iterate, phase, meter),
+            "always": iterate.pick.always,
             "key": self._digest(),
         }
         try:
@@ -68,14 +69,14 @@ class Checkpoint:
                 hint="free some disk and start again: the fit continues from its last checkpoint",
             ) from error
 
-    def load(self, parameters: int, meter: Meter) -> tuple[Stage, int] | None:
-        """Return stage and phase to continue from, or None; restores ``meter``.
+    def load(self, parameters: int, meter: Meter) -> tuple[Iterate, int] | None:
+        """Return iterate and phase to continue from, or None; restores ``meter``.
 
         Args:
             parameters: number of weights P.
             meter: gets the readings that were counted.
         """
-        length = HEAD + 3 * parameters
+        length = HEADER + 3 * parameters
         none = np.zeros(length), np.zeros(0, np.int64)
         flat, always = self._read(length) or none if self.ctx.rank == 0 else none
         flat = self.ctx.reduce(flat)
@@ -98,34 +99,34 @@ class Checkpoint:
         return (arrays["state"], arrays["always"]) if known else None
 
 
-def _flat(stage: Stage, phase: int, meter: Meter) -> Floats:
-    none = Reading(np.zeros_like(stage.trial), 0.0, np.zeros_like(stage.trial), 0.0, 0.0)
-    best = stage.best or none
+def _flat(iterate: Iterate, phase: int, meter: Meter) -> Floats:
+    none = Reading(np.zeros_like(iterate.trial), 0.0, np.zeros_like(iterate.trial), 0.0, 0.0)
+    best = iterate.best or none
     head = [
         1.0,
         phase,
         meter.passes,
         meter.nbytes,
         meter.draws,
-        stage.gap,
-        stage.iteration,
-        stage.refused,
-        stage.best is not None,
+        iterate.gap,
+        iterate.iteration,
+        iterate.refused,
+        iterate.best is not None,
         best.value,
         best.hinge,
         best.excess,
-        stage.pick.reach,
-        stage.pick.near,
-        stage.pick.far,
+        iterate.pick.reach,
+        iterate.pick.near,
+        iterate.pick.far,
     ]
-    return np.concatenate([np.array(head, np.float64), stage.trial, best.point, best.gradient])
+    return np.concatenate([np.array(head, np.float64), iterate.trial, best.point, best.gradient])
 
 
-def _unflat(flat: Floats, always: Places, parameters: int, meter: Meter) -> tuple[Stage, int]:
+def _unflat(flat: Floats, always: Places, parameters: int, meter: Meter) -> tuple[Iterate, int]:
     phase, passes, nbytes, draws = (int(v) for v in flat[1:5])
     gap, iteration, refused, read = flat[5], int(flat[6]), bool(flat[7]), bool(flat[8])
-    trial, point, gradient = flat[HEAD:].reshape(3, parameters)
+    trial, point, gradient = flat[HEADER:].reshape(3, parameters)
     best = Reading(point, float(flat[9]), gradient, float(flat[10]), float(flat[11]))
     meter.passes, meter.nbytes, meter.draws = passes, nbytes, draws
     pick = Pick(float(flat[12]), float(flat[13]), float(flat[14]), always)
-    return Stage(trial, pick, best if read else None, float(gap), iteration, refused), phase
+    return Iterate(trial, pick, best if read else None, float(gap), iteration, refused), phase

@@ -6,11 +6,13 @@ level is the resized score, and smaller. All others keep their native size.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,30 +44,8 @@ class Chunk(NamedTuple):
     levels: list[torch.Tensor]
 
 
-class Frames(Protocol):
-    """A set of frames that can be read again and again, always in the same order.
-
-    Attributes:
-        pyramid: sizes of the levels as they are multiplied, and of the mask.
-        standard: the transform that the levels of a chunk still lack.
-        labels: ``int8 (n, h, w)`` of all frames, in {-1, 0, +1}.
-        repeats: ``float32 (n,)``: how often each frame counts.
-        nbytes: bytes of features that one reading of all frames takes.
-    """
-
-    pyramid: Pyramid
-    standard: Standardisation
-    labels: torch.Tensor
-    repeats: torch.Tensor
-    nbytes: int
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the frames in order."""
-        ...
-
-
 @dataclass(frozen=True)
-class Source:
+class FrameReader:
     """Distinct frames of a training set, their masks, and the sizes of what is read.
 
     Attributes:
@@ -89,8 +69,8 @@ class Source:
     @classmethod
     def of(
         cls, train: TrainingSet, handle: ExtractorHandle, chosen: Sequence[int], ctx: FitContext
-    ) -> Source:
-        """Return the source of ``train``; its features are the ``chosen`` levels of ``handle``."""
+    ) -> FrameReader:
+        """Return the reader of ``train``; its features are the ``chosen`` levels of ``handle``."""
         counts = Counter(train.refs)
         refs = list(counts)
         order = np.random.default_rng(ctx.seed).permutation(len(refs))
@@ -167,33 +147,58 @@ class Source:
 
 
 @dataclass
-class HeldFrames:
+class Frames(ABC):
+    """A set of frames that can be read again and again, always in the same order.
+
+    Attributes:
+        reader: where they come from.
+        labels: ``int8 (n, h, w)`` of all frames, in {-1, 0, +1}.
+        standard: the transform that the levels of a chunk still lack.
+    """
+
+    reader: FrameReader
+    labels: torch.Tensor
+    standard: Standardisation
+
+    @cached_property
+    def pyramid(self) -> Pyramid:
+        """Sizes of the levels as they are multiplied, and of the mask."""
+        return self.reader.pyramid
+
+    @property
+    def repeats(self) -> torch.Tensor:
+        """How often each frame counts, ``float32 (n,)``."""
+        return self.reader.repeats
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes of features that one reading of all frames takes."""
+
+    @abstractmethod
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the frames in order."""
+
+
+@dataclass
+class HeldFrames(Frames):
     """Frames whose features stay in memory, pixels first: ``(frames, h_l * w_l, C_l)``.
 
     Attributes:
-        source: where they come from.
-        labels: ``int8 (n, h, w)``.
-        standard: the transform that ``held`` still lacks.
         held: one tensor a level: float32, standardised; or float16 to save memory, as read.
     """
 
-    source: Source
-    labels: torch.Tensor
-    standard: Standardisation
     held: list[torch.Tensor]
-    pyramid: Pyramid = field(init=False)
-    repeats: torch.Tensor = field(init=False)
-    nbytes: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.pyramid = self.source.pyramid
-        self.repeats = self.source.repeats
-        self.nbytes = sum(level.numel() * level.element_size() for level in self.held)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is held."""
+        return sum(level.numel() * level.element_size() for level in self.held)
 
     @classmethod
     def load(
         cls,
-        source: Source,
+        reader: FrameReader,
         labels: torch.Tensor,
         standard: Standardisation,
         dtype: torch.dtype,
@@ -202,77 +207,68 @@ class HeldFrames:
         """Read all frames into memory, once.
 
         Args:
-            source: what to read.
+            reader: what to read.
             labels: all masks.
             standard: applied in float32, where it loses nothing; left to do in float16.
             dtype: float32 or float16; levels already resized are float32 in any case.
             tick: called after each frame.
         """
-        held = [
-            torch.empty(
-                (len(labels), size.height * size.width, channels),
-                dtype=torch.float32 if source.shrinks(i) else dtype,
-                device=source.device,
-            )
-            for i, (channels, size) in enumerate(
-                zip(source.channels, source.pyramid.levels, strict=True)
-            )
-        ]
+        held = _allocated(reader, dtype)
         means, scales = (
-            [
-                torch.from_numpy(part).to(source.device, torch.float32)
-                for part in np.split(values, np.cumsum(source.channels)[:-1])
-            ]
-            for values in (standard.mean, standard.scale)
+            [torch.from_numpy(part).to(reader.device, torch.float32) for part in parts]
+            for parts in (
+                np.split(values, np.cumsum(reader.channels)[:-1])
+                for values in (standard.mean, standard.scale)
+            )
         )
-        for place, features in enumerate(_ahead(source, range(len(labels)))):
-            for i, maps in enumerate(source.maps(features)):
+        for place, features in enumerate(_ahead(reader, range(len(labels)))):
+            for i, maps in enumerate(reader.maps(features)):
                 held[i][place].copy_(maps.T)
                 if dtype == torch.float32:
                     held[i][place].sub_(means[i]).mul_(scales[i])
             tick()
-        left = Standardisation.identity(source.channels) if dtype == torch.float32 else standard
-        return cls(source, labels, left, held)
+        left = Standardisation.identity(reader.channels) if dtype == torch.float32 else standard
+        return cls(reader, labels, left, held)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield slices of what is held, as float32."""
-        size = max(1, CHUNK_BYTES // max(1, self.source.frame_bytes(4)))
+        size = max(1, CHUNK_BYTES // max(1, self.reader.frame_bytes(4)))
         for start in range(0, len(self.labels), size):
             part = slice(start, min(start + size, len(self.labels)))
             yield Chunk(part, [level[part].flatten(0, 1).float() for level in self.held])
 
 
-@dataclass
-class StreamedFrames:
-    """Frames that are read from the training set each time, some ahead of the one in work.
+class StreamedFrames(Frames):
+    """Frames that are read from the training set each time, some ahead of the one in work."""
 
-    Attributes:
-        source: where they come from.
-        labels: ``int8 (n, h, w)``.
-        standard: the transform that the features lack.
-    """
-
-    source: Source
-    labels: torch.Tensor
-    standard: Standardisation
-    pyramid: Pyramid = field(init=False)
-    repeats: torch.Tensor = field(init=False)
-    nbytes: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pyramid = self.source.pyramid
-        self.repeats = self.source.repeats
-        self.nbytes = len(self.labels) * self.source.read_bytes
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all features at native size."""
+        return len(self.labels) * self.reader.read_bytes
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield one frame at a time."""
-        for place, features in enumerate(_ahead(self.source, range(len(self.labels)))):
+        for place, features in enumerate(_ahead(self.reader, range(len(self.labels)))):
             part = slice(place, place + 1)
-            levels = [m.to(self.source.device).float().T for m in self.source.maps(features)]
+            levels = [m.to(self.reader.device).float().T for m in self.reader.maps(features)]
             yield Chunk(part, levels)
 
 
-def _ahead(source: Source, places: Sequence[int]) -> Iterator[Features]:
+def _allocated(reader: FrameReader, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Return memory for all frames, ``(n, h_l * w_l, C_l)`` a level; resized levels are float32."""
+    return [
+        torch.empty(
+            (len(reader.refs), size.height * size.width, channels),
+            dtype=torch.float32 if reader.shrinks(i) else dtype,
+            device=reader.device,
+        )
+        for i, (channels, size) in enumerate(
+            zip(reader.channels, reader.pyramid.levels, strict=True)
+        )
+    ]
+
+
+def _ahead(reader: FrameReader, places: Sequence[int]) -> Iterator[Features]:
     """Yield the features of ``places`` while a thread reads the next ones."""
     waiting: deque[Future[Features]] = deque()
     following = iter(places)
@@ -281,7 +277,7 @@ def _ahead(source: Source, places: Sequence[int]) -> Iterator[Features]:
         def push() -> None:
             place = next(following, None)
             if place is not None:
-                waiting.append(pool.submit(source.read, source.refs[place]))
+                waiting.append(pool.submit(reader.read, reader.refs[place]))
 
         try:
             for _ in range(AHEAD):

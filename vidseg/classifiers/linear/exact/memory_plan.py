@@ -15,9 +15,9 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import (
     AHEAD,
     CHUNK_BYTES,
+    FrameReader,
     Frames,
     HeldFrames,
-    Source,
     StreamedFrames,
 )
 from vidseg.classifiers.linear.exact.sample import GROWTH
@@ -56,14 +56,14 @@ class MemoryPlan:
     budget: int
 
     @classmethod
-    def of(cls, source: Source, parameters: int, aim: int, budget: int) -> MemoryPlan:
-        """Return the room that ``source``'s frames take."""
-        target = source.train.mask_size
+    def of(cls, reader: FrameReader, parameters: int, aim: int, budget: int) -> MemoryPlan:
+        """Return the bytes that ``reader``'s frames take."""
+        target = reader.train.mask_size
         return cls(
-            len(source.refs),
-            source.frame_bytes(4),
-            source.frame_bytes(2),
-            source.read_bytes,
+            len(reader.refs),
+            reader.frame_bytes(4),
+            reader.frame_bytes(2),
+            reader.read_bytes,
             target.height * target.width,
             parameters,
             aim,
@@ -127,7 +127,7 @@ class MemoryPlan:
 
     def open(
         self,
-        source: Source,
+        reader: FrameReader,
         labels: torch.Tensor,
         standard: Standardisation,
         path: DataPath,
@@ -135,7 +135,7 @@ class MemoryPlan:
     ) -> Frames:
         """Return the frames of ``source``, read into memory where ``path`` says so."""
         if path == "disk":
-            return StreamedFrames(source, labels, standard)
+            return StreamedFrames(reader, labels, standard)
         dtype = torch.float32 if path == "memory" else torch.float16
         with ctx.progress.task("features into memory", self.frames) as task:
 
@@ -143,10 +143,10 @@ class MemoryPlan:
                 ctx.stop()
                 task.advance()
 
-            return HeldFrames.load(source, labels, standard, dtype, tick)
+            return HeldFrames.load(reader, labels, standard, dtype, tick)
 
     def blanks(self, labels: torch.Tensor, folder: Path) -> Callable[[], torch.Tensor]:
-        """Return what makes room for one score a pixel: in memory, or in files of ``folder``."""
+        """Return what allocates one score a pixel: in memory, or in files of ``folder``."""
         made: list[Path] = []
 
         def blank() -> torch.Tensor:

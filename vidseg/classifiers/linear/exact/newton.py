@@ -28,7 +28,7 @@ BLOCKS = 4
 """The Gram matrix is made in as many block columns: 5/8 of the products of a full one."""
 
 
-class Solution(NamedTuple):
+class Minimum(NamedTuple):
     """Where Newton's method ended.
 
     Attributes:
@@ -62,7 +62,7 @@ class Newton:
 
     def minimise(
         self, point: torch.Tensor, enough: float = 0.0, most: float = float("inf")
-    ) -> Solution:
+    ) -> Minimum:
         """Iterate from ``point`` until a step promises less than ``enough``.
 
         A sample that lets the objective fall by more than ``most``, which is more than there is,
@@ -73,7 +73,7 @@ class Newton:
         start = self._value(point, scores)
         curvature, gram = torch.zeros_like(costs), None
         promised = first = 0.0
-        single: Solution | None = None
+        single: Minimum | None = None
         for _ in range(MAX_STEPS):
             gradient = self._gradient(point, scores)
             latest = self.loss.curvature(scores, labels, costs)
@@ -88,7 +88,7 @@ class Newton:
             first = first or promised
             won = start - self._value(point, scores)
             if single is None and won > 0:
-                single = Solution(point, scores, max(first, won))
+                single = Minimum(point, scores, max(first, won))
             if single is not None and won + promised > most:
                 return single
             if promised <= max(enough, ENOUGH * won):
@@ -97,7 +97,7 @@ class Newton:
             length = self._length(point, step, scores, change)
             point, scores = point + length * step, scores + length * change
         decrease = max(first, start - self._value(point, scores) + promised)
-        return Solution(point, scores, decrease)
+        return Minimum(point, scores, decrease)
 
     def _value(self, point: torch.Tensor, scores: torch.Tensor) -> float:
         loss = self.loss.terms(scores, self.sample.labels, self.sample.costs).value

@@ -19,7 +19,7 @@ import torch
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import Chunk, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
-from vidseg.classifiers.linear.exact.sample import Pick, Sample, Table, fill, gathered
+from vidseg.classifiers.linear.exact.sample import Pick, RowBuffer, Sample, fill, gathered
 from vidseg.classifiers.pyramid import Floats
 
 Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -78,10 +78,10 @@ class Objective:
         loss: of a pixel.
         ctx: for ``seed``, ``reduce``, ``rank``, ``world`` and ``stop``.
         pixels: number of pixels with a label, over all processes.
-        blank: makes room for one score a pixel, ``float32 (n, h, w)``.
+        blank: allocates one score a pixel, ``float32 (n, h, w)``.
         meter: counts readings.
         scores: those of the latest reading.
-        table: the points of the latest sample.
+        buffer: the points of the latest sample.
     """
 
     frames: Frames
@@ -93,11 +93,11 @@ class Objective:
     blank: Callable[[], torch.Tensor]
     meter: Meter = field(default_factory=Meter)
     scores: torch.Tensor = field(init=False)
-    table: Table = field(init=False)
+    buffer: RowBuffer = field(init=False)
 
     def __post_init__(self) -> None:
         self.scores = self.blank()
-        self.table = Table(self.size, self.scores.device)
+        self.buffer = RowBuffer(self.size, self.scores.device)
 
     @property
     def size(self) -> int:
@@ -116,7 +116,7 @@ class Objective:
         """
         scalars, gradient = np.zeros(3), np.zeros(len(self.frames.standard.mean) + 1)
         drawn: list[Columns] = []
-        self.table.clear(self._reserve(aim))
+        self.buffer.clear(self._reserve(aim))
         for chunk in self._chunks():
             scores = self._forward(chunk, point)
             self.scores[chunk.frames] = scores
@@ -133,7 +133,7 @@ class Objective:
     def sample(self, aim: int) -> Sample:
         """Read all frames once to draw ``aim`` pixels evenly; the sample before is lost."""
         pick, drawn = Pick.uniform(aim, self.pixels), list[Columns]()
-        self.table.clear(self._reserve(aim))
+        self.buffer.clear(self._reserve(aim))
         for chunk in self._chunks():
             labels, costs = self._labels(chunk.frames)
             drawn += self._draw(chunk, pick, torch.zeros_like(labels), labels, costs)
@@ -199,7 +199,7 @@ class Objective:
         labels: torch.Tensor,
         costs: torch.Tensor,
     ) -> list[Columns]:
-        """Put the points that are drawn from a chunk into the table; return their columns."""
+        """Put the points that are drawn from a chunk into the buffer; return their columns."""
         columns = []
         for place in range(len(labels)):
             frame = chunk.frames.start + place
@@ -210,7 +210,7 @@ class Objective:
             if not len(pixels):
                 continue
             levels = [level.tensor_split(len(labels))[place] for level in chunk.levels]
-            rows = self.table.more(len(pixels))
+            rows = self.buffer.more(len(pixels))
             fill(rows, self.frames.pyramid, levels, pixels, self.frames.standard, self.bias)
             cost = costs[place].ravel()[pixels] / rates
             columns.append((labels[place].ravel()[pixels], cost, rates, pixels + first))
@@ -220,7 +220,7 @@ class Objective:
         """Return one sample of all that was drawn, in all processes."""
         none = torch.zeros(0, device=self.scores.device)
         drawn.append((none, none, none, none.long()))
-        own = Sample(self.table.rows, *(torch.cat(parts) for parts in zip(*drawn, strict=True)))
+        own = Sample(self.buffer.rows, *(torch.cat(parts) for parts in zip(*drawn, strict=True)))
         own = own.thinned(-(-aim // self.ctx.world), self.ctx.seed + self.meter.draws)
         self.meter.draws += 1
         return gathered(own, self.ctx.reduce, self.ctx.rank) if self.ctx.world > 1 else own

@@ -8,40 +8,32 @@ from dataclasses import replace
 import numpy as np
 
 from vidseg.classifiers.base import FitContext
-from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
+from vidseg.classifiers.linear.base import LinearFit
+from vidseg.classifiers.linear.exact.problem import Problem, Settings
 from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError
-from vidseg.extractors.base import ExtractorHandle
 from vidseg.tasks.segmentation.scores import iou
 from vidseg.types import TrainingSet
 
 
-def best_cost(
-    costs: Sequence[float],
-    train: TrainingSet,
-    handle: ExtractorHandle,
-    levels: tuple[int, ...],
-    settings: Settings,
-    ctx: FitContext,
-) -> float:
+def best_cost(costs: Sequence[float], settings: Settings, fit: LinearFit) -> float:
     """Return the C with the best mean IoU over held-out groups; ties go to the smaller.
 
-    Each group of ``train`` is held out once. The path is trained on the others in ascending
-    order; IoU is taken at threshold 0 for each video, and averaged over the videos of a group,
-    then over groups; videos without foreground are left out, and groups of nothing else. Logged as
-    ``path/iou`` and ``path/C`` by index.
+    Each group of the training frames is held out once. The path is trained on the others in
+    ascending order; IoU is taken at threshold 0 for each video, and averaged over the videos of a
+    group, then over groups; videos without foreground are left out, and groups of nothing else.
+    Logged as ``path/iou`` and ``path/C`` by index.
 
     Args:
         costs: ascending.
-        train: all training frames.
-        handle, levels: the extractor and which of its levels.
         settings: of the fits.
-        ctx: of the fit.
+        fit: on all training frames.
 
     Raises:
         DataError: the training frames belong to one group only.
     """
+    train, ctx = fit.train, fit.ctx
     groups = sorted(set(train.groups))
     if len(groups) < 2:
         raise DataError(
@@ -53,8 +45,8 @@ def best_cost(
     table = np.zeros((len(groups), len(costs)))
     for fold, group in enumerate(groups):
         others = train.subset([g for g in groups if g != group])
-        inner = replace(ctx, facts={}, init=None)
-        heads = _heads(costs, others, handle, levels, settings, inner, fold)
+        inner = replace(fit, train=others, ctx=replace(ctx, facts={}, init=None))
+        heads = _heads(costs, settings, inner, fold)
         table[fold] = _iou(heads, train.subset([group]), ctx)
     means = _mean(table)
     for index, (cost, mean) in enumerate(zip(costs, means, strict=True)):
@@ -70,25 +62,15 @@ def best_cost(
 
 
 def _heads(
-    costs: Sequence[float],
-    train: TrainingSet,
-    handle: ExtractorHandle,
-    levels: tuple[int, ...],
-    settings: Settings,
-    ctx: FitContext,
-    fold: int,
+    costs: Sequence[float], settings: Settings, fit: LinearFit, fold: int
 ) -> list[LinearHead]:
     """Return one head for each C, each trained from the solution before."""
-    problem = Problem.open(train, handle, levels, settings, ctx)
-    heads, outcome = [], None
+    problem = Problem.open(fit, settings)
+    heads, after = list[LinearHead](), None
     for index, cost in enumerate(costs):
-        after: Solution | None = outcome
-        outcome = problem.solve(
-            cost, f"path/fold{fold}/{index}", after=None if after is None else after.stage
-        )
-        point, bias = outcome.reading.point, settings.bias
-        weights, offset = (point, 0.0) if bias is None else (point[:-1], float(point[-1]) * bias)
-        heads.append(problem.standard.head(weights, offset, levels, handle.fingerprint))
+        solution = problem.solve(cost, f"path/fold{fold}/{index}", after=after)
+        after = solution.last
+        heads.append(problem.head(solution, fit))
     return heads
 
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 
 from vidseg.classifiers.base import FitContext
+from vidseg.classifiers.linear.base import (
+    CostMode,
+    LinearFit,
+    LossName,
+    point_cost,
+    total_weight,
+)
 from vidseg.classifiers.linear.exact.checkpoint import Checkpoint
-from vidseg.classifiers.linear.exact.frames import Frames, Source
+from vidseg.classifiers.linear.exact.frames import FrameReader, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.memory_plan import PATHS, DataPath, MemoryPlan
 from vidseg.classifiers.linear.exact.objective import Meter, Objective, Reading
-from vidseg.classifiers.linear.exact.solver import Ending, Rules, Solver, Stage
+from vidseg.classifiers.linear.exact.solver import Ending, Iterate, Rules, Solver
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import check_finite
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError, UsageError
-from vidseg.extractors.base import ExtractorHandle
 from vidseg.tasks.segmentation.masks import both_classes
-from vidseg.types import TrainingSet
 
 GAMMAS = tuple(0.25**k for k in range(13))
 """Widths of the smoothed hinge, one after the other, each started from the last one's solution."""
@@ -45,8 +49,8 @@ class Settings:
         sample: pixels in a sample, or None for 30 to 100 a weight.
     """
 
-    mode: Literal["mean", "sum"]
-    loss: Literal["squared_hinge", "hinge"]
+    mode: CostMode
+    loss: LossName
     bias: float | None
     positive_weight: float
     standardise: bool
@@ -65,14 +69,14 @@ class Solution:
         gap: estimate of how far the objective is above the optimum, smoothing included.
         ending: why the solver stopped.
         iterations: accepted readings.
-        stage: where a fit with another cost may start.
+        last: where a fit with another cost may start.
     """
 
     reading: Reading
     gap: float
     ending: Ending
     iterations: int
-    stage: Stage
+    last: Iterate
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Problem:
         standard: the standardisation.
         counts: labelled foreground and background pixels, over all processes, repeats counted.
         path: how the frames are read.
-        room: the arithmetic of memory.
+        memory: the arithmetic of memory.
         settings: what is minimised.
         ctx: of the fit.
         key: what the problem is, for checkpoints.
@@ -95,21 +99,14 @@ class Problem:
     standard: Standardisation
     counts: tuple[float, float]
     path: DataPath
-    room: MemoryPlan
+    memory: MemoryPlan
     settings: Settings
     ctx: FitContext
     key: str
     meter: Meter = field(default_factory=Meter)
 
     @classmethod
-    def open(
-        cls,
-        train: TrainingSet,
-        handle: ExtractorHandle,
-        chosen: Sequence[int],
-        settings: Settings,
-        ctx: FitContext,
-    ) -> Problem:
+    def open(cls, fit: LinearFit, settings: Settings) -> Problem:
         """Choose the data path, standardise, and read the features into memory if they fit.
 
         Raises:
@@ -118,34 +115,34 @@ class Problem:
             ResourceError: the memory budget does not suffice; says the arithmetic.
             UsageError: more processes than frames.
         """
+        train, ctx = fit.train, fit.ctx
         if len(train.refs) < ctx.world:
             raise UsageError(f"{ctx.world} processes share {len(train.refs)} frames")
         part = train.shard(ctx.rank, ctx.world) if ctx.world > 1 else train
-        source = Source.of(part, handle, chosen, ctx)
-        labels = source.labels()
-        counts = _counts(labels, source.repeats, ctx)
-        parameters = sum(source.channels) + (settings.bias is not None)
-        room = MemoryPlan.of(
-            source,
-            parameters,
-            _aim(settings, parameters, sum(counts), ctx.memory_budget),
-            ctx.memory_budget,
+        reader = FrameReader.of(part, fit.handle, fit.levels, ctx)
+        labels = reader.labels()
+        counts = _counts(labels, reader.repeats, ctx)
+        parameters = sum(reader.channels) + (settings.bias is not None)
+        aim = _aim(settings, parameters, sum(counts), ctx.memory_budget)
+        memory = MemoryPlan.of(reader, parameters, aim, ctx.memory_budget)
+        path = memory.path
+        ctx.progress.say(memory.reason(path))
+        standard = _standardisation(reader, settings, ctx)
+        frames = memory.open(reader, labels, standard, path, ctx)
+        key = repr(
+            (settings, reader.levels, fit.handle.fingerprint, reader.refs, ctx.seed, ctx.world)
         )
-        path = room.path
-        ctx.progress.say(room.reason(path))
-        standard = _standardisation(source, settings, ctx)
-        frames = room.open(source, labels, standard, path, ctx)
-        key = repr((settings, source.levels, handle.fingerprint, source.refs, ctx.seed, ctx.world))
         digest = hashlib.blake2b(labels.cpu().numpy().tobytes() + standard.mean.tobytes())
-        return cls(frames, standard, counts, path, room, settings, ctx, key + digest.hexdigest())
+        key += digest.hexdigest()
+        return cls(frames, standard, counts, path, memory, settings, ctx, key)
 
     @property
     def weight(self) -> float:
         """Sum of the weights of all labelled pixels."""
-        return self.counts[0] * self.settings.positive_weight + self.counts[1]
+        return total_weight(self.counts, self.settings.positive_weight)
 
     def solve(
-        self, cost: float, name: str, start: Floats | None = None, after: Stage | None = None
+        self, cost: float, name: str, start: Floats | None = None, after: Iterate | None = None
     ) -> Solution:
         """Minimise for ``C = cost``; continues from a checkpoint of the same fit.
 
@@ -153,40 +150,47 @@ class Problem:
             cost: C, in the settings' mode.
             name: of the fit, for its checkpoint.
             start: ``float64 (P,)`` to start from; by default the solution of a small sample.
-            after: stage of another cost's solution to start from, at no extra reading.
+            after: iterate of another cost's solution to start from, at no extra reading.
         """
         checkpoint = Checkpoint(self.ctx, name, f"{cost!r} {self.key} {_digest(start, after)}")
         objective = self._objective(cost)
         found = checkpoint.load(objective.size, self.meter)
-        stage, phase = found or (None, 0)
+        iterate, phase = found or (None, 0)
         gammas = GAMMAS if self.settings.loss == "hinge" else (None,)
         iterations = 0
         while True:
             objective.loss = Loss(gammas[phase])
 
-            def watch(stage: Stage, phase: int = phase) -> None:
-                checkpoint.save(stage, phase, self.meter)
-                self._log(stage, name)
+            def watch(iterate: Iterate, phase: int = phase) -> None:
+                checkpoint.save(iterate, phase, self.meter)
+                self._log(iterate, name)
 
-            rules = Rules(self.settings.tolerance, self.settings.max_passes, self.room.aim)
+            rules = Rules(self.settings.tolerance, self.settings.max_passes, self.memory.aim)
             solver = Solver(objective, rules, watch)
-            if stage is None:
-                stage = _restarted(after, after.best.point) if after and after.best else None
-                stage = stage or solver.start(start)
-            stage, ending = solver.run(stage)
-            assert stage.best is not None
-            best, gap = stage.best, stage.gap + stage.best.excess
-            iterations += stage.iteration
+            if iterate is None:
+                iterate = _restarted(after, after.best.point) if after and after.best else None
+                iterate = iterate or solver.start(start)
+            iterate, ending = solver.run(iterate)
+            assert iterate.best is not None
+            best, gap = iterate.best, iterate.gap + iterate.best.excess
+            iterations += iterate.iteration
             if (
                 phase + 1 == len(gammas)
                 or ending == "passes"
                 or gap <= self.settings.tolerance * best.hinge
             ):
-                return Solution(best, gap, ending, iterations, stage)
-            phase, stage = phase + 1, _restarted(stage, best.point)
+                return Solution(best, gap, ending, iterations, iterate)
+            phase, iterate = phase + 1, _restarted(iterate, best.point)
+
+    def head(self, solution: Solution, fit: LinearFit) -> LinearHead:
+        """Return the head of a solution."""
+        point, bias = solution.reading.point, self.settings.bias
+        if bias is None:
+            return fit.head(self.standard, point, 0.0)
+        return fit.head(self.standard, point[:-1], float(point[-1]) * bias)
 
     def _objective(self, cost: float) -> Objective:
-        unit = cost / self.weight if self.settings.mode == "mean" else cost
+        unit = point_cost(cost, self.settings.mode, self.weight)
         return Objective(
             self.frames,
             (unit, unit * self.settings.positive_weight),
@@ -194,19 +198,19 @@ class Problem:
             Loss(),
             self.ctx,
             sum(self.counts),
-            self.room.blanks(self.frames.labels, self.ctx.workdir),
+            self.memory.blanks(self.frames.labels, self.ctx.workdir),
             self.meter,
         )
 
-    def _log(self, stage: Stage, name: str) -> None:
-        if stage.best is None or stage.refused:
+    def _log(self, iterate: Iterate, name: str) -> None:
+        if iterate.best is None or iterate.refused:
             return
         step = self.meter.passes
         values = {
-            "objective": stage.best.hinge,
-            "gradient_norm": float(np.linalg.norm(stage.best.gradient)),
-            "certificate": stage.best.certificate,
-            "gap": stage.gap + stage.best.excess,
+            "objective": iterate.best.hinge,
+            "gradient_norm": float(np.linalg.norm(iterate.best.gradient)),
+            "certificate": iterate.best.certificate,
+            "gap": iterate.gap + iterate.best.excess,
             "passes": float(self.meter.passes),
             "bytes_read": float(self.meter.nbytes),
         }
@@ -219,7 +223,7 @@ class Problem:
         return {
             "points": sum(self.counts),
             "dimensions": float(len(self.standard.mean)),
-            "frames": float(self.room.frames),
+            "frames": float(self.memory.frames),
             "data_path": float(PATHS.index(self.path)),
             "feature_bytes": float(self.frames.nbytes),
             "passes": float(self.meter.passes),
@@ -227,11 +231,11 @@ class Problem:
         }
 
 
-def _restarted(stage: Stage, point: Floats) -> Stage:
-    return Stage(point, stage.pick)
+def _restarted(iterate: Iterate, point: Floats) -> Iterate:
+    return Iterate(point, iterate.pick)
 
 
-def _digest(start: Floats | None, after: Stage | None) -> str:
+def _digest(start: Floats | None, after: Iterate | None) -> str:
     """Return what identifies the starting point: a resumed fit must have begun at the same."""
     point = start if after is None or after.best is None else after.best.point
     return "" if point is None else hashlib.blake2b(point.tobytes()).hexdigest()
@@ -245,8 +249,7 @@ def _aim(settings: Settings, parameters: int, pixels: float, budget: int) -> int
     """
     if settings.sample is not None:
         return settings.sample
-    room = budget // (16 * 4 * parameters)
-    many = min(100 * parameters, int(pixels) // 50, room)
+    many = min(100 * parameters, int(pixels) // 50, budget // (16 * 4 * parameters))
     return max(4096, 30 * parameters, many)
 
 
@@ -258,14 +261,14 @@ def _counts(labels: torch.Tensor, repeats: torch.Tensor, ctx: FitContext) -> tup
     return float(counts[0]), float(counts[1])
 
 
-def _standardisation(source: Source, settings: Settings, ctx: FitContext) -> Standardisation:
+def _standardisation(reader: FrameReader, settings: Settings, ctx: FitContext) -> Standardisation:
     if not settings.standardise:
-        for ref in source.refs:
+        for ref in reader.refs:
             ctx.stop()
-            check_finite(source.read(ref), ref, source.levels)
-        return Standardisation.identity(source.channels)
-    source.read(source.refs[0])
-    standard = Standardisation.compute(source.train, ctx, source.levels, settings.sigma_floor)
+            check_finite(reader.read(ref), ref, reader.levels)
+        return Standardisation.identity(reader.channels)
+    reader.read(reader.refs[0])
+    standard = Standardisation.compute(reader.train, ctx, reader.levels, settings.sigma_floor)
     if not (standard.scale > 0).any():
         raise DataError(
             "every feature is constant over the training frames",

@@ -141,8 +141,8 @@ class Sample:
         )
 
 
-class Table:
-    """Rows of one sample after the other in the same memory: fresh pages cost as much as filling.
+class RowBuffer:
+    """Memory for the rows of one sample after another: fresh pages cost as much as filling them.
 
     Args:
         width: of a row.

@@ -57,7 +57,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Iterate:
     """Where the solver is between two readings: all that a resumed fit needs.
 
     Attributes:
@@ -83,22 +83,22 @@ class Solver:
     Args:
         objective: what to minimise.
         rules: when to stop.
-        watch: called between readings with the stage; for logs and checkpoints.
+        watch: called between readings with the iterate; for logs and checkpoints.
     """
 
     def __init__(
-        self, objective: Objective, rules: Rules, watch: Callable[[Stage], None] = lambda _: None
+        self, objective: Objective, rules: Rules, watch: Callable[[Iterate], None] = lambda _: None
     ) -> None:
         self.objective, self.rules, self.watch = objective, rules, watch
         self._kept: torch.Tensor | None = None
         self._first_pass = objective.meter.passes
 
-    def start(self, point: Floats | None) -> Stage:
-        """Return the first stage: at ``point``, or at the solution of an even sample."""
+    def start(self, point: Floats | None) -> Iterate:
+        """Return the first iterate: at ``point``, or at the solution of an even sample."""
         sample = self.objective.sample(self.rules.aim)
         if point is not None:
             scores = sample.points @ torch.from_numpy(point).to(sample.points)
-            return Stage(point, self._following(sample, scores))
+            return Iterate(point, self._following(sample, scores))
         zero = torch.zeros(self.objective.size, dtype=torch.float64, device=sample.points.device)
         count = len(sample.labels)
         rows = np.random.default_rng(self.objective.ctx.seed).permutation(count)[: count // FEW]
@@ -106,58 +106,61 @@ class Solver:
             torch.from_numpy(np.sort(rows)).to(zero.device), max(1, len(rows)) / count
         )
         first = Newton(few, self.objective.loss, zero).minimise(zero)
-        solution = Newton(sample, self.objective.loss, zero).minimise(first.point)
-        pick = self._following(sample, solution.scores)
-        return Stage(self._agreed(solution.point), pick)
+        minimum = Newton(sample, self.objective.loss, zero).minimise(first.point)
+        pick = self._following(sample, minimum.scores)
+        return Iterate(self._agreed(minimum.point), pick)
 
-    def run(self, stage: Stage) -> tuple[Stage, Ending]:
+    def run(self, iterate: Iterate) -> tuple[Iterate, Ending]:
         """Iterate until the gap is small or the readings are used up.
 
         Raises:
             DataError: objective or gradient are not finite.
         """
         while True:
-            self.watch(stage)
-            ending = self._ending(stage)
+            self.watch(iterate)
+            ending = self._ending(iterate)
             if ending is not None:
-                return stage, ending
-            following = self._step(stage)
+                return iterate, ending
+            following = self._step(iterate)
             if following is None:
-                assert stage.best is not None
-                return stage, "precision" if stage.gap < ROUNDING * stage.best.value else "stalled"
-            stage = following
+                assert iterate.best is not None
+                return (
+                    iterate,
+                    "precision" if iterate.gap < ROUNDING * iterate.best.value else "stalled",
+                )
+            iterate = following
 
-    def _ending(self, stage: Stage) -> Ending | None:
-        if stage.best is None:
+    def _ending(self, iterate: Iterate) -> Ending | None:
+        if iterate.best is None:
             return None
-        best, smooth = stage.best, self.objective.loss.gamma is not None
+        best, smooth = iterate.best, self.objective.loss.gamma is not None
         # a smoothed loss need not be solved further than smoothing itself errs
         limit = max(self.rules.tolerance * best.value * (0.5 if smooth else 1), 0.1 * best.excess)
         if best.certificate - best.excess <= limit:
             return "certificate"
-        if stage.gap <= limit:
+        if iterate.gap <= limit:
             return "estimate"
         read = self.objective.meter.passes - self._first_pass
         return "passes" if read >= self.rules.max_passes else None
 
-    def _step(self, stage: Stage) -> Stage | None:
-        """Read the trial; return the stage after it, or None where no descent is found."""
-        reading, sample = self._read(stage)
+    def _step(self, iterate: Iterate) -> Iterate | None:
+        """Read the trial; return the iterate after it, or None where no descent is found."""
+        reading, sample = self._read(iterate)
         assert sample is not None
-        best = stage.best
-        if best is None or _descends(best, reading, 0.0 if stage.refused else stage.gap):
-            return self._next(reading, sample, stage)
-        if stage.refused:
+        best = iterate.best
+        if best is None or _descends(best, reading, 0.0 if iterate.refused else iterate.gap):
+            return self._next(reading, sample, iterate)
+        if iterate.refused:
             return None
         step = self._best_step(best, reading.point)
         if step > FULL and _descends(best, reading, 0.0):
-            return self._next(reading, sample, stage)
+            return self._next(reading, sample, iterate)
         between = best.point + step * (reading.point - best.point)
         scores = sample.points @ torch.from_numpy(between).to(sample.points)
-        pick = self._following(sample, scores, self._witnesses(sample, reading, stage))
-        return Stage(between, pick, best, stage.gap, stage.iteration, refused=True)
+        pick = self._following(sample, scores, self._witnesses(sample, reading, iterate))
+        return Iterate(between, pick, best, iterate.gap, iterate.iteration, refused=True)
 
-    def _witnesses(self, sample: Sample, trial: Reading, stage: Stage) -> Places:
+    def _witnesses(self, sample: Sample, trial: Reading, iterate: Iterate) -> Places:
         """Return the places of pixels that a refused step had overlooked, and those of earlier.
 
         They are drawn from now on, so that no later step runs into them again. Only where pixels
@@ -167,10 +170,10 @@ class Solver:
         curved = self.objective.loss.distance(scores, sample.labels) == 0
         new = sample.places[curved & (sample.rates >= CERTAIN)].cpu().numpy()
         limit = self.rules.aim // 2
-        return np.union1d(new[:limit], stage.pick.always[: max(0, limit - len(new))])
+        return np.union1d(new[:limit], iterate.pick.always[: max(0, limit - len(new))])
 
-    def _read(self, stage: Stage) -> tuple[Reading, Sample | None]:
-        reading, sample = self.objective.read(stage.trial, stage.pick, self.rules.aim)
+    def _read(self, iterate: Iterate) -> tuple[Reading, Sample | None]:
+        reading, sample = self.objective.read(iterate.trial, iterate.pick, self.rules.aim)
         if not (np.isfinite(reading.value) and np.isfinite(reading.gradient).all()):
             raise DataError(
                 "objective or gradient are not finite",
@@ -179,8 +182,8 @@ class Solver:
             )
         return reading, sample
 
-    def _next(self, reading: Reading, sample: Sample, stage: Stage) -> Stage:
-        """Accept the reading; return the stage whose trial is the sample's solution."""
+    def _next(self, reading: Reading, sample: Sample, iterate: Iterate) -> Iterate:
+        """Accept the reading; return the iterate whose trial is the sample's solution."""
         self._keep()
         device = sample.points.device
         point = torch.from_numpy(reading.point).to(device)
@@ -189,11 +192,11 @@ class Solver:
         own = (terms.residual @ sample.points).double() + point
         tilt = torch.from_numpy(reading.gradient).to(device) - own
         enough = 0.1 * self.rules.tolerance * reading.value
-        solution = Newton(sample, loss, tilt).minimise(point, enough, most=reading.value)
-        pick = self._following(sample, solution.scores, stage.pick.always)
-        trial = self._agreed(solution.point)
-        gap = float(self._shared(np.array([solution.decrease]))[0])
-        return Stage(trial, pick, reading, gap, stage.iteration + 1)
+        minimum = Newton(sample, loss, tilt).minimise(point, enough, most=reading.value)
+        pick = self._following(sample, minimum.scores, iterate.pick.always)
+        trial = self._agreed(minimum.point)
+        gap = float(self._shared(np.array([minimum.decrease]))[0])
+        return Iterate(trial, pick, reading, gap, iterate.iteration + 1)
 
     def _following(
         self, sample: Sample, scores: torch.Tensor, always: Places | None = None
@@ -207,12 +210,12 @@ class Solver:
         return self._shared(point.cpu().numpy())
 
     def _shared(self, values: Floats) -> Floats:
-        """Return the first process's values in all: rounding must not part their ways."""
+        """Return the first process's values in all of them, which rounding may not make equal."""
         ctx = self.objective.ctx
         return ctx.reduce(values if ctx.rank == 0 else np.zeros_like(values))
 
     def _keep(self) -> None:
-        """Let the scores of the latest reading be those that a step starts from."""
+        """Keep the scores of the latest reading: the next step starts from them."""
         spare = self.objective.blank() if self._kept is None else self._kept
         self._kept, self.objective.scores = self.objective.scores, spare
 
