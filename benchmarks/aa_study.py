@@ -27,10 +27,11 @@ from vidseg.utils.threads import configure_threads
 configure_threads()
 
 from vidseg.experiment.config import Setting, make_config
-from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import OpenDataset, open_experiment, open_extractor
 from vidseg.experiment.splits import folds
+from vidseg.experiment.stages import MODEL
 from vidseg.plugins.build import create, resolve
 from vidseg.stats import Comparison, compare
 from vidseg.store import Store

@@ -32,10 +32,11 @@ configure_threads()
 from benchmarks._frames import Bench, samples_folder
 from benchmarks._tables import table
 from vidseg.experiment.config import Setting, make_config
-from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import open_dataset, open_experiment
 from vidseg.experiment.splits import folds
+from vidseg.experiment.stages import MODEL
 from vidseg.plugins.build import resolve
 from vidseg.store import Store
 from vidseg.utils.progress import Quiet

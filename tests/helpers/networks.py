@@ -76,7 +76,7 @@ class TinyNet:
             descent.zero_grad()
             loss.backward()
             descent.step()
-            ctx.log("loss", float(loss), step)
+            ctx.log("loss", loss.item(), step)
         ctx.facts["started"] = float(ctx.init is not None)
         return TinyNetwork(net.eval())
 

@@ -16,8 +16,8 @@ from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.errors import DataError, Stopped, StoreError
 from vidseg.experiment import run as runs
 from vidseg.experiment.config import make_config
-from vidseg.experiment.experiment import MODEL
 from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.stages import MODEL
 from vidseg.store import Store
 from vidseg.suites.cells import select
 from vidseg.suites.engine import forget_cells, run_cells
@@ -293,7 +293,7 @@ def test_baselines_of_the_same_frames_are_fitted_once(
         fitted.append(len(train.refs))
         return fit_baselines(train)
 
-    monkeypatch.setattr("vidseg.experiment.experiment.fit_baselines", counted)
+    monkeypatch.setattr("vidseg.experiment.score.fit_baselines", counted)
     results, _ = place.run(place.bench(pipelines=pipelines(p="quick", q="quick:reading=2")))
     assert sorted(fitted) == [2] * 3 + [8] * 3, "of two arms on three folds, not of each pipeline"
     monkeypatch.undo()

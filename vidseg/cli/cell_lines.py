@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidseg.cli.screen import Screen
-from vidseg.experiment.experiment import MODEL
 from vidseg.experiment.records import Row
-from vidseg.experiment.stages import CellResult
+from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
 from vidseg.tasks.segmentation.counts import summarise
 

@@ -320,7 +320,7 @@ def _refill(places: SuiteSession, bench: OpenedSuite, log: CellLog) -> None:
 
 
 def _is_there(ledger: Ledger, key: str) -> bool:
-    fitted = ledger.read(key, "fit", state=False) is not None
+    fitted = ledger.read(key, "fit") is not None
     return fitted and any(ledger.folder(key).glob("score-*.json"))
 
 

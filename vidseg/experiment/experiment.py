@@ -22,7 +22,7 @@ from vidseg.classifiers.base import Classifier, FitContext
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.config import RunConfig, Setting
-from vidseg.experiment.evaluate import box_margin, evaluate
+from vidseg.experiment.evaluate import box_margin
 from vidseg.experiment.fit import (
     choose_threshold,
     count_pixels,
@@ -34,6 +34,7 @@ from vidseg.experiment.keys import fit_inputs, score_inputs, score_stage
 from vidseg.experiment.ledger import Ledger, Stage
 from vidseg.experiment.locks import hold
 from vidseg.experiment.options import INNER
+from vidseg.experiment.score import Counts, TestSide, batches, score_batches
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import (
     CellResult,
@@ -48,15 +49,10 @@ from vidseg.experiment.threshold import held_out_groups
 from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames, seed_of
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks.segmentation.baselines import fit_baselines
-from vidseg.tasks.segmentation.counts import VideoCounts
-from vidseg.types import FrameRef, Model, Network
+from vidseg.types import FrameRef, Model, State
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
-
-MODEL = "model"
-"""Name of the fitted model among the models of a cell; the others are baselines."""
 
 
 @dataclass
@@ -84,6 +80,7 @@ class Experiment:
     notes: list[str] = field(default_factory=list)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
     _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
+    _held: set[str] = field(default_factory=set, repr=False)
 
     @property
     def groups(self) -> dict[str, str]:
@@ -192,7 +189,7 @@ class Experiment:
     def finished(self, setting: Setting, fold: Fold) -> CellResult | None:
         """Return a cell whose two stages are in the ledger, without its model; else None."""
         key = self.key(setting, fold)
-        fit = None if self.fresh else self.ledger.read(key, "fit", state=False)
+        fit = None if self.fresh else self.ledger.read(key, "fit")
         if fit is None:
             return None
         scored = self.kept_scores(key, fold)
@@ -205,7 +202,7 @@ class Experiment:
     def is_fitted(self, setting: Setting, fold: Fold) -> bool:
         """Return whether the ledger holds the fitted model of a cell."""
         stage = None if self.fresh else self.ledger.read(self.key(setting, fold), "fit")
-        return stage is not None and stage.state is not None
+        return stage is not None and stage.model is not None
 
     def forget(self, setting: Setting, fold: Fold) -> None:
         """Remove the two stages of a cell from the ledger, and what an unfinished fit left.
@@ -240,7 +237,7 @@ class Experiment:
             self.ledger.folder(key)
         except (LookupError, TypeError, ValueError, AttributeError, StoreError):
             return False
-        if self.ledger.read(key, "fit", state=False) is None:
+        if self.ledger.read(key, "fit") is None:
             result = {"facts": facts, "curves": [list(row) for row in curves]}
             self.ledger.write(key, "fit", Stage({}, result))
         stage = score_stage(inputs)
@@ -257,7 +254,7 @@ class Experiment:
         )
 
     def fit(self, setting: Setting, fold: Fold, label: str) -> FitResult:
-        """Fit a setting on the training side of a fold, or read the finished fit.
+        """Fit a setting on the training side of a fold, or find the finished fit.
 
         Args:
             setting: what is trained.
@@ -269,27 +266,52 @@ class Experiment:
         """
         inputs = self._fit_inputs(setting, fold)
         key = digest(inputs)
-        stage = self._kept_fit(key)
-        if stage is None or stage.state is None:
-            with self._alone([key], label):
-                stage = self._kept_fit(key)
-                if stage is None or stage.state is None:
-                    return self._fit_now(key, inputs, setting, fold, label)
-        classifier: Classifier = plugins.create("classifier", setting.classifier)
-        model = load_model(
-            classifier, stage.state, self.handle, where=f"cell {key} of ledger {self.ledger.root}"
-        )
-        facts = read_facts(stage.result["facts"])
-        return FitResult(
-            key, setting, model, facts, read_curves(stage.result["curves"]), reused=True
-        )
+        if kept := self._kept_fit(key, setting, fold):
+            return kept
+        with self._alone([key], label):
+            kept = self._kept_fit(key, setting, fold)
+            return kept or self._fit_now(key, inputs, setting, fold, label)
 
-    def _kept_fit(self, key: str) -> Stage | None:
-        return None if self.fresh else self.ledger.read(key, "fit")
+    def _kept_fit(self, key: str, setting: Setting, fold: Fold) -> FitResult | None:
+        stage = None if self.fresh else self.ledger.read(key, "fit")
+        return None if stage is None else _fit_result(key, setting, fold, stage, reused=True)
 
-    def _alone(self, keys: Iterable[str], label: str) -> contextlib.AbstractContextManager[None]:
+    def model(self, fitted: FitResult) -> Model:
+        """Read the model of a fitted cell; where its file was altered, the fit is done again.
+
+        Raises:
+            DataError: the classifier refuses it; names the cell.
+        """
+        state = self.state(fitted)
+        classifier: Classifier = plugins.create("classifier", fitted.setting.classifier)
+        where = f"cell {fitted.key} of ledger {self.ledger.root}"
+        return load_model(classifier, state, self.handle, where=where)
+
+    def state(self, fitted: FitResult) -> State:
+        """Read the arrays of a fitted cell's model; see :meth:`model`."""
+        state = fitted.state.load()
+        if state is None:
+            with self._alone([fitted.key], "fit again"):
+                kept = self._kept_fit(fitted.key, fitted.setting, fitted.fold)
+                state = None if kept is None else kept.state.load()
+                if state is None:
+                    inputs = self._fit_inputs(fitted.setting, fitted.fold)
+                    args = fitted.key, inputs, fitted.setting, fitted.fold, "fit again"
+                    state = self._fit_now(*args).state.load()
+        if state is None:
+            raise StoreError("is not read as it was written", where=fitted.state.path)
+        return state
+
+    @contextlib.contextmanager
+    def _alone(self, keys: Iterable[str], label: str) -> Iterator[None]:
         """Be the only process that works on some cells; another one is waited for."""
-        return hold((self.ledger.lock(key) for key in keys), label, self.progress, self.stop)
+        keys = set(keys) - self._held
+        with hold((self.ledger.lock(key) for key in keys), label, self.progress, self.stop):
+            self._held |= keys
+            try:
+                yield
+            finally:
+                self._held -= keys
 
     def score(
         self, fitted: Mapping[str, FitResult], fold: Fold, label: str
@@ -346,9 +368,11 @@ class Experiment:
             if self.config.threshold == INNER:
                 facts |= choose_threshold(train, setting, self.handle, ctx)
         result = {"facts": facts, "curves": [list(row) for row in curves]}
-        self.ledger.write(key, "fit", Stage(inputs, result, model.export()))
+        stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
         shutil.rmtree(ctx.workdir, ignore_errors=True)
-        return FitResult(key, setting, model, facts, curves, reused=False)
+        fitted = _fit_result(key, setting, fold, stage, reused=False)
+        assert fitted is not None
+        return fitted
 
     def _context(self, key: str, setting: Setting, curves: Curves) -> FitContext:
         def log(name: str, value: float, step: int) -> None:
@@ -368,50 +392,40 @@ class Experiment:
     def _score_now(
         self, cells: Mapping[str, FitResult], fold: Fold, label: str
     ) -> dict[str, ScoreResult]:
-        videos = self.members(fold.test)
-        models: dict[tuple[str, str], Model] = {}
-        fitted: dict[object, dict[str, Network]] = {}
-        for name, cell in cells.items():
-            train = self.training(cell.setting, fold)
-            if train.content not in fitted:
-                fitted[train.content] = fit_baselines(train)
-            models |= {(name, kind): model for kind, model in fitted[train.content].items()}
-            models[name, MODEL] = cell.model
-        total = sum(len(self.test_frames(fold, material)) for material in videos)
-        names = ", ".join(material.video.name for material in videos)
+        side = TestSide(
+            self.members(fold.test),
+            lambda material: self.test_frames(fold, material),
+            self.margin,
+            self.config.device,
+            self.stop,
+        )
+        groups = batches(cells, self.config.memory_budget)
+        names = ", ".join(material.video.name for material in side.videos)
         threads = _torch_threads(self.config.threads)
-        with self.progress.task(f"{label}: scoring {names}", total) as task, threads:
-            for material in videos:
-                material.stored.prepare(self.test_frames(fold, material))
-            counts = evaluate(
-                models,
-                videos,
-                frames=lambda material: self.test_frames(fold, material),
-                thresholds={(name, MODEL): self.threshold(cell) for name, cell in cells.items()},
-                margin=self.margin,
+        title = f"{label}: scoring {names}"
+        with self.progress.task(title, len(groups) * side.count) as task, threads:
+            for material in side.videos:
+                material.stored.prepare(side.frames(material))
+            scored = score_batches(
+                groups,
+                side,
+                load=self.model,
+                training=lambda cell: self.training(cell.setting, fold),
+                threshold=self.threshold,
                 task=task,
-                device=self.config.device,
-                stop=self.stop,
             )
-        return {name: self._keep_scores(name, cell, counts, fold) for name, cell in cells.items()}
+            return {name: self._keep_scores(cells[name], counts, fold) for name, counts in scored}
 
     def threshold(self, fitted: FitResult) -> float:
         """Return the threshold of a fitted cell: the configuration's, or the one it chose."""
         given = self.config.threshold
         return fitted.facts["threshold"] if isinstance(given, str) else given
 
-    def _keep_scores(
-        self,
-        name: str,
-        cell: FitResult,
-        counts: Mapping[tuple[str, str], list[VideoCounts]],
-        fold: Fold,
-    ) -> ScoreResult:
-        own = {kind: rows for (owner, kind), rows in counts.items() if owner == name}
+    def _keep_scores(self, cell: FitResult, counts: Counts, fold: Fold) -> ScoreResult:
         inputs = self._score_inputs(cell.key, fold)
-        result = {kind: [video.to_json() for video in rows] for kind, rows in own.items()}
+        result = {kind: [video.to_json() for video in rows] for kind, rows in counts.items()}
         self.ledger.write(cell.key, score_stage(inputs), Stage(inputs, result))
-        return ScoreResult(inputs, own, reused=False)
+        return ScoreResult(inputs, counts, reused=False)
 
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
         members = self.training_videos(setting, fold.train)
@@ -425,6 +439,16 @@ class Experiment:
 
     def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
         return score_inputs(self.config, key, fold, self.members(fold.test), self.margin)
+
+
+def _fit_result(
+    key: str, setting: Setting, fold: Fold, stage: Stage, *, reused: bool
+) -> FitResult | None:
+    """Return a fit stage as a result, None where its model was not kept."""
+    if stage.model is None:
+        return None
+    facts, curves = read_facts(stage.result["facts"]), read_curves(stage.result["curves"])
+    return FitResult(key, setting, fold, stage.model, facts, curves, reused)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """The ledger: one atomic file per finished stage of a cell. What resume and report read.
 
-A cell's folder is named by its key; ``fit.json`` with ``model.safetensors`` is the fit stage,
-``score.json`` the score stage. A file that is torn or was altered counts as absent, so the stage is
-done again.
+A cell's folder is named by its key; ``fit.json`` with ``fit.safetensors`` (the fitted model) is the
+fit stage, ``score-....json`` a score stage. A file that is torn or was altered counts as absent, so
+the stage is done again. Whether a cell is fitted is read from the small file; the arrays are read,
+and their hash compared, when the model is wanted.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vidseg.errors import StoreError
-from vidseg.utils.files import write_atomic
+from vidseg.types import State
+from vidseg.utils.files import replacing, write_atomic
 from vidseg.utils.hashing import digest
 from vidseg.utils.paths import user_path
 
-State = dict[str, npt.NDArray[Any]]
 FORMAT = 1
 
 
@@ -38,18 +39,49 @@ def default_root() -> Path:
 
 
 @dataclass(frozen=True)
+class StateFile:
+    """The arrays of a fitted model, in a file.
+
+    Attributes:
+        path: a safetensors file.
+        sha256: of its content, in hex.
+        nbytes: its length.
+    """
+
+    path: Path
+    sha256: str
+    nbytes: int
+
+    def load(self) -> State | None:
+        """Return the arrays, or None when the file is absent, torn or altered."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            before = self.path.stat()
+            if _sha256(self.path) != self.sha256:
+                return None
+            arrays = dict(load_file(self.path))
+            # another process may have put a new file in its place in between
+            return arrays if self.path.stat().st_ino == before.st_ino else None
+        except (OSError, SafetensorError):
+            return None
+
+
+@dataclass(frozen=True)
 class Stage:
     """A finished stage.
 
     Attributes:
         inputs: what its key was made of.
         result: plain data.
-        state: arrays of the fitted model, for the fit stage.
+        model: the fitted model of a fit stage; None where it was not kept, or its file is absent or
+            of another length.
     """
 
     inputs: dict[str, Any]
     result: dict[str, Any]
-    state: State | None = None
+    model: StateFile | None = None
 
 
 class Ledger:
@@ -62,13 +94,12 @@ class Ledger:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_root()
 
-    def read(self, key: str, stage: str, *, state: bool = True) -> Stage | None:
-        """Return a finished stage, or None when it is absent, torn or altered.
+    def read(self, key: str, stage: str) -> Stage | None:
+        """Return a finished stage, or None when it is absent, torn or altered; reads no array.
 
         Args:
             key: the cell's key.
             stage: ``fit`` or a score stage.
-            state: read the model's arrays as well, where there are any.
         """
         folder = self.folder(key)
         try:
@@ -76,14 +107,18 @@ class Ledger:
             if entry["format"] != FORMAT or entry["digest"] != digest(entry["body"], 64):
                 return None
             body = entry["body"]
-            model = body.get("model") if state else None
-            arrays = _read_state(folder / model, body["sha256"]) if model else None
-            return Stage(body["inputs"], body["result"], arrays)
+            return Stage(body["inputs"], body["result"], _state_file(folder, body))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, key: str, stage: str, entry: Stage) -> None:
-        """Keep a finished stage.
+    def write(self, key: str, stage: str, entry: Stage, state: State | None = None) -> Stage:
+        """Keep a finished stage, and return it as it is kept.
+
+        Args:
+            key: the cell's key.
+            stage: ``fit`` or a score stage.
+            entry: inputs and result.
+            state: arrays of the fitted model, written before the result that names their hash.
 
         Raises:
             StoreError: the folder cannot be written, or the disk is full.
@@ -92,14 +127,12 @@ class Ledger:
         folder = self.folder(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if entry.state is not None:
-                payload = _state_bytes(entry.state)
-                body["model"] = f"{stage}.safetensors"
-                body["sha256"] = hashlib.sha256(payload).hexdigest()
-                write_atomic(folder / body["model"], payload)
+            if state is not None:
+                body |= _write_state(folder / f"{stage}.safetensors", state)
             body = json.loads(json.dumps(body))  # as it will be read: keys are text
             whole = {"format": FORMAT, "digest": digest(body, 64), "body": body}
             write_atomic(folder / f"{stage}.json", json.dumps(whole).encode())
+            return Stage(body["inputs"], body["result"], _state_file(folder, body))
         except OSError as error:
             raise StoreError(
                 f"cannot be written: {error.strerror or error}",
@@ -154,16 +187,32 @@ class Ledger:
         return folder
 
 
-def _state_bytes(state: State) -> bytes:
-    from safetensors.numpy import save
+def _state_file(folder: Path, body: Mapping[str, Any]) -> StateFile | None:
+    """Return where the model of a stage is, None where it has none or the file is torn."""
+    if not body.get("model"):
+        return None
+    path = folder / body["model"]
+    try:
+        nbytes = path.stat().st_size
+    except FileNotFoundError:
+        return None
+    return StateFile(path, body["sha256"], nbytes) if nbytes == body.get("bytes", nbytes) else None
 
-    return bytes(save({name: np.ascontiguousarray(array) for name, array in state.items()}))
+
+def _write_state(path: Path, state: State) -> dict[str, Any]:
+    """Write the arrays of a model; return what the stage says of them."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with replacing(path) as temporary:
+        try:
+            save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, temporary)
+        except SafetensorError as error:  # how it names a full disk as well
+            raise OSError(str(error)) from error
+        facts = {"sha256": _sha256(temporary), "bytes": temporary.stat().st_size}
+    return {"model": path.name, **facts}
 
 
-def _read_state(path: Path, sha256: str) -> State:
-    from safetensors.numpy import load
-
-    payload = path.read_bytes()
-    if hashlib.sha256(payload).hexdigest() != sha256:
-        raise ValueError("the model was altered")
-    return dict(load(payload))
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

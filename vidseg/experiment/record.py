@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from vidseg.experiment.config import Setting
-from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.records import DatasetRecord, FoldRecord, Row, RunRecord
 from vidseg.experiment.splits import Fold
-from vidseg.experiment.stages import CellResult
+from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.stats import effective_frames
 from vidseg.tasks.means import mean_over_groups
 from vidseg.tasks.segmentation.counts import VideoCounts, summarise

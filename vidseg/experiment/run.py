@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from vidseg.experiment.config import RunConfig
 from vidseg.experiment.evaluate import frame_scores
-from vidseg.experiment.experiment import MODEL, Experiment
+from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import open_dataset, open_experiment
 from vidseg.experiment.record import RunCell, counts_by_kind, empty_videos, run_record
 from vidseg.experiment.records import FoldRecord, ModelRecord, RunRecord
 from vidseg.experiment.splits import Fold, folds
-from vidseg.experiment.stages import CellResult, FitResult, ScoreResult
+from vidseg.experiment.stages import MODEL, CellResult, FitResult, ScoreResult
 from vidseg.experiment.training import PreparedVideo
 from vidseg.store import Store
 from vidseg.store import weights as backbones
@@ -140,7 +140,7 @@ def _overlays(
         material = experiment.materials[video]
         place = next(i for i, fold in enumerate(plan) if _tests(fold, material, index))
         scores = frame_scores(
-            {MODEL: fits[place].model}, material, index, experiment.config.device
+            {MODEL: experiment.model(fits[place])}, material, index, experiment.config.device
         )[MODEL]
         counts = next(v for v in scored if v.video == video)
         iou = counts.frame_scores("iou")[counts.frames.index(index)]
@@ -173,6 +173,6 @@ def _model(experiment: Experiment, fitted: FitResult) -> ModelRecord:
         image_size=config.image_size,
         mask_size=first.mask_size,
         threshold=experiment.threshold(fitted),
-        state=fitted.model.export(),
+        state=experiment.state(fitted),
         example=next(iter(first.video.frames([0]))),
     )

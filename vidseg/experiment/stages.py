@@ -1,4 +1,7 @@
-"""What a cell's two stages leave behind, and its plain form in the ledger."""
+"""What a cell's two stages leave behind, and its plain form in the ledger.
+
+Neither holds a model: that is read from its file when it is scored.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidseg.experiment.config import Setting
+from vidseg.experiment.ledger import StateFile
+from vidseg.experiment.splits import Fold
 from vidseg.tasks.segmentation.counts import VideoCounts
-from vidseg.types import Model
 
+MODEL = "model"
+"""Name of the fitted model among the models of a cell; the others are baselines."""
 Curves = list[tuple[str, float, int]]
 """Training curves, rows of (name, value, step)."""
 
@@ -21,7 +27,8 @@ class FitResult:
     Attributes:
         key: the cell's key.
         setting: what was trained.
-        model: the fitted model.
+        fold: on whose training side.
+        state: the file of the fitted model.
         facts: frames, positive share, epochs, seconds, ... of the fit.
         curves: training curves.
         reused: it was read from the ledger.
@@ -29,7 +36,8 @@ class FitResult:
 
     key: str
     setting: Setting
-    model: Model
+    fold: Fold
+    state: StateFile
     facts: dict[str, float]
     curves: Curves
     reused: bool

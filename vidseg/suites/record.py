@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vidseg import __version__
-from vidseg.experiment.experiment import MODEL
 from vidseg.experiment.keys import package_versions, score_inputs
 from vidseg.experiment.record import (
     BySeed,
@@ -19,7 +18,7 @@ from vidseg.experiment.record import (
     run_record,
 )
 from vidseg.experiment.records import ComparisonRecord, Row, RunRecord, SettingRecord, SuiteRecord
-from vidseg.experiment.stages import CellResult
+from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite

@@ -58,12 +58,12 @@ def test_a_fit_is_weighted_as_by_hand(tmp_path: Any, classifier: str) -> None:
     share, weight = cell.facts["train_positive_share"], cell.facts["positive_weight"]
     assert share < 0.4 < weight
     assert weight == positive_weight(share, 0.4)
-    states.append(cell.model.export())
+    states.append(cell.state.load())
     joint = "," if ":" in classifier else ":"
     by_hand = opened(tmp_path, classifier=f"{classifier}{joint}positive_weight={weight!r}")
     cell = by_hand.fit(by_hand.config.setting, fold, "")
     assert "positive_weight" not in cell.facts
-    states.append(cell.model.export())
+    states.append(cell.state.load())
     for name, array in states[0].items():
         assert (array == states[1][name]).all(), name
 
@@ -73,7 +73,7 @@ def test_more_prior_finds_more(tmp_path: Any) -> None:
     for prior in (0.05, None, 0.6):
         experiment = opened(tmp_path, classifier="pixel_svm", prior=prior)
         fold = folds(experiment.config.split, experiment.groups, 0)[0]
-        model = experiment.fit(experiment.config.setting, fold, "").model
+        model = experiment.model(experiment.fit(experiment.config.setting, fold, ""))
         trained = experiment.members(fold.train)
         maps = [frame_scores({0: model}, material, 0)[0] for material in trained]
         found.append(sum(int((scores > 0).sum()) for scores in maps))
@@ -139,11 +139,11 @@ def test_inner_thresholds_are_recorded_used_and_part_of_the_key(tmp_path: Any) -
     assert facts["inner_iou"] >= facts["inner_iou_at_0"]
     assert experiment.threshold(cell) == facts["threshold"]
     assert cells[0.0][0].threshold(cells[0.0][1]) == 0
-    for name, array in cells[0.0][1].model.export().items():
-        assert (array == cell.model.export()[name]).all(), "the head is the same"
+    for name, array in cells[0.0][1].state.load().items():
+        assert (array == cell.state.load()[name]).all(), "the head is the same"
     scored = experiment.score({"it": cell}, fold, "")["it"].counts["model"][0]
     (material,) = experiment.members(fold.test)
-    scores, mask = frame_scores({0: cell.model}, material, 0)[0], material.mask(0)
+    scores, mask = frame_scores({0: experiment.model(cell)}, material, 0)[0], material.mask(0)
     assert scored.counts[0][0] == ((scores > facts["threshold"]) & (mask > 0)).sum()
     again = experiment.fit(experiment.config.setting, fold, "")
     assert again.reused
