@@ -423,15 +423,22 @@ def test_description_from_signature_and_docstring(table):
     assert plugins.summary(plugins.find("sampler", "sized")) == "Shows every kind of parameter."
 
 
-def test_a_type_may_carry_the_text_of_a_parameter():
-    from typing import Annotated
+def test_a_base_may_carry_the_text_of_a_parameter(monkeypatch, table):
+    class Smaller(Sized):
+        """Has fewer.
 
-    from pydantic import Field
+        Args:
+            n: how few.
+        """
 
-    count = Annotated[int, Field(ge=1, description="how many.")]
-    assert signatures.description(count) == "how many."
-    assert signatures.description(Annotated[count | None, Field(description="some.")]) == "some."
-    assert signatures.description(Annotated[int, Field(ge=1)]) == signatures.description(int) == ""
+        def __init__(self, n: int, sizes: tuple[int, ...] = (1,)) -> None:
+            super().__init__(n, sizes=sizes)
+
+    module = importlib.import_module("vidseg.plugins.describe")
+    monkeypatch.setattr(module, "load", lambda plugin: Smaller)
+    text, found = plugins.describe(plugins.find("sampler", "sized"))
+    assert text == "Has fewer."
+    assert [(p.name, p.doc) for p in found] == [("n", "how few."), ("sizes", "a list.")]
 
 
 def test_a_fault_is_told_for_every_kind():

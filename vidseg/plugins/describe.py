@@ -22,7 +22,9 @@ def describe(plugin: Plugin) -> tuple[str, list[signatures.Parameter]]:
     """Return the class docstring (without ``Args:``) and the parameters; imports the plugin."""
     cls = load(plugin)
     text = inspect.getdoc(cls) or ""
-    documented = signatures.documented(text)
+    documented: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        documented |= signatures.documented(inspect.cleandoc(base.__doc__ or ""))
     head = re.split(r"^Args:\s*$", text, maxsplit=1, flags=re.MULTILINE)[0].strip()
     parameters = []
     for parameter in signatures.parameters(cls):
@@ -33,7 +35,7 @@ def describe(plugin: Plugin) -> tuple[str, list[signatures.Parameter]]:
                 parameter.name,
                 signatures.type_text(annotation),
                 None if default is parameter.empty else write(plain_value(default)),
-                documented.get(parameter.name) or signatures.description(annotation),
+                documented.get(parameter.name, ""),
             )
         )
     return head, parameters

@@ -35,7 +35,7 @@ class Parameter:
         name: its name in specs.
         type: its annotation as text.
         default: its default as text; None when it must be given.
-        doc: its text in the docstring's ``Args:`` section, else its type's description.
+        doc: its text in the ``Args:`` section of the class's docstring, or of a base's.
     """
 
     name: str
@@ -146,14 +146,6 @@ def _limits(metadata: Iterable[Any]) -> Iterator[str]:
         for name, sign in signs.items():
             if (bound := getattr(item, name, None)) is not None and not callable(bound):
                 yield f"{sign} {bound:g}" if isinstance(bound, float) else f"{sign} {bound}"
-
-
-def description(annotation: Any) -> str:
-    """Return the ``Field(description=...)`` of an annotation, or ``""``."""
-    if typing.get_origin(annotation) is not Annotated:
-        return ""
-    texts = (getattr(item, "description", None) for item in typing.get_args(annotation)[1:])
-    return next((text for text in texts if isinstance(text, str)), "")
 
 
 def documented(text: str) -> dict[str, str]:

@@ -25,63 +25,12 @@ from vidseg.types import TrainingSet
 LossName = Literal["hinge", "squared_hinge"]
 CostMode = Literal["mean", "sum"]
 
-Cost = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=1e12,
-        allow_inf_nan=False,
-        description="how much the loss weighs against the regularisation.",
-    ),
-]
-PointCostMode = Annotated[
-    CostMode,
-    Field(
-        description="mean divides C by the sum of the class weights over all points, so that it "
-        "means the same for any number of frames; sum is liblinear's literal scale."
-    ),
-]
-Bias = Annotated[
-    float,
-    Field(
-        le=1e6,
-        allow_inf_nan=False,
-        description="liblinear's -B, the value of the constant feature; 0 or negative trains "
-        "without bias.",
-    ),
-]
-PositiveWeight = Annotated[
-    float,
-    Field(
-        gt=0,
-        allow_inf_nan=False,
-        description="class weight of foreground; background has 1.",
-    ),
-]
+Cost = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+Bias = Annotated[float, Field(le=1e6, allow_inf_nan=False)]
+PositiveWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 BoundedWeight = Annotated[PositiveWeight, Field(le=1e6)]
-Standardise = Annotated[
-    bool,
-    Field(description="standardise each channel over all pixels of the training frames."),
-]
-SigmaFloor = Annotated[
-    float,
-    Field(
-        ge=0,
-        le=1,
-        description="smallest standard deviation, as a share of the median channel of its level.",
-    ),
-]
-PixelsPerFrame = Annotated[
-    Annotated[int, Field(ge=1)] | None,
-    Field(description="random labelled pixels of each frame; by default all of them."),
-]
-Levels = Annotated[
-    list[int] | None,
-    Field(
-        description="levels of the extractor to use; by default the paper's five of a six-level "
-        "VGG16, and all of any other extractor."
-    ),
-]
+SigmaFloor = Annotated[float, Field(ge=0, le=1)]
+PixelsPerFrame = Annotated[int, Field(ge=1)] | None
 
 
 @dataclass(frozen=True)
@@ -136,23 +85,29 @@ class LinearFit:
 class LinearClassifier(ABC):
     """A classifier whose model is a :class:`LinearHead` on frozen features.
 
-    Subclasses state their parameters in ``__init__``, by the types of this module where they are
-    shared, and implement :meth:`_fit`.
+    Subclasses state their parameters in ``__init__``, keep them under these names (``levels`` as
+    ``chosen``), and implement :meth:`_fit`. A plugin's description takes the texts from here where
+    the subclass has no own.
+
+    Args:
+        C: how much the loss weighs against the regularisation.
+        C_mode: mean divides C by the sum of the class weights over all points, so that it means
+            the same for any number of frames; sum is liblinear's literal scale.
+        bias: liblinear's -B, the value of the constant feature; 0 or negative trains without bias.
+        positive_weight: class weight of foreground; background has 1.
+        standardise: standardise each channel over all pixels of the training frames.
+        sigma_floor: smallest standard deviation, as a share of the median channel of its level.
+        pixels_per_frame: random labelled pixels of each frame; by default all of them.
+        levels: levels of the extractor to use; by default the paper's five of a six-level
+            VGG16, and all of any other extractor.
     """
 
     contract: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
-
-    def __init__(
-        self,
-        C_mode: CostMode,  # noqa: N803
-        positive_weight: float,
-        standardise: bool,
-        sigma_floor: float,
-        levels: Sequence[int] | None,
-    ) -> None:
-        self.C_mode, self.positive_weight = C_mode, positive_weight
-        self.standardise, self.sigma_floor, self.chosen = standardise, sigma_floor, levels
+    positive_weight: float
+    standardise: bool
+    sigma_floor: float
+    chosen: Sequence[int] | None
 
     def levels(self, handle: ExtractorHandle) -> Sequence[int]:
         """Return the levels that were asked for, or the default ones."""

@@ -17,14 +17,12 @@ from vidseg.classifiers.linear.base import (
     Bias,
     BoundedWeight,
     Cost,
-    Levels,
+    CostMode,
     LinearClassifier,
     LinearFit,
     LossName,
     PixelsPerFrame,
-    PointCostMode,
     SigmaFloor,
-    Standardise,
     point_cost,
 )
 from vidseg.classifiers.linear.blocks import BlockPlan, Blocks, Stored
@@ -59,7 +57,7 @@ class BlockLiblinear(LinearClassifier):
     def __init__(
         self,
         C: Cost = 1.0,  # noqa: N803
-        C_mode: PointCostMode = "mean",  # noqa: N803
+        C_mode: CostMode = "mean",  # noqa: N803
         loss: LossName = "squared_hinge",
         bias: Bias = 1.0,
         positive_weight: BoundedWeight = 1.0,
@@ -68,12 +66,13 @@ class BlockLiblinear(LinearClassifier):
         inner: Annotated[int, Field(ge=1)] = 2,
         blocks: Annotated[int, Field(ge=1)] = 1,
         stored: Stored = "float16",
-        standardise: Standardise = True,
+        standardise: bool = True,
         sigma_floor: SigmaFloor = FLOOR,
         pixels_per_frame: PixelsPerFrame = None,
-        levels: Levels = None,
+        levels: list[int] | None = None,
     ) -> None:
-        super().__init__(C_mode, positive_weight, standardise, sigma_floor, levels)
+        self.C_mode, self.positive_weight = C_mode, positive_weight
+        self.standardise, self.sigma_floor, self.chosen = standardise, sigma_floor, levels
         self.C, self.loss, self.bias = C, loss, bias
         self.tolerance, self.max_passes, self.inner = tolerance, max_passes, inner
         self.blocks, self.stored, self.pixels_per_frame = blocks, stored, pixels_per_frame

@@ -20,14 +20,12 @@ from pydantic import Field
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.base import (
     Cost,
-    Levels,
+    CostMode,
     LinearClassifier,
     LinearFit,
     PixelsPerFrame,
-    PointCostMode,
     PositiveWeight,
     SigmaFloor,
-    Standardise,
     point_cost,
 )
 from vidseg.classifiers.linear.head import LinearHead
@@ -61,17 +59,18 @@ class Liblinear(LinearClassifier):
     def __init__(
         self,
         C: Cost = 1.0,  # noqa: N803
-        C_mode: PointCostMode = "mean",  # noqa: N803
+        C_mode: CostMode = "mean",  # noqa: N803
         solver: Literal[0, 1, 2, 3, 5, 6, 7] = 2,
         bias: Annotated[float, Field(allow_inf_nan=False)] = 1.0,
         epsilon: Annotated[float, Field(gt=0, lt=1)] | None = None,
         positive_weight: PositiveWeight = 1.0,
-        standardise: Standardise = True,
+        standardise: bool = True,
         sigma_floor: SigmaFloor = FLOOR,
         pixels_per_frame: PixelsPerFrame = None,
-        levels: Levels = None,
+        levels: list[int] | None = None,
     ) -> None:
-        super().__init__(C_mode, positive_weight, standardise, sigma_floor, levels)
+        self.C_mode, self.positive_weight = C_mode, positive_weight
+        self.standardise, self.sigma_floor, self.chosen = standardise, sigma_floor, levels
         self.C, self.solver, self.bias, self.epsilon = C, solver, bias, epsilon
         self.pixels_per_frame = pixels_per_frame
 

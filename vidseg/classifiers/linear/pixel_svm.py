@@ -12,11 +12,9 @@ from vidseg.classifiers.linear.base import (
     Bias,
     BoundedWeight,
     CostMode,
-    Levels,
     LinearClassifier,
     LinearFit,
     SigmaFloor,
-    Standardise,
 )
 from vidseg.classifiers.linear.exact.path import best_cost
 from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
@@ -55,14 +53,15 @@ class PixelSvm(LinearClassifier):
         loss: Literal["squared_hinge", "hinge"] = "squared_hinge",
         bias: Bias = 1.0,
         positive_weight: BoundedWeight = 1.0,
-        standardise: Standardise = True,
+        standardise: bool = True,
         sigma_floor: SigmaFloor = FLOOR,
         tolerance: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-4,
         max_passes: Annotated[int, Field(ge=1)] = 100,
         sample: Annotated[int, Field(ge=64)] | None = None,
-        levels: Levels = None,
+        levels: list[int] | None = None,
     ) -> None:
-        super().__init__(C_mode, positive_weight, standardise, sigma_floor, levels)
+        self.positive_weight, self.chosen = positive_weight, levels
+        self.standardise, self.sigma_floor = standardise, sigma_floor
         self.costs = sorted(set(C)) if isinstance(C, list) else [C]
         self.settings = Settings(
             C_mode,

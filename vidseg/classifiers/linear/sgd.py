@@ -12,12 +12,11 @@ from pydantic import Field
 from vidseg.classifiers.linear.base import (
     Cost,
     CostMode,
-    Levels,
     LinearFit,
     LossName,
+    PixelsPerFrame,
     PositiveWeight,
     SigmaFloor,
-    Standardise,
 )
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.points import Labels, PointSet
@@ -59,7 +58,6 @@ class Sgd(StochasticClassifier):
     """
 
     name: ClassVar[str] = "sgd"
-    default_steps: ClassVar[dict[LossName, float]] = {"hinge": 0.3, "squared_hinge": 0.03}
 
     def __init__(
         self,
@@ -70,16 +68,16 @@ class Sgd(StochasticClassifier):
         step: Annotated[float, Field(gt=0, le=10)] | None = None,
         average: bool = True,
         positive_weight: PositiveWeight = 1.0,
-        standardise: Standardise = True,
+        standardise: bool = True,
         sigma_floor: SigmaFloor = FLOOR,
-        pixels_per_frame: Annotated[int, Field(ge=1)] | None = None,
-        levels: Levels = None,
+        pixels_per_frame: PixelsPerFrame = None,
+        levels: list[int] | None = None,
     ) -> None:
-        super().__init__(
-            C, C_mode, loss, epochs, step, average, positive_weight, standardise, sigma_floor,
-            levels,
-        )  # fmt: skip
-        self.pixels_per_frame = pixels_per_frame
+        self.C, self.C_mode, self.loss, self.epochs = C, C_mode, loss, epochs
+        self.step = step if step is not None else {"hinge": 0.3, "squared_hinge": 0.03}[loss]
+        self.average, self.positive_weight = average, positive_weight
+        self.standardise, self.sigma_floor = standardise, sigma_floor
+        self.pixels_per_frame, self.chosen = pixels_per_frame, levels
 
     def _fit(self, fit: LinearFit) -> LinearHead:
         """Learn from a stream of pixels.

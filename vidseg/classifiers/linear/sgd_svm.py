@@ -15,11 +15,9 @@ from vidseg.classifiers.linear.base import (
     BoundedWeight,
     Cost,
     CostMode,
-    Levels,
     LinearFit,
     LossName,
     SigmaFloor,
-    Standardise,
 )
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import check_finite, frame_name
@@ -62,7 +60,6 @@ class SgdSvm(StochasticClassifier):
     """
 
     name: ClassVar[str] = "sgd_svm"
-    default_steps: ClassVar[dict[LossName, float]] = {"hinge": 1.0, "squared_hinge": 0.5}
 
     def __init__(
         self,
@@ -76,15 +73,15 @@ class SgdSvm(StochasticClassifier):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9,
         average: bool = True,
         positive_weight: BoundedWeight = 1.0,
-        standardise: Standardise = True,
+        standardise: bool = True,
         sigma_floor: SigmaFloor = FLOOR,
-        levels: Levels = None,
+        levels: list[int] | None = None,
     ) -> None:
-        super().__init__(
-            C, C_mode, loss, epochs, step, average, positive_weight, standardise, sigma_floor,
-            levels,
-        )  # fmt: skip
-        self.bias, self.batch, self.momentum = max(bias, 0.0), batch, momentum
+        self.C, self.C_mode, self.loss = C, C_mode, loss
+        self.bias, self.epochs, self.batch = max(bias, 0.0), epochs, batch
+        self.step = step if step is not None else {"hinge": 1.0, "squared_hinge": 0.5}[loss]
+        self.momentum, self.average, self.positive_weight = momentum, average, positive_weight
+        self.standardise, self.sigma_floor, self.chosen = standardise, sigma_floor, levels
 
     def _fit(self, fit: LinearFit) -> LinearHead:
         """Learn from a stream of frames.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 from vidseg.classifiers.base import Budget
-from vidseg.classifiers.linear.base import CostMode, LinearClassifier, LinearFit, LossName
+from vidseg.classifiers.linear.base import CostMode, LinearClassifier, LinearFit
 from vidseg.errors import UsageError
 from vidseg.utils.progress import ProgressBar
 
@@ -16,28 +16,14 @@ class StochasticClassifier(LinearClassifier):
 
     Attributes:
         name: of the plugin, for messages.
-        default_steps: ``step`` by loss where none is given.
+        C, C_mode, epochs, step: parameters.
     """
 
     name: ClassVar[str]
-    default_steps: ClassVar[dict[LossName, float]]
-
-    def __init__(
-        self,
-        C: float,  # noqa: N803
-        C_mode: CostMode,  # noqa: N803
-        loss: LossName,
-        epochs: int,
-        step: float | None,
-        average: bool,
-        positive_weight: float,
-        standardise: bool,
-        sigma_floor: float,
-        levels: Sequence[int] | None,
-    ) -> None:
-        super().__init__(C_mode, positive_weight, standardise, sigma_floor, levels)
-        self.C, self.loss, self.epochs, self.average = C, loss, epochs, average
-        self.step = step if step is not None else self.default_steps[loss]
+    C: float
+    C_mode: CostMode
+    epochs: int
+    step: float
 
     def reads(self, images_per_video: float, budget: Budget) -> int:
         """Return how often a fit reads each frame's features: to standardise, then every epoch."""
