@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 
 from tests.helpers import reports
@@ -248,6 +249,28 @@ def test_transport_refuses_what_it_does_not_know() -> None:
         suite_from_json({**data, "format": 2})
     with pytest.raises(DataError, match="not whole"):
         suite_from_json({k: v for k, v in data.items() if k != "settings"})
+    run = {k: v for k, v in data["settings"][1]["run"].items() if k != "name"}
+    settings = [data["settings"][0], {**data["settings"][1], "run": run}]
+    with pytest.raises(DataError, match=r"not whole: settings\.1\.run\.name: Field required; run"):
+        suite_from_json({**data, "settings": settings})
+
+
+@pytest.mark.filterwarnings("error")
+def test_transport_of_arrays_and_their_scalars() -> None:
+    record = reports.paper(FOUR)
+    first = record.settings[0]
+    first.run.pr_curve = np.zeros(3), np.ones(3)
+    first.run.overlays = [("best", np.zeros((2, 3, 3), np.uint8))]
+    first.facts["train_frames"] = np.int64(7)
+    record.plan |= {"cells": np.int64(40), "seconds": np.float32(0.5), "exact": np.bool_(True)}
+    data = json.loads(json.dumps(suite_to_json(record), allow_nan=False))
+    assert not {"pr_curve", "overlays", "model", "dataset"} & set(data["settings"][0]["run"])
+    again = suite_from_json(data)
+    assert again.plan["cells"] == 40
+    assert again.plan["seconds"] == 0.5
+    assert again.plan["exact"] is True
+    assert again.settings[0].facts["train_frames"] == 7
+    assert again.settings[0].run.dataset == record.dataset
 
 
 def test_published_numbers_obey_one_confusion_table_or_carry_a_note() -> None:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator, ConfigDict
 
 from vidseg.types import Image, Size
 
 Row = dict[str, Any]
+
+
+def _defined(numbers: Any) -> Any:
+    """Leave out what JSON could not hold."""
+    if not isinstance(numbers, Mapping):
+        return numbers
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+Numbers = Annotated[dict[str, float], BeforeValidator(_defined)]
+"""Numbers by name, such as scores by the names of ``metrics.SCORES``; undefined ones are absent."""
+
+ARRAYS = ConfigDict(arbitrary_types_allowed=True)
+"""Lets pydantic read a record that has fields of arrays."""
 
 
 @dataclass
@@ -32,8 +48,8 @@ class FoldRecord:
     test_groups: list[str]
     train_videos: list[str]
     test_videos: list[str]
-    metrics: dict[str, float]
-    facts: dict[str, float]
+    metrics: Numbers
+    facts: Numbers
     curves: list[tuple[str, float, int]]
     key: str
     cell: Row
@@ -80,6 +96,8 @@ class ModelRecord:
     state: dict[str, npt.NDArray[Any]]
     example: Image
 
+    __pydantic_config__: ClassVar[ConfigDict] = ARRAYS
+
 
 @dataclass
 class RunRecord:
@@ -102,13 +120,15 @@ class RunRecord:
     params: dict[str, str | int | float | bool]
     dataset: DatasetRecord
     folds: list[FoldRecord] = field(default_factory=list)
-    headline: dict[str, float] = field(default_factory=dict)
+    headline: Numbers = field(default_factory=dict)
     per_video: list[Row] = field(default_factory=list)
     baselines: list[Row] = field(default_factory=list)
     overlays: list[tuple[str, Image]] = field(default_factory=list)
     pr_curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     model: ModelRecord | None = None
     notes: list[str] = field(default_factory=list)
+
+    __pydantic_config__: ClassVar[ConfigDict] = ARRAYS
 
 
 @dataclass
@@ -136,10 +156,10 @@ class SettingRecord:
     arm: str
     pipeline: str
     run: RunRecord
-    group_scores: dict[str, dict[str, float]]
-    by_seed: dict[int, dict[str, dict[str, float]]]
-    video_scores: dict[str, dict[str, float]]
-    facts: dict[str, float]
+    group_scores: dict[str, Numbers]
+    by_seed: dict[int, dict[str, Numbers]]
+    video_scores: dict[str, Numbers]
+    facts: Numbers
     frames: dict[str, list[int]]
     failures: list[Row] = field(default_factory=list)
     complete: bool = True

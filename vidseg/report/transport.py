@@ -6,47 +6,45 @@ the report says of them is kept: how many effective frames each test video is wo
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from vidseg.errors import DataError
-from vidseg.experiment.records import (
-    ComparisonRecord,
-    DatasetRecord,
-    FoldRecord,
-    Row,
-    RunRecord,
-    SettingRecord,
-    SuiteRecord,
-)
+from vidseg.experiment.records import FoldRecord, Row, SettingRecord, SuiteRecord
 from vidseg.report.effective import effective_rows
-from vidseg.report.facts import finite
 
 FORMAT = 1
+
+_LEFT_BEHIND = {"dataset", "overlays", "pr_curve", "model"}
+"""Of each run; its data set is the suite's."""
+
+
+@cache
+def _adapter() -> TypeAdapter[SuiteRecord]:
+    return TypeAdapter(SuiteRecord)
 
 
 def suite_to_json(record: SuiteRecord) -> Row:
     """Return plain data (strict JSON, undefined numbers None) that a report can be made from."""
-    shallow = {
-        one.name: getattr(record, one.name)
-        for one in dataclasses.fields(record)
-        if one.name not in ("dataset", "settings", "comparisons")
-    }
-    data: Row = finite(
-        {
-            "format": FORMAT,
-            **shallow,
-            "dataset": dataclasses.asdict(record.dataset),
-            "settings": [_setting_to_json(setting) for setting in record.settings],
-            "comparisons": [dataclasses.asdict(one) for one in record.comparisons],
-        }
+    small = replace(record, settings=[_without_counts(one) for one in record.settings])
+    text = _adapter().dump_json(
+        small,
+        exclude={"settings": {"__all__": {"run": _LEFT_BEHIND}}},
+        fallback=lambda value: value.item(),  # scalars of numpy
+        warnings=False,
     )
-    return data
+    return {"format": FORMAT, **json.loads(text)}
 
 
 def suite_from_json(data: Mapping[str, Any]) -> SuiteRecord:
     """Return the record that :func:`suite_to_json` wrote, without what it left behind.
+
+    Undefined numbers by name are absent.
 
     Raises:
         DataError: the data is of another format, or lacks a part.
@@ -57,68 +55,33 @@ def suite_from_json(data: Mapping[str, Any]) -> SuiteRecord:
             hint="make the report with the version that ran the suite, or run the suite again",
         )
     try:
-        return _suite(data)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"suite.json is not whole: {type(error).__name__} {error}",
-            hint="run the suite again; finished cells are not done twice",
-        ) from error
+        settings = [
+            {**one, "run": {**one["run"], "dataset": data["dataset"]}} for one in data["settings"]
+        ]
+        return _adapter().validate_python({**data, "settings": settings})
+    except ValidationError as error:
+        raise _not_whole(_first(error)) from error
+    except (KeyError, TypeError) as error:
+        raise _not_whole(f"{type(error).__name__} {error}") from error
 
 
-def _suite(data: Mapping[str, Any]) -> SuiteRecord:
-    dataset = DatasetRecord(**data["dataset"])
-    rest = {key: value for key, value in data.items() if key != "format"}
-    return SuiteRecord(
-        **rest
-        | {
-            "dataset": dataset,
-            "settings": [_setting(one, dataset) for one in data["settings"]],
-            "comparisons": [ComparisonRecord(**one) for one in data["comparisons"]],
-        }
+def _not_whole(what: str) -> DataError:
+    return DataError(
+        f"suite.json is not whole: {what}",
+        hint="run the suite again; finished cells are not done twice",
     )
 
 
-def _setting_to_json(setting: SettingRecord) -> Row:
-    run = setting.run
-    own = {
-        one.name: getattr(setting, one.name)
-        for one in dataclasses.fields(setting)
-        if one.name != "run"
-    }
-    return {
-        **own,
-        "run": {
-            "name": run.name,
-            "config": run.config,
-            "params": run.params,
-            "headline": run.headline,
-            "per_video": run.per_video,
-            "baselines": run.baselines,
-            "notes": run.notes,
-            "folds": [_fold_to_json(fold) for fold in run.folds],
-        },
-    }
+def _first(error: ValidationError) -> str:
+    """Return the first fault in one line: ``"settings.0.run.name: Field required"``."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
-def _fold_to_json(fold: FoldRecord) -> Row:
-    return {
-        "index": fold.index,
-        "test_groups": fold.test_groups,
-        "train_videos": fold.train_videos,
-        "test_videos": fold.test_videos,
-        "metrics": fold.metrics,
-        "facts": fold.facts,
-        "curves": [],
-        "key": fold.key,
-        "cell": {"effective": effective_rows(fold)},
-    }
+def _without_counts(setting: SettingRecord) -> SettingRecord:
+    folds = [_fold_without_counts(fold) for fold in setting.run.folds]
+    return replace(setting, run=replace(setting.run, folds=folds))
 
 
-def _setting(data: Mapping[str, Any], dataset: DatasetRecord) -> SettingRecord:
-    run = data["run"]
-    folds = [FoldRecord(**fold) for fold in run["folds"]]
-    by_seed = {int(seed): groups for seed, groups in data["by_seed"].items()}
-    return SettingRecord(
-        **{**data, "run": RunRecord(**{**run, "dataset": dataset, "folds": folds})}
-        | {"by_seed": by_seed}
-    )
+def _fold_without_counts(fold: FoldRecord) -> FoldRecord:
+    return replace(fold, curves=[], cell={"effective": effective_rows(fold)})
