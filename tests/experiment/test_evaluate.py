@@ -11,7 +11,7 @@ import pytest
 from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.errors import PluginError, Stopped
 from vidseg.experiment.evaluate import box_margin, evaluate
-from vidseg.experiment.training import Sampling, TrainingFrames, seed_of
+from vidseg.experiment.training import Sampling, TrainingFrames
 from vidseg.tasks.segmentation.counts import VideoCounts, frame_counts, near_band
 from vidseg.tasks.segmentation.overlays import (
     CAPTION,
@@ -305,6 +305,4 @@ def test_draws_depend_on_seed_and_name_alone():
     assert few.rng(a).integers(1 << 30) == many.rng(a).integers(1 << 30)
     assert few.rng(a).integers(1 << 30) != Sampling({"a": a}, 2).rng(a).integers(1 << 30)
     assert many.rng(a).integers(1 << 30) != many.rng(b).integers(1 << 30)
-    assert seed_of("a", "bc") != seed_of("ab", "c")
-    assert 0 <= seed_of() < 1 << 64
     assert few.ref(a, 2) == FrameRef("a", 2)

@@ -26,6 +26,22 @@ def test_a_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path, umask:
     assert {file.name for file in tmp_path.iterdir()} == {"arrays", "bytes"}
 
 
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with replacing(file, alone=True) as left:
+        left.write_bytes(b"old")
+    left.write_bytes(b"of a killed process")
+    write_atomic(tmp_path / "other", b"x")
+    assert left.exists()
+    with replacing(file, sync=False, alone=True) as temporary:
+        assert temporary.read_bytes() == b""
+        temporary.write_bytes(b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "file": b"new",
+        "other": b"x",
+    }
+
+
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_atomic(file, b"old")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidseg.cli import options
+from vidseg.utils.text import plural
 
 if TYPE_CHECKING:
     from vidseg.experiment.open import OpenDataset
@@ -99,7 +100,7 @@ def check(spec: str, quiet: bool) -> None:
 
 
 def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {plural(noun, count)}"
 
 
 def _row(video: Video, group: str, screen: Any) -> Row:

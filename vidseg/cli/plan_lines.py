@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidseg.utils.text import plural
+
 if TYPE_CHECKING:
     from vidseg.experiment.records import Row
     from vidseg.suites.cells import Cell
@@ -42,7 +44,7 @@ def show_plan(bench: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> None
     show_table("cells", rows)
     click.echo(describe_plan(plan))
     for reason, count in Counter(refused.values()).items():
-        click.echo(f"{count} {'cell' if count == 1 else 'cells'} will fail: {reason}")
+        click.echo(f"{count} {plural('cell', count)} will fail: {reason}")
 
 
 def describe_plan(plan: Row) -> str:

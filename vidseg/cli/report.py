@@ -10,6 +10,7 @@ import click
 
 from vidseg.cli import options
 from vidseg.cli.project import ProjectCommand
+from vidseg.utils.text import plural
 
 if TYPE_CHECKING:
     from vidseg.experiment.records import SuiteRecord
@@ -61,9 +62,7 @@ def _describe(found: FoundSuite, record: SuiteRecord) -> str:
     failed = sum(len(setting.failures) for setting in record.settings)
     said = [f"run {found.run_id[:8]} of {began:%Y-%m-%d %H:%M}", record.dataset.source]
     if failed:
-        said.append(f"{failed} failed {'cell' if failed == 1 else 'cells'}")
+        said.append(f"{failed} failed {plural('cell', failed)}")
     count, ids = len(found.others), [run_id[:8] for run_id in found.others[:NAMED]]
-    others = (
-        f"{count} {'other' if count == 1 else 'others'}: give the id to choose, {', '.join(ids)}"
-    )
+    others = f"{count} {plural('other', count)}: give the id to choose, {', '.join(ids)}"
     return f"{record.name}: {', '.join(said)}; {others}{', ...' if count > NAMED else ''}"

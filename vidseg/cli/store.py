@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vidseg.cli import options
+from vidseg.utils.bytes import format_bytes, parse_bytes
 
 
 @click.group()
@@ -18,7 +19,6 @@ def store() -> None:
 @options.store
 def info(store_root: Path | None) -> None:
     """Show where the store is and what it holds."""
-    from vidseg.utils.bytes import format_bytes
 
     found = options.open_store(store_root, None).info()
     click.echo(f"store       {found.root}")
@@ -50,7 +50,6 @@ def prune(
     Without an option only the unfinished ones go. Everything removed is made again when it is
     needed.
     """
-    from vidseg.utils.bytes import format_bytes, parse_bytes
 
     limit = parse_bytes(max_size, where="--max-size") if max_size else None
     removed = options.open_store(store_root, None).prune(

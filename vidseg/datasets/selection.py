@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from vidseg.errors import UsageError
+from vidseg.utils.suggest import did_you_mean
 
 Item = TypeVar("Item")
 Patterns = tuple[str | int, ...]
@@ -53,13 +53,11 @@ class Selection:
         return wanted and not _fits(name, self.exclude)
 
     def _refuse(self, option: str, pattern: str, names: Sequence[str]) -> None:
-        near = difflib.get_close_matches(pattern, names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise UsageError(
             f"{option}={pattern} fits no sequence",
             where=self.where,
-            hint=f"{hint}there are {shown}",
+            hint=f"{did_you_mean(pattern, names)}there are {shown}",
         )
 
 

@@ -46,12 +46,13 @@ from vidseg.experiment.stages import (
     read_facts,
 )
 from vidseg.experiment.threshold import held_out_groups
-from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames, seed_of
+from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import FrameRef, Model, State
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress
+from vidseg.utils.random import seed_of
 from vidseg.utils.stop import check_stop
 
 

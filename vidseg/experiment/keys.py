@@ -67,7 +67,9 @@ AROUND = frozenset(
         "vidseg.utils.files",
         "vidseg.utils.progress",
         "vidseg.utils.sources",
+        "vidseg.utils.stop",
         "vidseg.utils.suggest",
+        "vidseg.utils.text",
         "vidseg.utils.yaml",
     }
 )

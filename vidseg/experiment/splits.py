@@ -6,8 +6,7 @@ blocks of time) of the same videos, so that the suite ``leakage`` can show how m
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from vidseg.errors import DataError, UsageError
 from vidseg.plugins.spec import Spec, parse
+from vidseg.utils.suggest import did_you_mean
 
 SPLITS = {
     "leave-one-group-out": (),
@@ -74,7 +74,7 @@ def resolve_split(text: str | Mapping[str, Any] | Spec) -> Spec:
         raise UsageError(
             f"there is no split {spec.name!r}",
             where="split",
-            hint=f"{_nearest(spec.name, SPLITS)}choose {', '.join(SPLITS)}",
+            hint=f"{did_you_mean(spec.name, SPLITS)}choose {', '.join(SPLITS)}",
         )
     params = dict(spec.params)
     allowed = SPLITS[spec.name]
@@ -90,7 +90,7 @@ def resolve_split(text: str | Mapping[str, Any] | Spec) -> Spec:
             raise UsageError(
                 f"{spec.name} has no parameter {name!r}",
                 where="split",
-                hint=_nearest(name, allowed) + takes,
+                hint=did_you_mean(name, allowed) + takes,
             )
     if "k" in allowed:
         k = params.setdefault("k", 5)
@@ -181,7 +181,7 @@ def _groups_of(names: Sequence[str], groups: Mapping[str, str]) -> set[str]:
             raise DataError(
                 f"there is no video or group {name!r}",
                 where="split fixed",
-                hint=f"{_nearest(name, groups)}the videos are {', '.join(groups)}",
+                hint=f"{did_you_mean(name, groups)}the videos are {', '.join(groups)}",
             )
     return found
 
@@ -197,8 +197,3 @@ def _spelled(name: str, groups: Mapping[str, str]) -> str:
         return name
     same = [other for other in known if other.isdigit() and int(other) == int(name)]
     return same[0] if len(same) == 1 else name
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}? " if close else ""

@@ -6,7 +6,6 @@ and frames, masks and features come from the store there.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,6 +30,7 @@ from vidseg.types import (
     Video,
     VideoInfo,
 )
+from vidseg.utils.random import seed_of
 
 Rendered = tuple[Image | FloatImage, Mask]
 """Image and mask of a variant."""
@@ -129,12 +129,6 @@ class Labelled:
     def mask(self, index: int) -> Mask:
         """Return the training mask of frame ``index`` at the mask size."""
         return self.labels.mask(index)
-
-
-def seed_of(*parts: object) -> int:
-    """Return a 64-bit seed that depends on nothing but ``parts``."""
-    text = "\0".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 @dataclass(frozen=True)

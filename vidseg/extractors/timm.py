@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from vidseg.extractors.backbone import (
     skeleton,
     without_inplace,
 )
+from vidseg.utils.suggest import nearest
 
 PAPER_LEVELS = (0, 1, 2, 3, 5)
 """Of VGG16: conv1_2, conv2_2, conv3_3, conv4_3, each after its ReLU, and pool5."""
@@ -179,7 +179,7 @@ def _known(model: str) -> str:
     if timm.is_model(model):
         _config(model)
         return model
-    near = difflib.get_close_matches(model, timm.list_models(), n=3) or ["vgg16"]
+    near = nearest(model, timm.list_models(), 3) or ["vgg16"]
     raise UsageError(
         f"timm has no model {model!r}", where="model", hint=f"did you mean {', '.join(near)}?"
     )

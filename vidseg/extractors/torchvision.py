@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
@@ -27,6 +26,7 @@ from vidseg.extractors.backbone import (
     without_inplace,
 )
 from vidseg.types import Size
+from vidseg.utils.suggest import nearest
 
 _VGG16 = {
     "conv1_2": "features.3",
@@ -155,7 +155,7 @@ def _known(model: str) -> str:
     names = torchvision.models.list_models(module=torchvision.models)
     if model in names:
         return model
-    near = difflib.get_close_matches(model, names, n=3) or ["squeezenet1_1"]
+    near = nearest(model, names, 3) or ["squeezenet1_1"]
     raise UsageError(
         f"torchvision has no model {model!r}",
         where="model",
@@ -176,7 +176,7 @@ def _nodes(model: str, levels: Sequence[str] | None) -> tuple[str, ...]:
     for level in levels or aliases:
         node = _node(model, level)
         if node is None or node in wanted:
-            near = difflib.get_close_matches(level, [*aliases, *existing], n=3)
+            near = nearest(level, [*aliases, *existing], 3)
             raise UsageError(
                 f"{level!r} is twice" if node else f"{model} has no level {level!r}",
                 where="levels",

@@ -18,6 +18,7 @@ from vidseg.report.wording import (
     span,
 )
 from vidseg.stats import Comparison, Verdict
+from vidseg.utils.text import plural
 
 
 def comparisons(report: Report) -> Section | None:
@@ -96,7 +97,7 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
 def _groups(pairs: list[Pair]) -> str:
     counts = sorted({len(pair.result.groups) for pair in pairs if pair.result})
     ends = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{ends} group" + ("" if counts[-1] == 1 else "s")
+    return f"{ends} {plural('group', counts[-1])}"
 
 
 def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[str]:

@@ -7,6 +7,7 @@ import math
 from vidseg.report.facts import Curve, Grid, Kind, Pair, Report, SettingFacts
 from vidseg.report.wording import NAMES, count, level, number, p_value, points, span
 from vidseg.stats import Comparison, ExchangeRate, GainCurve, Interval, Verdict, smallest_groups
+from vidseg.utils.text import plural
 
 PER_VIDEO = "per video"
 
@@ -246,7 +247,7 @@ def worth(rate: ExchangeRate) -> str:
     if math.isinf(rate.rate):
         return "any number of extra frames, since those gain nothing"
     extra = number(rate.rate, 2)
-    return f"{extra} extra frame{'' if extra == '1' else 's'} of the videos one has"
+    return f"{extra} extra {plural('frame', extra)} of the videos one has"
 
 
 def rate_interval(rate: ExchangeRate) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vidseg.experiment.records import Row
 from vidseg.stats import Interval
+from vidseg.utils.text import plural
 
 NAMES = {
     "iou": "IoU",
@@ -70,7 +71,7 @@ def span(interval: Interval, *, sign: bool = True) -> str:
 
 def count(value: float, one: str) -> str:
     """Return ``1 group``, ``4 groups``, ``0.5 points``."""
-    return f"{number(value)} {one}" + ("" if value == 1 else "s")
+    return f"{number(value)} {plural(one, value)}"
 
 
 def joined(names: Sequence[str], limit: int = 6) -> str:

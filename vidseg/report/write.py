@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
 from vidseg.report.pages import make_page
 from vidseg.report.wording import errors, level, p_value, points, span
+from vidseg.utils.files import replacing
 
 FORMAT = 1
 CVAT = "cvat"
@@ -134,21 +133,6 @@ def _remove(path: Path) -> None:
 def _write(path: Path, text: str) -> Path:
     """Write a file so that a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=path.parent, suffix=".part", delete=False
-    ) as part:
-        try:
-            part.write(text)
-            part.flush()
-            Path(part.name).chmod(0o666 & ~_umask())
-            os.replace(part.name, path)  # noqa: PTH105 - atomic, and overwrites everywhere
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
     return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

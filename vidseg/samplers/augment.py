@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.types import FrameSource, Image, Mask
+from vidseg.utils.random import copy_generator
 
 if TYPE_CHECKING:
     import torch
@@ -67,8 +68,8 @@ class Augment:
         Outside the frame the image has the frame's mean colour and the mask is 0, ignored. The
         mask moves by nearest pixel, at its own size.
         """
-        parts = [self.seed, index, self.copy, epoch if self.fresh else 0, *self.video.encode()]
-        rng = np.random.default_rng(parts)
+        draw = epoch if self.fresh else 0
+        rng = copy_generator(self.seed, self.video, index, self.copy, draw)
         view, labels = self._geometry(rng), _planes(source.mask(index)[..., None])
         pixels = _planes(source.image(index)).float() / 255
         with _one_thread():

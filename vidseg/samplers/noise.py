@@ -18,6 +18,7 @@ from cachetools import LRUCache
 
 from vidseg.types import FloatImage, FrameSource, Image, Mask
 from vidseg.utils.cache import array_cache
+from vidseg.utils.random import copy_generator
 
 Per = Literal["image", "channel", "pixel"]
 """What has a variance of its own: the whole image, each colour, or each pixel and colour."""
@@ -62,8 +63,9 @@ class Noise:
         The image is ``uint8``; with ``round=false`` it is ``float32`` and may leave 0..255.
         """
         image = source.image(index)
-        parts = [self.seed, index, self.copy, epoch if self.fresh else 0, *self.video.encode()]
-        noisy = np.random.default_rng(parts).standard_normal(image.shape, dtype=np.float32)
+        draw = epoch if self.fresh else 0
+        rng = copy_generator(self.seed, self.video, index, self.copy, draw)
+        noisy = rng.standard_normal(image.shape, dtype=np.float32)
         noisy *= deviation(source, self.start, self.frames, self.per)
         noisy += image
         if not self.round:

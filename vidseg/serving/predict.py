@@ -28,6 +28,7 @@ from vidseg.media.write_clip import write_clip
 from vidseg.serving.predictor import Predictor
 from vidseg.tasks.segmentation.overlays import draw_prediction
 from vidseg.types import Image
+from vidseg.utils.files import replacing
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
 
@@ -273,7 +274,6 @@ def _makes_a_clip(source: Source, output: Path) -> bool:
 
 
 def _overlay_clip(source: Source, output: Path, clip: Path, progress: Progress) -> None:
-    part = _part(clip)
     files = [output / OVERLAYS / f"{name}.jpg" for name in source.names]
     with progress.task(f"{source.title}: overlay clip", len(files)) as task:
 
@@ -283,11 +283,8 @@ def _overlay_clip(source: Source, output: Path, clip: Path, progress: Progress) 
                 check_stop()
                 task.advance()
 
-        try:
+        with replacing(clip, sync=False, alone=True) as part:
             write_clip(pictures(), part, source.fps or FPS)
-            part.replace(clip)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _encoded(array: Image, kind: str, **options: Any) -> bytes:
@@ -298,15 +295,6 @@ def _encoded(array: Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _part(path: Path) -> Path:
-    """Return the name under which a file is written; always the same, so none is left behind."""
-    return path.with_name(f".{path.name}.part")
-
-
 def _write(path: Path, data: bytes) -> None:
-    part = _part(path)
-    try:
+    with replacing(path, sync=False, alone=True) as part:
         part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import psutil
 
 from vidseg.errors import StoreError
+from vidseg.utils.bytes import format_bytes
 
 KINDS = ("frames", "features", "masks")
 SUFFIX = ".vse"
@@ -169,7 +170,7 @@ def unusable(root: Path, error: OSError) -> StoreError:
 def disk_full(root: Path, needed: int) -> StoreError:
     """Return the error that says which disk is full, and what to do."""
     return StoreError(
-        f"the disk is full: {needed / 1e6:.1f} MB do not fit",
+        f"the disk is full: {format_bytes(needed)} do not fit",
         where=root,
         hint=f"free some space, run `vidseg store prune`, or {ADVICE}",
     )

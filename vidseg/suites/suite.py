@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from vidseg import plugins
@@ -23,7 +22,7 @@ from vidseg.suites.schema import SCHEMA, ArmFile, Source, SuiteFile
 from vidseg.tasks.segmentation.class_weights import check_weighable
 from vidseg.utils.paths import user_path
 from vidseg.utils.suggest import did_you_mean
-from vidseg.utils.yaml import CoreLoader, scalar
+from vidseg.utils.yaml import parse_yaml, read_text, scalar
 
 FILES = Path(__file__).parent / "files"
 
@@ -141,8 +140,8 @@ def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
         UsageError: names the file, the line and the key.
     """
     path = find_suite(name)
-    text = _read(path)
-    data = _parse(text, path)
+    text = read_text(path, where="suite")
+    data = _mapping(text, path)
     changed: list[str] = []
     for key, value in (overrides or {}).items():
         changed += override(data, key, value)
@@ -158,23 +157,8 @@ def make_suite(mapping: Mapping[str, Any]) -> Suite:
     return _checked(dict(mapping), Source(str(mapping.get("name", ""))))
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UsageError(f"cannot be read: {reason}", where=f"suite {path}") from error
-
-
-def _parse(text: str, path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.load(text, Loader=CoreLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UsageError(
-            str(getattr(error, "problem", None) or "not YAML"), where=f"suite {path}{line}"
-        ) from error
+def _mapping(text: str, path: Path) -> dict[str, Any]:
+    data = parse_yaml(text, path)
     if not isinstance(data, dict):
         raise UsageError(
             "does not hold a mapping",

@@ -10,24 +10,32 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sync: bool = True, alone: bool = False) -> Iterator[Path]:
     """Yield an empty file beside ``path``; it gets that name when the ``with`` block ends.
 
-    It is on disk before it is renamed, with the permissions that the umask leaves, also where what
-    wrote it made a file of its own. After an error it is removed, and ``path`` is as it was.
+    It has the permissions that the umask leaves, also where what wrote it made a file of its own.
+    After an error it is removed, and ``path`` is as it was.
+
+    Args:
+        path: the file; one that is there is replaced.
+        sync: write it to the disk before it is renamed, so that it outlives a power failure.
+        alone: nobody else writes ``path`` at the same time: the file has the same name every time,
+            so what a killed process left behind is written over.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name if alone else secrets.token_hex(8)}.part")
+    temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     mode = os.fstat(handle).st_mode & 0o777
     os.close(handle)
     try:
         yield temporary
         temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

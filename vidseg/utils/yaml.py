@@ -17,11 +17,30 @@ def read_yaml(path: Path, *, where: str) -> Any:
     Raises:
         UsageError: it cannot be read or is not YAML; names file, line and column.
     """
+    return parse_yaml(read_text(path, where=where), path)
+
+
+def read_text(path: Path, *, where: str) -> str:
+    """Return the content of a text file.
+
+    Raises:
+        UsageError: it cannot be read, or is not UTF-8.
+    """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=CoreLoader)
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"cannot read {path}: {reason}", where=where) from error
+
+
+def parse_yaml(text: str, path: Path) -> Any:
+    """Return the content of YAML 1.2 text.
+
+    Raises:
+        UsageError: it is not YAML; names ``path``, line and column.
+    """
+    try:
+        return yaml.load(text, Loader=CoreLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)

@@ -18,10 +18,11 @@ import numpy.typing as npt
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.dual import Dual, Rows, Signs
 from vidseg.classifiers.linear.levels import frame_name, is_finite
-from vidseg.classifiers.linear.points import PointSet, generator, visits
+from vidseg.classifiers.linear.points import PointSet, visits
 from vidseg.classifiers.pyramid import Float32, as_tensor, shared
 from vidseg.errors import DataError, ResourceError
 from vidseg.utils.bytes import format_bytes
+from vidseg.utils.random import generator
 
 Stored = Literal["float16", "float32"]
 

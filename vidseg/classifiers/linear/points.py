@@ -6,7 +6,6 @@ which other frames are trained on.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from vidseg.errors import DataError, ResourceError
 from vidseg.tasks.segmentation.masks import both_classes
 from vidseg.types import FrameRef, Mask, Size, TrainingSet
 from vidseg.utils.bytes import format_bytes
+from vidseg.utils.random import generator
 
 Labels = npt.NDArray[np.int8]
 Pixels = npt.NDArray[np.int64]
@@ -47,12 +47,6 @@ def visits(refs: Sequence[FrameRef]) -> list[Drawn]:
         found.append(Drawn(ref, seen[ref]))
         seen[ref] += 1
     return found
-
-
-def generator(seed: int, *what: object) -> np.random.Generator:
-    """Return a random generator seeded by ``seed`` and anything with a stable ``repr``."""
-    digest = hashlib.blake2b(repr((seed, *what)).encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from vidseg.classifiers.linear.base import (
 )
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import check_finite, frame_name
-from vidseg.classifiers.linear.points import generator
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
 from vidseg.classifiers.linear.stochastic import StochasticClassifier
 from vidseg.classifiers.pyramid import Pyramid, as_tensor
 from vidseg.errors import DataError
 from vidseg.types import Features, FrameRef, Mask, Size, TrainingSet
 from vidseg.utils.progress import ProgressBar
+from vidseg.utils.random import generator
 
 LATE = 3
 """Weight of late steps in the average: of the order ``t ** LATE`` (Shamir & Zhang 2013)."""

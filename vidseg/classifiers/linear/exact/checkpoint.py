@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from vidseg.classifiers.linear.exact.sample import Pick
 from vidseg.classifiers.linear.exact.solver import Iterate, Places
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
+from vidseg.utils.files import replacing
 
 HEADER = 15
 """Numbers before the points in the array ``state``."""
@@ -50,7 +50,6 @@ class Checkpoint:
         """
         if self.ctx.rank:
             return
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         arrays = {
             "state": _flat(iterate, phase, meter),
             "always": iterate.pick.always,
@@ -58,10 +57,9 @@ class Checkpoint:
         }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(arrays, temporary)
-            temporary.replace(self.path)
+            with replacing(self.path, sync=False, alone=True) as temporary:
+                save_file(arrays, temporary)
         except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
             full = getattr(error, "errno", None) == errno.ENOSPC or "space left" in str(error)
             raise ResourceError(
                 "the disk is full" if full else f"the checkpoint cannot be written ({error})",
