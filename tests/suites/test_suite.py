@@ -143,8 +143,8 @@ def test_the_resolved_suite_as_a_file_gives_the_same_cells(tmp_path: Path, name:
         ("b: 20}", "b: 1}", "mine.yaml:22 comparisons.0: compares '1' with itself"),
         ("b: 20}", "c: 20}", "mine.yaml:22 comparisons.0"),
         ("{sampler: 1}", "{sampler: 1, pipelines: [b]}", "comparisons.0: no pipeline runs both"),
-        ('"20":', "1:", "mine.yaml:14: the key '1' stands twice"),
-        ("arms:", "arms: [", "mine.yaml:14: "),
+        ('"20":', "1:", "mine.yaml:14:3: the key '1' stands twice"),
+        ("arms:", "arms: [", "mine.yaml:14:3: "),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -173,7 +173,7 @@ def test_a_suite_that_is_not_there(name: str) -> None:
 def test_files_that_hold_no_suite(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.yaml"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"suite .*odd.yaml"):
+    with pytest.raises(UsageError, match=r"suite.*odd.yaml"):
         load_suite(str(path))
 
 

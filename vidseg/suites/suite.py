@@ -158,7 +158,7 @@ def make_suite(mapping: Mapping[str, Any]) -> Suite:
 
 
 def _mapping(text: str, path: Path) -> dict[str, Any]:
-    data = parse_yaml(text, path)
+    data = parse_yaml(text, where=f"suite {path}")
     if not isinstance(data, dict):
         raise UsageError(
             "does not hold a mapping",

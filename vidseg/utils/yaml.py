@@ -17,7 +17,7 @@ def read_yaml(path: Path, *, where: str) -> Any:
     Raises:
         UsageError: it cannot be read or is not YAML; names file, line and column.
     """
-    return parse_yaml(read_text(path, where=where), path)
+    return parse_yaml(read_text(path, where=where), where=path)
 
 
 def read_text(path: Path, *, where: str) -> str:
@@ -33,17 +33,17 @@ def read_text(path: Path, *, where: str) -> str:
         raise UsageError(f"cannot read {path}: {reason}", where=where) from error
 
 
-def parse_yaml(text: str, path: Path) -> Any:
+def parse_yaml(text: str, *, where: object) -> Any:
     """Return the content of YAML 1.2 text.
 
     Raises:
-        UsageError: it is not YAML; names ``path``, line and column.
+        UsageError: it is not YAML; names ``where``, line and column.
     """
     try:
         return yaml.load(text, Loader=CoreLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         problem = getattr(error, "problem", None) or "not YAML"
         raise UsageError(str(problem), where=place, hint="mend the YAML") from error
 
