@@ -11,7 +11,7 @@ import pytest
 from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.errors import PluginError, Stopped
 from vidseg.experiment.evaluate import box_margin, evaluate
-from vidseg.experiment.training import Sampling, TrainingFrames
+from vidseg.experiment.training import SamplingContext, TrainingFrames
 from vidseg.tasks.segmentation.counts import VideoCounts, frame_counts, near_band
 from vidseg.tasks.segmentation.overlays import (
     CAPTION,
@@ -301,8 +301,8 @@ def test_a_visit_renders_a_variant_once():
 
 def test_draws_depend_on_seed_and_name_alone():
     a, b = videos()
-    few, many = Sampling({"a": a}, 1), Sampling({"b": b, "a": a}, 1)
+    few, many = SamplingContext({"a": a}, 1), SamplingContext({"b": b, "a": a}, 1)
     assert few.rng(a).integers(1 << 30) == many.rng(a).integers(1 << 30)
-    assert few.rng(a).integers(1 << 30) != Sampling({"a": a}, 2).rng(a).integers(1 << 30)
+    assert few.rng(a).integers(1 << 30) != SamplingContext({"a": a}, 2).rng(a).integers(1 << 30)
     assert many.rng(a).integers(1 << 30) != many.rng(b).integers(1 << 30)
     assert few.ref(a, 2) == FrameRef("a", 2)

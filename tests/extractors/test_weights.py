@@ -145,7 +145,7 @@ def test_matching_renames_and_lets_heads_pass() -> None:
         ({"x": torch.ones(1)}, "2 missing .*; 1 unknown"),
     ],
 )
-def test_other_architectures_are_refused(state: weights.State, message: str) -> None:
+def test_other_architectures_are_refused(state: weights.StateDict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         weights.matched(state, SHAPES, SAME, where="w.safetensors")
 

@@ -8,7 +8,7 @@ import pytest
 
 from vidseg import plugins
 from vidseg.errors import DataError, PluginError
-from vidseg.experiment.training import Sampling
+from vidseg.experiment.training import SamplingContext
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Clip:
 def frames(spec, *lengths, seed=0):
     """Return the frames that a sampler takes of videos of these lengths."""
     clips = {f"v{i}": Clip(f"v{i}", length) for i, length in enumerate(lengths)}
-    refs = plugins.create("sampler", spec).sample(list(clips.values()), Sampling(clips, seed))
+    refs = plugins.create("sampler", spec).sample(
+        list(clips.values()), SamplingContext(clips, seed)
+    )
     assert all(ref.variant is None for ref in refs)
     assert [ref.video for ref in refs] == sorted(ref.video for ref in refs)
     return [[ref.index for ref in refs if ref.video == name] for name in clips]

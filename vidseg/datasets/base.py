@@ -21,8 +21,8 @@ class Dataset(Protocol):
 
     A data set may also have
 
-    * ``notes() -> Sequence[str]``: facts that the user should see once, such as a ``seqLength``
-      that lies;
+    * ``notes() -> Sequence[str]``: facts that the user should see once, such as a wrong
+      ``seqLength``;
     * ``survey() -> Sequence[Video | VidsegError]``: the videos, and the error in place of each
       that cannot be opened, so that ``vidseg datasets check`` finds all faults at once.
 
@@ -32,8 +32,8 @@ class Dataset(Protocol):
       frames by them without decoding;
     * ``notes``, and ``mismatches``, those of them that say that frames and annotation disagree
       about their number;
-    * ``remember(memory: Memory)``: a place for what costs a decoding to find and is true of the
-      content for ever, such as a clip's length.
+    * ``remember(memory: Memory)``: where to keep what takes a decoding to find and depends on the
+      content only, such as a clip's length.
     """
 
     contract: ClassVar[int]

@@ -15,7 +15,7 @@ from vidseg.tasks.segmentation.rasterise import FOREGROUND, rasterise
 from vidseg.types import Labels, Size, Video
 
 SHOWN = 10
-"""Findings of one kind and video that are told one by one; the rest is counted."""
+"""Findings of one kind and video that are listed; the rest is counted."""
 
 OVERVIEW_WIDTH = 320
 
@@ -181,10 +181,10 @@ class _LabelCheck:
 
 
 def _general(dataset: Dataset, videos: Iterable[Video]) -> list[Finding]:
-    """Return the data set's own notes without those that its videos told already."""
-    told = {f"{video.name}: {note}" for video in videos for note in _notes(video)}
+    """Return the data set's own notes without those of its videos."""
+    listed = {f"{video.name}: {note}" for video in videos for note in _notes(video)}
     notes: Sequence[str] = getattr(dataset, "notes", list)()
-    return [Finding(False, "", note) for note in notes if note not in told]
+    return [Finding(False, "", note) for note in notes if note not in listed]
 
 
 def _faulty(count: int) -> str:

@@ -29,7 +29,7 @@ class FrameFiles(Protocol):
         ...
 
     def remember(self, memory: Memory) -> None:
-        """Take a place for what costs a decoding to find."""
+        """Keep in ``memory`` what takes a decoding to find."""
         ...
 
     def probe(self) -> VideoInfo:
@@ -53,7 +53,7 @@ class GroundTruth(ABC):
         """Return the labels of one frame, in pixels of a frame of ``size``."""
 
     def remember(self, memory: Memory) -> None:  # noqa: B027 - most labels cost no decoding
-        """Take a place for what costs a decoding to find."""
+        """Keep in ``memory`` what takes a decoding to find."""
 
     def check(self, info: VideoInfo) -> None:  # noqa: B027 - most are checked when they are read
         """Refuse labels that do not fit the frames.
@@ -99,7 +99,7 @@ class FrameVideo:
         return self.truth.key(self.images)
 
     def remember(self, memory: Memory) -> None:
-        """Keep what costs a decoding to find in ``memory``."""
+        """Keep in ``memory`` what takes a decoding to find."""
         self.images.remember(memory)
         self.truth.remember(memory)
 

@@ -196,8 +196,8 @@ def _explain_beyond(
 ) -> str:
     """Return a note where ``seqLength`` announces the absent frames; refuse the row where not.
 
-    Cut-down copies of a sequence keep its whole annotation: then the announced length is the
-    proof that the label is right and the frame was left out.
+    Cut-down copies of a sequence keep its whole annotation: then the announced length
+    shows that the label is right and the frame was left out.
     """
     beyond = rows[:, FRAME] > frames
     unannounced = rows[:, FRAME] > max(frames, announced or 0)

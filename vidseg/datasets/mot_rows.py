@@ -129,7 +129,7 @@ def select_rows(
         file: named in errors.
 
     Raises:
-        DataError: ``min_visibility`` is asked for, and the file does not tell the visibility.
+        DataError: ``min_visibility`` is asked for, and the file does not state the visibility.
     """
     if rows.shape[1] == 9:
         wanted = (rows[:, _ACTIVE] == 1) & np.isin(rows[:, _CLASS], rule.classes)

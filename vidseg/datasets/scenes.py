@@ -25,8 +25,8 @@ NEAR_BITS = 8
 """Frames look alike when at most this many of 64 bits differ. Copies that were scaled or compressed
 again differ in 0 to 4; different scenes, generated or real, never came below 13 in our trials."""
 
-_LOOK = 1
-"""Part of the memory's keys: change it when :func:`_look` finds something else."""
+_VERSION = 1
+"""Part of the memory's keys: change it when :func:`_hash_frames` finds something else."""
 _HEAD = (0, 1, 2, 4, 8, 16, 32, 64)
 _SPREAD = 4
 _FLAT = 12
@@ -54,8 +54,8 @@ def check_scenes(
 
     Videos share a scene when they have one ``group``, equal ``image_key``, one frame file in
     common (where a video has ``frame_hashes``), or one decoded frame in common among the frames
-    0, 1, 2, 4, ... 64 and four evenly spaced ones. Frames without content (black, fade-ins) prove
-    nothing and are left out. All of it is transitive; the first video's group names the rest.
+    0, 1, 2, 4, ... 64 and four evenly spaced ones. Frames without content (black, fade-ins) are
+    left out. All of it is transitive; the first video's group names the rest.
 
     Args:
         videos: all videos of the experiment, whatever data set they come from.
@@ -72,21 +72,21 @@ def check_scenes(
     if twice:
         raise DataError(f"two videos are called {twice[0]!r}", hint="rename one of the folders")
     read = decode or (lambda video, indices: video.frames(indices))
-    looks = [_remembered(video, read, memory) for video in videos]
+    hashes = [_cached_hashes(video, read, memory) for video in videos]
     sets = _Sets([video.group for video in videos])
     warnings = []
-    for first, second, proof in _shared(videos, looks, read):
+    for first, second, proof in _shared(videos, hashes, read):
         if sets.join(first, second):
             warnings.append(
                 f"{names[second]} shows the same pictures as {names[first]} ({proof}): "
                 f"both are in group {sets.name(first)}"
             )
-    notes = _alike(names, looks, sets)
+    notes = _alike(names, hashes, sets)
     groups = {name: sets.name(i) for i, name in enumerate(names)}
     return SceneReport(groups, tuple(warnings), tuple(notes))
 
 
-class _Look(NamedTuple):
+class _FrameHashes(NamedTuple):
     """A few frames of one video: indices, exact hashes and 64-bit perceptual hashes."""
 
     indices: list[int]
@@ -117,21 +117,21 @@ class _Sets:
         return self._groups[self.find(video)]
 
 
-def _remembered(video: Video, read: Decode, memory: Memory | None) -> _Look:
-    """Return the look of a video, from memory where it is kept."""
+def _cached_hashes(video: Video, read: Decode, memory: Memory | None) -> _FrameHashes:
+    """Return the hashes of a video, from ``memory`` where it has them."""
     if memory is None:
-        return _look(video, read)
-    name = f"look {_LOOK} {video.image_key}"
+        return _hash_frames(video, read)
+    name = f"look {_VERSION} {video.image_key}"
     held = memory.get(name)
     if held is None:
-        look = _look(video, read)
-        memory.put(name, [look.indices, look.exact, look.bits.tolist()])
-        return look
+        own = _hash_frames(video, read)
+        memory.put(name, [own.indices, own.exact, own.bits.tolist()])
+        return own
     indices, exact, bits = held
-    return _Look(indices, exact, np.array(bits, np.uint64))
+    return _FrameHashes(indices, exact, np.array(bits, np.uint64))
 
 
-def _look(video: Video, read: Decode) -> _Look:
+def _hash_frames(video: Video, read: Decode) -> _FrameHashes:
     length = video.probe().length
     spread = np.linspace(0, length - 1, _SPREAD + 2)[1:-1].astype(int).tolist()
     wanted = sorted({index for index in (*_HEAD, *spread) if index < length})
@@ -142,7 +142,7 @@ def _look(video: Video, read: Decode) -> _Look:
             indices.append(index)
             exact.append(hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest())
             bits.append(_dhash(thumb))
-    return _Look(indices, exact, np.array(bits, np.uint64))
+    return _FrameHashes(indices, exact, np.array(bits, np.uint64))
 
 
 def _thumbnail(image: Image) -> npt.NDArray[np.int64]:
@@ -160,18 +160,18 @@ def _dhash(thumb: npt.NDArray[np.int64]) -> int:
 
 
 def _shared(
-    videos: Sequence[Video], looks: Sequence[_Look], read: Decode
+    videos: Sequence[Video], hashes: Sequence[_FrameHashes], read: Decode
 ) -> Iterator[tuple[int, int, str]]:
     """Yield pairs of videos with content in common, and what it is."""
     files: list[Sequence[str]] = [getattr(video, "frame_hashes", ()) for video in videos]
     for first, second in _common([[video.image_key] for video in videos]):
-        if looks[first].exact:
+        if hashes[first].exact:
             yield first, second, "all frames are identical"
     for (first, second), common in _common(files).items():
         if _has_content(videos[first], files[first], common, read):
             yield first, second, f"identical frame files: {len(common)} of {len(files[second])}"
-    for (first, second), common in _common([look.exact for look in looks]).items():
-        compared = len(looks[second].exact)
+    for (first, second), common in _common([own.exact for own in hashes]).items():
+        compared = len(hashes[second].exact)
         yield first, second, f"identical frames: {len(common)} of {compared} compared"
 
 
@@ -194,12 +194,12 @@ def _has_content(video: Video, files: Sequence[str], common: set[str], read: Dec
     return any(np.ptp(_thumbnail(image)) > _FLAT for image in read(video, chosen))
 
 
-def _alike(names: Sequence[str], looks: Sequence[_Look], sets: _Sets) -> list[str]:
+def _alike(names: Sequence[str], hashes: Sequence[_FrameHashes], sets: _Sets) -> list[str]:
     """Return one note for the nearest two frames of every two groups that look alike."""
-    bits = np.array([each for look in looks for each in look.bits], np.uint64)
-    video = np.repeat(np.arange(len(looks)), [len(look.bits) for look in looks])
-    group = np.array([sets.find(i) for i in range(len(looks))])[video]
-    index = [i for look in looks for i in look.indices]
+    bits = np.array([each for own in hashes for each in own.bits], np.uint64)
+    video = np.repeat(np.arange(len(hashes)), [len(own.bits) for own in hashes])
+    group = np.array([sets.find(i) for i in range(len(hashes))])[video]
+    index = [i for own in hashes for i in own.indices]
     nearest: dict[tuple[int, int], tuple[int, int, int]] = {}
     for row in range(len(bits)):
         differ = np.bitwise_count(bits[row] ^ bits[row + 1 :])

@@ -33,7 +33,7 @@ class Selection:
         """Return the wanted items, in their order.
 
         Raises:
-            UsageError: a pattern fits no name (a misspelt one must not pass in silence), or
+            UsageError: a pattern fits no name (a misspelt one must not be ignored), or
                 nothing is left.
         """
         names = [name(item) for item in items]

@@ -46,7 +46,7 @@ from vidseg.experiment.stages import (
     read_facts,
 )
 from vidseg.experiment.threshold import held_out_groups
-from vidseg.experiment.training import Labelled, PreparedVideo, Sampling, TrainingFrames
+from vidseg.experiment.training import Labelled, PreparedVideo, SamplingContext, TrainingFrames
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import FrameRef, Model, State
@@ -139,7 +139,7 @@ class Experiment:
             sampler = plugins.create("sampler", setting.sampler)
             videos = [material.video for material in self.training_videos(setting, fold.train)]
             self._refs[place] = list(
-                sampler.sample(videos, Sampling(self.materials, setting.seed, fold.train))
+                sampler.sample(videos, SamplingContext(self.materials, setting.seed, fold.train))
             )
         refs = self._refs[place]
         if fold.part is not None:

@@ -132,7 +132,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingContext:
     """What the experiment offers to a sampler; a :class:`vidseg.samplers.base.SampleContext`.
 
     Attributes:

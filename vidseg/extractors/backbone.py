@@ -65,7 +65,7 @@ class Backbone(ABC):
     """Base of extractors that wrap a network of a library.
 
     Args:
-        model: a name that the library knows.
+        model: a model name of the library.
         nodes: the levels, as the library names them.
         weights: ``imagenet`` (the library's own), ``random``, or a file.
         seed: of random weights.
@@ -160,7 +160,7 @@ class Backbone(ABC):
     def _file(self) -> Path | None:
         return self.fetched(self.model) if self.weights == "imagenet" else self._given
 
-    def _state(self) -> files.State | None:
+    def _state(self) -> files.StateDict | None:
         if self._file is None:
             return None
         known = _known_shapes(type(self), self.model)

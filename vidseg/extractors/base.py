@@ -14,7 +14,7 @@ class ExtractorHandle(Protocol):
     """Describes a pyramid of features and builds the module that computes it.
 
     Entry-point group ``vidseg.extractors``. The handle itself holds no module: :meth:`build` makes
-    a fresh one, so that a network may train it without poisoning anybody's features.
+    a fresh one, so that training it changes no other features.
 
     The built module takes ``float32 (N, 3, H, W)``, RGB in 0..1, normalises it by itself, and
     returns a list of ``float32 (N, channels[l], *sizes((H, W))[l])`` tensors, fine to coarse.

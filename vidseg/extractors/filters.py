@@ -117,7 +117,7 @@ class FilterBank(nn.Module):
         light = rgb.clamp_min(0)  # noise that was not clipped goes below 0
         chromaticity = light[:, :2] / (light.sum(1, keepdim=True) + 0.05) * 3 - 1
         derivatives, gradients = self._derivatives(lab)
-        # The finest gradient of L* is the texture whose local mean tells cloth from road.
+        # The finest gradient of L* is the texture whose local mean separates cloth from road.
         local = _local_statistics(lab, gradients[:, :1])
         return torch.cat([rgb * 2 - 1, lab, chromaticity, gradients, derivatives, local], 1)
 

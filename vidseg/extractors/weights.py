@@ -18,7 +18,7 @@ from vidseg.utils.paths import user_path
 if TYPE_CHECKING:
     import torch
 
-State = dict[str, "torch.Tensor"]
+StateDict = dict[str, "torch.Tensor"]
 """A state_dict: tensors by layer name."""
 
 HEAD_PREFIXES = (
@@ -45,7 +45,7 @@ def find_weights(path: str | Path) -> Path:
     ``VIDSEG_WEIGHTS`` (each may hold several folders, separated as in ``PATH``).
 
     Raises:
-        DataError: it is nowhere; says where was looked.
+        DataError: it does not exist; names the folders that were searched.
     """
     wanted = user_path(path)
     folders = [Path.cwd()]
@@ -82,7 +82,7 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_weights(path: Path) -> State:
+def read_weights(path: Path) -> StateDict:
     """Return the tensors of a ``.safetensors`` or torch file; no code in it is ever run.
 
     Floating-point tensors come as float32. A torch file may nest them under ``state_dict`` or
@@ -124,12 +124,12 @@ def _load(path: Path) -> object:
     return loaded
 
 
-def _checked_tensors(loaded: object, path: Path) -> State:
+def _checked_tensors(loaded: object, path: Path) -> StateDict:
     import torch
 
     if not isinstance(loaded, dict) or not loaded:
         raise DataError("holds no layers", where=path, hint="save the model's state_dict")
-    state: State = {}
+    state: StateDict = {}
     for name, tensor in loaded.items():
         if not isinstance(tensor, torch.Tensor):
             raise DataError(f"{name!r} is not a tensor", where=path, hint="save a state_dict")
@@ -140,12 +140,12 @@ def _checked_tensors(loaded: object, path: Path) -> State:
 
 
 def matched(
-    state: State,
+    state: StateDict,
     known: Mapping[str, Sequence[int]],
     needed: Mapping[str, str],
     *,
     where: object,
-) -> State:
+) -> StateDict:
     """Return the layers that a module needs, renamed to its own names.
 
     Args:
@@ -195,12 +195,12 @@ def require_reachable(url: str, *, wanted: str, timeout: float = 4.0) -> None:
         try:
             urllib.request.urlopen(request, timeout=timeout).close()
         except urllib.error.HTTPError:
-            pass  # refused politely: somebody is there
+            pass  # an error is an answer too
         except Exception:
             return
         answers.append(True)
 
-    # Name resolution knows no timeout, so it gets a thread that may be left behind.
+    # Name resolution has no timeout, so it runs in a thread that may be abandoned.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(timeout)

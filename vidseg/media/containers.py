@@ -1,6 +1,6 @@
-"""Is a video file shorter than its own header says? Found without decoding.
+"""Finds video files that are shorter than their own header states, without decoding.
 
-Decoders end in silence where a file ends, so a copy that was interrupted looks like a short clip.
+Decoders report no error where a file ends, so a copy that was interrupted looks like a short clip.
 The outermost elements of these containers state their size in bytes, and that is a fact, unlike a
 number of frames:
 
@@ -8,8 +8,8 @@ number of frames:
 * Matroska and WebM: the segment (RFC 8794 sections 4 and 6, RFC 9559 section 5.1);
 * AVI: the RIFF chunk.
 
-MPEG program and transport streams state nothing: one that is cut between two frames cannot be
-told from one that was meant to end there.
+MPEG program and transport streams state nothing: one that is cut between two frames looks
+like one that was meant to end there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BOXES = frozenset(
 
 
 def missing_bytes(file: Path) -> int:
-    """Return how many bytes ``file`` lacks of what its header announces; 0 where it says nothing.
+    """Return how many bytes ``file`` lacks of what its header announces; 0 where it states no size.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,7 +1,7 @@
 """Folders of frames: listed in natural order, decoded strictly, hashed by content.
 
-Frames are decoded with Pillow alone: it reports a truncated file where OpenCV 5 returns grey
-without a word, its size check needs only the header, and one decoder means one set of pixels
+Frames are decoded with Pillow alone: it reports a truncated file where OpenCV 5 silently
+returns grey, its size check needs only the header, and one decoder means one set of pixels
 (JPEG decoders may differ in the last level, and the features would differ with them).
 """
 
@@ -73,7 +73,9 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def list_images(folder: Path, suffix: str = "") -> tuple[Path, ...]:
-    """Return the image files of ``folder`` in natural order; ``suffix`` wins where it occurs.
+    """Return the image files of ``folder`` in natural order.
+
+    Where some have ``suffix``, only these.
 
     Raises:
         DataError: the folder is missing, holds no image, or two with one number.
@@ -273,7 +275,7 @@ class ImageSequence:
         return VideoInfo(len(self.files), self.size, self.fps)
 
     def remember(self, memory: Memory) -> None:
-        """Need no place: nothing of a file has to be decoded but its pixels."""
+        """Keep nothing: length and size need no decoding."""
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
         """Yield the frames of ``indices``.

@@ -13,7 +13,7 @@ from cachetools import cached
 
 from vidseg.utils.cache import array_cache
 
-Float = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 CACHE_BYTES = 512 * 2**20
 """Most bytes of measures that are kept; the least recently used leave first."""
@@ -22,7 +22,7 @@ CacheKey = tuple[str, str, str]
 
 
 def _key(
-    name: str, image_key: str, first: Iterable[npt.NDArray[Any]], measure: Callable[[], Float]
+    name: str, image_key: str, first: Iterable[npt.NDArray[Any]], measure: Callable[[], Floats]
 ) -> CacheKey:
     digest = hashlib.blake2b(digest_size=16)
     for array in first:
@@ -33,8 +33,8 @@ def _key(
 
 @cached(array_cache(CACHE_BYTES), key=_key, lock=Lock())
 def measure_once(
-    name: str, image_key: str, first: Iterable[npt.NDArray[Any]], measure: Callable[[], Float]
-) -> Float:
+    name: str, image_key: str, first: Iterable[npt.NDArray[Any]], measure: Callable[[], Floats]
+) -> Floats:
     """Return ``measure()``, or what it returned before for the same video and settings.
 
     Args:

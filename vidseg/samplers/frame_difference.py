@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidseg.samplers.base import CountSampler, SampleContext
-from vidseg.samplers.cache import Float, measure_once
+from vidseg.samplers.cache import Floats, measure_once
 from vidseg.types import Image, Video
 
 THUMBNAIL = (64, 48)
@@ -36,7 +36,7 @@ class FrameDifference(CountSampler):
         return halfway(steps, count)
 
 
-def changes(video: Video, ctx: SampleContext) -> Float:
+def changes(video: Video, ctx: SampleContext) -> Floats:
     """Return the change from each frame to the next, ``float64 (length - 1,)``, in grey levels."""
     ctx.prepare(video)
     steps = np.zeros(ctx.length(video) - 1)
@@ -48,7 +48,7 @@ def changes(video: Video, ctx: SampleContext) -> Float:
     return steps
 
 
-def halfway(steps: Float, count: int) -> list[int]:
+def halfway(steps: Floats, count: int) -> list[int]:
     """Return ``count`` distinct frames, ascending, each at half the change of one equal part.
 
     Args:
@@ -65,7 +65,7 @@ def halfway(steps: Float, count: int) -> list[int]:
     ]
 
 
-def _thumbnail(image: Image) -> Float:
+def _thumbnail(image: Image) -> Floats:
     import cv2
 
     small = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA)

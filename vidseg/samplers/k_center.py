@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidseg.samplers.base import CountSampler, SampleContext
-from vidseg.samplers.cache import Float, measure_once
+from vidseg.samplers.cache import Floats, measure_once
 from vidseg.types import Features, Video
 
 
@@ -33,19 +33,19 @@ class KCenter(CountSampler):
         return sorted(farthest_first(points, count))
 
 
-def descriptors(video: Video, ctx: SampleContext) -> Float:
+def descriptors(video: Video, ctx: SampleContext) -> Floats:
     """Return what is compared, ``float64 (frames, channels)``; one frame's features at a time."""
     ctx.prepare(video, features=True)
     return np.stack([pooled(ctx.features(video, i)) for i in range(ctx.length(video))])
 
 
-def pooled(features: Features) -> Float:
+def pooled(features: Features) -> Floats:
     """Return the mean of each channel, ``float64 (C,)``, each level divided by its L2 norm."""
     means = [level.mean(axis=(1, 2), dtype=np.float64) for level in features]
     return np.concatenate([mean / max(float(np.linalg.norm(mean)), 1e-12) for mean in means])
 
 
-def farthest_first(points: Float, count: int) -> list[int]:
+def farthest_first(points: Floats, count: int) -> list[int]:
     """Return ``count`` distinct rows of ``points``, ``(n, C)``, in the order they are chosen.
 
     The first is nearest the mean; each next one is furthest from its nearest chosen one.

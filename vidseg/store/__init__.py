@@ -28,10 +28,10 @@ from vidseg.utils.paths import user_path
 if TYPE_CHECKING:
     from vidseg.extractors.frozen import FrozenExtractor
 
-__all__ = ["Part", "Store", "StoreInfo", "StoredFeatures", "StoredFrames", "StoredMasks"]
+__all__ = ["Store", "StoreInfo", "StoredFeatures", "StoredFrames", "StoredMasks", "Usage"]
 
 
-class Part(NamedTuple):
+class Usage(NamedTuple):
     """A number of entries, and their bytes."""
 
     entries: int
@@ -50,10 +50,10 @@ class StoreInfo(NamedTuple):
 
     root: Path
     limit: int
-    frames: Part
-    features: Part
-    masks: Part
-    temporary: Part
+    frames: Usage
+    features: Usage
+    masks: Usage
+    temporary: Usage
 
     @property
     def entries(self) -> int:
@@ -77,7 +77,7 @@ class Store:
 
     Attributes:
         root: its folder.
-        notes: what the user should be told once, such as a limit that was reached.
+        notes: what the user should see once, such as a limit that was reached.
         fact_cache: what is known about content, such as a clip's true length.
 
     Raises:
@@ -131,13 +131,13 @@ class Store:
         """
         found = list(self._scan())
         frames, features, masks = (
-            _part(item for item in found if item.entry and item.kind == kind)
+            _usage(item for item in found if item.entry and item.kind == kind)
             for kind in files.KINDS
         )
-        temporary = _part(item for item in found if not item.entry)
+        temporary = _usage(item for item in found if not item.entry)
         return StoreInfo(self.root, self._quota.limit, frames, features, masks, temporary)
 
-    def prune(self, *, max_bytes: int | None = None, older_than: float | None = None) -> Part:
+    def prune(self, *, max_bytes: int | None = None, older_than: float | None = None) -> Usage:
         """Remove entries, and what killed writers left behind.
 
         Args:
@@ -152,21 +152,21 @@ class Store:
         """
         now = time.time()
         found = sorted(self._scan(), key=lambda item: item.used)
-        doomed = [item for item in found if item.stale]
+        unwanted = [item for item in found if item.stale]
         entries = [item for item in found if item.entry]
         excess = sum(item.nbytes for item in entries) - (max_bytes or 0)
         for item in entries:
             old = older_than is not None and now - item.used > older_than
             if old or (max_bytes is not None and excess > 0):
-                doomed.append(item)
+                unwanted.append(item)
                 excess -= item.nbytes
-        removed = _part(item for item in doomed if files.remove(item.path))
+        removed = _usage(item for item in unwanted if files.remove(item.path))
         if max_bytes == 0:
             self.fact_cache.clear()
         files.remove_empty_folders(self.root)
         return removed
 
-    def _scan(self) -> Iterable[files.Found]:
+    def _scan(self) -> Iterable[files.StoreFile]:
         if self.root.exists() and not self.root.is_dir():
             raise StoreError(
                 "the store is a file, not a folder", where=self.root, hint=files.ADVICE
@@ -183,6 +183,6 @@ def default_root() -> Path:
     return user_cache_path("vidseg") / "store"
 
 
-def _part(found: Iterable[files.Found]) -> Part:
+def _usage(found: Iterable[files.StoreFile]) -> Usage:
     sizes = [item.nbytes for item in found]
-    return Part(len(sizes), sum(sizes))
+    return Usage(len(sizes), sum(sizes))

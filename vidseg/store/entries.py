@@ -30,7 +30,7 @@ class EntrySet:
         self._verified: dict[int, tuple[int, int]] = {}
 
     def path(self, index: int) -> Path:
-        """Return where entry ``index`` lies, whether or not it exists."""
+        """Return the path of entry ``index``, whether or not it exists."""
         return self._folder / str(index // PER_FOLDER) / f"{index}{files.SUFFIX}"
 
     def layout(self, index: int, dtype: str, shapes: Sequence[tuple[int, ...]]) -> Layout:
@@ -38,7 +38,7 @@ class EntrySet:
         return Layout(f"{self.key}/{index}", dtype, tuple(tuple(shape) for shape in shapes))
 
     def has(self, index: int, layout: Layout) -> bool:
-        """Tell whether an entry of the right size exists; its content is checked when read."""
+        """Return whether an entry of the right size exists; its content is checked when read."""
         try:
             size = self.path(index).stat().st_size
         except OSError:
@@ -86,7 +86,7 @@ class EntrySet:
         return payload
 
     def save(self, index: int, layout: Layout, arrays: Sequence[Array]) -> bool:
-        """Write entry ``index``; return False when the store's limit leaves no room for it.
+        """Write entry ``index``; return False when it would exceed the store's limit.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written.

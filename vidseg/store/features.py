@@ -61,7 +61,7 @@ class StoredFeatures:
     def path(self, index: int) -> Path:
         """Return where the features of frame ``index`` are kept, whether or not they are there.
 
-        They lie behind ``self.offset`` bytes of header, level after level, as in :attr:`shapes`.
+        They follow ``self.offset`` bytes of header, level after level, as in :attr:`shapes`.
         """
         return self._entries.path(index)
 

@@ -1,4 +1,4 @@
-"""The folder of the store: where entries lie, how they are written, found and removed.
+"""The folder of the store: where entries are, how they are written, found and removed.
 
 Entries are ``<root>/<kind>/<hash>/<thousand>/<frame>.vse``. Nothing but such files (and temporary
 files with our own ending) is ever removed, so a root that holds other things is safe.
@@ -41,7 +41,7 @@ class DiskFull(Exception):  # noqa: N818 - the caller makes room and tries again
     """No space left for an entry; nothing half-written was left behind."""
 
 
-class Found(NamedTuple):
+class StoreFile(NamedTuple):
     """A file of the store.
 
     Attributes:
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def write(path: Path, pieces: Sequence[memoryview], root: Path) -> None:
-    """Write an entry so that a reader sees all of it or nothing, whatever happens.
+    """Write an entry so that a reader finds all of it or nothing.
 
     There is no fsync: after a power failure the checksum finds what did not reach the disk.
 
@@ -112,7 +112,7 @@ def remove(path: str | Path) -> bool:
     return True
 
 
-def scan(root: Path) -> Iterator[Found]:
+def scan(root: Path) -> Iterator[StoreFile]:
     """Yield the files of the store, links not followed. A file that vanishes meanwhile is skipped.
 
     Raises:
@@ -122,7 +122,7 @@ def scan(root: Path) -> Iterator[Found]:
         yield from _scan(root, kind, root / kind)
 
 
-def _scan(root: Path, kind: str, folder: str | Path) -> Iterator[Found]:
+def _scan(root: Path, kind: str, folder: str | Path) -> Iterator[StoreFile]:
     try:
         with os.scandir(folder) as items:
             for item in items:
@@ -136,18 +136,18 @@ def _scan(root: Path, kind: str, folder: str | Path) -> Iterator[Found]:
         raise unusable(root, error) from error
 
 
-def _found(kind: str, item: os.DirEntry[str]) -> Iterator[Found]:
+def _found(kind: str, item: os.DirEntry[str]) -> Iterator[StoreFile]:
     entry = item.name.endswith(SUFFIX)
     if not entry and not item.name.endswith(TEMPORARY):
         return
     with contextlib.suppress(FileNotFoundError):
         stat = item.stat(follow_symlinks=False)
         stale = not entry and _abandoned(item.name, time.time() - stat.st_mtime)
-        yield Found(kind, item.path, stat.st_size, stat.st_mtime, stale, entry)
+        yield StoreFile(kind, item.path, stat.st_size, stat.st_mtime, stale, entry)
 
 
 def _abandoned(name: str, age: float) -> bool:
-    """Tell whether the writer of a temporary file is gone: its process, or any hope after a day."""
+    """Return whether a temporary file is left over: its process is gone, or it is a day old."""
     match = _TEMPORARY_NAME.fullmatch(name)
     gone = match and match["host"] == _HOST and not psutil.pid_exists(int(match["pid"]))
     return age > _DAY or bool(gone)

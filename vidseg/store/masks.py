@@ -39,7 +39,7 @@ class StoredMasks:
         return kept[0], (first, second)
 
     def save(self, index: int, mask: Mask, counts: tuple[int, int]) -> bool:
-        """Keep a mask; return False when the store's limit leaves no room for it.
+        """Keep a mask; return False when it would exceed the store's limit.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written.
@@ -48,7 +48,7 @@ class StoredMasks:
         return self._entries.save(index, self._layout(index), [mask, packed])
 
     def has(self, index: int) -> bool:
-        """Tell whether a mask of frame ``index`` is kept; its content is checked when read."""
+        """Return whether a mask of frame ``index`` is kept; its content is checked when read."""
         return self._entries.has(index, self._layout(index))
 
     def _layout(self, index: int) -> Layout:

@@ -18,8 +18,7 @@ _RETRY_SECONDS = 30.0
 class Quota:
     """Keeps the store under its limit by removing the entries that were unused the longest.
 
-    Entries that this process has used stay: removing them to make room for others of the same
-    work would only turn the disk round.
+    Entries that this process has used stay: it would need them again.
 
     Args:
         root: folder of the store.
@@ -33,7 +32,7 @@ class Quota:
     def __init__(self, root: Path, limit: int | None, notes: list[str]) -> None:
         self.root, self._limit, self._notes = root, limit, notes
         self._used: set[str] = set()
-        self._idle: deque[files.Found] = deque()
+        self._idle: deque[files.StoreFile] = deque()
         self._total = self._since_scan = 0
         self._scanned = False
         self._retry_at = 0.0
@@ -47,7 +46,7 @@ class Quota:
         return self._limit
 
     def use(self, path: Path) -> None:
-        """Remember that this process uses the entry; its file's time says so to the others."""
+        """Mark the entry as used, in this process and, by the file's time, for others."""
         text = str(path)
         if text in self._used:
             return
@@ -58,7 +57,7 @@ class Quota:
             return  # a store that can only be read has no order to keep
 
     def reserve(self, nbytes: int) -> bool:
-        """Make room for ``nbytes``; return False, and note it once, when there is none."""
+        """Free ``nbytes`` below the limit; return False, and note it once, when that fails."""
         if not self._scanned or self._since_scan > self.limit // 100:
             self._scan()
         if self._total + nbytes <= self.limit or self._evict(nbytes):
@@ -120,7 +119,7 @@ class Quota:
         return enough(freed)
 
 
-def _used_since(item: files.Found) -> bool:
+def _used_since(item: files.StoreFile) -> bool:
     try:
         return Path(item.path).stat().st_mtime != item.used
     except OSError:

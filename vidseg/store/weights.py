@@ -23,7 +23,7 @@ FOLDER = "weights"
 
 
 def described(info: dict[str, str]) -> dict[str, Any]:
-    """Return what a model says of its weights file: path, sha256, and its length in bytes."""
+    """Return what a model records of its weights file: path, sha256, and its length in bytes."""
     return {**info, "bytes": Path(info["path"]).stat().st_size} if info else {}
 
 

@@ -213,17 +213,10 @@ def _pose(
     arms = [_arm(gait, swing, side) for side in (-1, 1)]
     w = wide
     near = 1 if np.sin(walk.heading) <= 0 else 0
-    bones: list[tuple[_Point, _Point, float, float, int]] = []
+    bones: list[_Bone] = []
     for side in (1 - near, near):
         if side == near:
-            bones += [
-                ((0.0, 0, 0.56), (0.02, 0, 0.76), 0.082 * w, 0.088 * w, TOP),
-                ((0.02, -0.075, 0.765), (0.02, 0.075, 0.765), 0.055 * w, 0.055 * w, TOP),
-                ((0.0, -0.03, 0.51), (0.0, 0.03, 0.51), 0.075 * w, 0.075 * w, TROUSERS),
-                ((0.02, 0, 0.80), (0.03, 0, 0.87), 0.035, 0.035, SKIN),
-                ((0.025, 0, 0.945), (0.03, 0, 0.93), 0.062, 0.06, HAIR),
-                ((0.05, 0, 0.915), (0.045, 0, 0.885), 0.05, 0.042, SKIN),
-            ]
+            bones += _torso_and_head(w)
         hip, knee, ankle = legs[side]
         toe = (ankle[0] + 0.085, ankle[1], ankle[2] - 0.012)
         bones += [
@@ -246,6 +239,19 @@ def _pose(
 
 
 _Point = tuple[float, float, float]
+_Bone = tuple[_Point, _Point, float, float, int]
+"""Its two ends, the radius at each, and the material."""
+
+
+def _torso_and_head(w: float) -> list[_Bone]:
+    return [
+        ((0.0, 0, 0.56), (0.02, 0, 0.76), 0.082 * w, 0.088 * w, TOP),
+        ((0.02, -0.075, 0.765), (0.02, 0.075, 0.765), 0.055 * w, 0.055 * w, TOP),
+        ((0.0, -0.03, 0.51), (0.0, 0.03, 0.51), 0.075 * w, 0.075 * w, TROUSERS),
+        ((0.02, 0, 0.80), (0.03, 0, 0.87), 0.035, 0.035, SKIN),
+        ((0.025, 0, 0.945), (0.03, 0, 0.93), 0.062, 0.06, HAIR),
+        ((0.05, 0, 0.915), (0.045, 0, 0.885), 0.05, 0.042, SKIN),
+    ]
 
 
 def _leg(gait: float, swing: float, side: int) -> list[_Point]:
