@@ -228,6 +228,8 @@ def test_failed_cells_and_every_cell_failed(tmp_path: Path, migrated: Path) -> N
     assert len(told) == 6, "a line a cell, where there is no terminal"
     assert sum(": iou " in line for line in told) == 3
     assert sum(": failed: video " in line for line in told) == 3
+    assert sum(line.startswith("fit ") for line in err.splitlines()) == 3
+    told += [line for line in err.splitlines() if line.startswith("fit ")]
     others = [line for line in err.splitlines() if "goes on" not in line and line not in told]
     assert len(others) == 7, err
     result = found(tmp_path)

@@ -6,15 +6,21 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+
+from vidseg.suites.executors.base import Job, JobResult
 
 
-def deadly(task: dict[str, Any]) -> dict[str, Any]:
-    """Note that the task was begun, and do what it says."""
-    folder = Path(task["folder"])
-    begun = len(list(folder.glob(f"{task['name']}.*")))
-    (folder / f"{task['name']}.{begun}.{os.getpid()}").touch()
-    match task["do"]:
+def deadly_job(folder: Path, name: str, do: str) -> Job:
+    """Return a job for :func:`deadly`."""
+    return Job({"folder": str(folder), "do": do}, "fit", (name,))
+
+
+def deadly(job: Job) -> JobResult:
+    """Note that the job was begun, and do what it says."""
+    folder, (name,) = Path(job.context["folder"]), job.cells
+    begun = len(list(folder.glob(f"{name}.*")))
+    (folder / f"{name}.{begun}.{os.getpid()}").touch()
+    match job.context["do"]:
         case "exit":
             os._exit(3)
         case "kill":
@@ -26,4 +32,4 @@ def deadly(task: dict[str, Any]) -> dict[str, Any]:
             time.sleep(60)
         case "work":
             time.sleep(0.05)
-    return {"failures": {}, "forwards": begun, "fatal": None}
+    return JobResult(forwards=begun)

@@ -21,9 +21,10 @@ from vidseg.errors import DataError, StoreError
 from vidseg.experiment.ledger import Ledger
 from vidseg.plugins import registry
 from vidseg.store import Store
+from vidseg.suites import worker
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, run_cells
-from vidseg.suites.executors.base import Job, JobResult
+from vidseg.suites.executors.base import Job, JobResult, Work
 from vidseg.suites.executors.local import Local
 from vidseg.suites.opened import OpenedSuite, open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
@@ -166,7 +167,7 @@ class Place:
 
 
 class InTurn:
-    """An executor whose workers are this process: it does tasks as a worker does."""
+    """An executor whose workers are this process: it does jobs as a worker does."""
 
     contract: ClassVar[int] = 1
     workers = 1
@@ -176,17 +177,16 @@ class InTurn:
 
     def run(
         self,
-        tasks: Sequence[Job],
+        jobs: Sequence[Job],
+        work: Work,
         done: Callable[[Job, JobResult], None],
         stop: Callable[[], None],
     ) -> None:
-        from vidseg.suites import worker
-
-        for task in tasks:
+        for job in jobs:
             stop()
-            self.asked.append(task)
+            self.asked.append(job)
             worker._opened.cache_clear()
-            done(task, worker.work(task))
+            done(job, work(job))
 
 
 def numbers(results: Results) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import pickle
 import shutil
 import signal
+import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from vidseg.suites.engine import forget_cells, run_cells
 from vidseg.suites.executors.local import Local
 from vidseg.suites.plan import calibrate, make_plan, refusals, waiting_cells
 from vidseg.suites.record import cell_content, suite_key, suite_record
+from vidseg.suites.worker import context
 from vidseg.tasks.segmentation.baselines import fit_baselines
 from vidseg.types import Size
 from vidseg.utils.progress import Quiet
@@ -147,6 +152,68 @@ def test_a_signal_while_the_ledger_is_read_is_no_failure(
             on_failed=lambda cell, error: failed.append(error),
         )
     assert failed == []
+
+
+class Steps:
+    """Progress that notes the steps of the suite's own lines."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @contextlib.contextmanager
+    def task(self, description: str, total: float | None) -> Iterator[Any]:
+        own = description.startswith("suite ")
+        if own:
+            self.seen.append(f"{description.removeprefix('suite tiny: ')} of {total}")
+        yield types.SimpleNamespace(advance=self.advance if own else lambda steps=1: None)
+
+    def advance(self, steps: float = 1) -> None:
+        self.seen.append(f"+{steps}")
+
+    def say(self, text: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("executor", "expected"),
+    [
+        (Local(), ["fits and scores of 12", *["fit", "+1", "fit", "+1", "cell", "cell", "+2"] * 3]),
+        (
+            InTurn(),
+            [
+                *["features of 3", "+1", "+1", "+1"],
+                *["fits of 6", *["fit", "+1"] * 6],
+                *["scores of 6", *["cell", "cell", "+2"] * 3],
+            ],
+        ),
+    ],
+    ids=["local", "elsewhere"],
+)
+def test_progress_moves_with_every_fit_and_every_score(
+    place: Place, executor: Any, expected: list[str]
+) -> None:
+    bench, steps = place.bench(), Steps()
+    run_cells(
+        bench,
+        bench.cells,
+        executor,
+        context=context(bench.suite, bench.store, None, place.ledger),
+        progress=steps,
+        on_fitted=lambda cell: steps.seen.append("fit"),
+        on_finished=lambda cell, found: steps.seen.append("cell"),
+    )
+    assert steps.seen == expected
+
+
+def test_a_stage_that_cannot_be_read_ends_the_suite_and_is_not_done_again(place: Place) -> None:
+    place.run()
+    file = next(place.ledger.root.rglob("fit.json"))
+    file.unlink()
+    file.symlink_to(file)  # of all that cannot be read, this also stops the superuser
+    COUNTS.clear()
+    with pytest.raises(StoreError, match=r"fit\.json: cannot be read: .*; make it readable"):
+        place.run()
+    assert COUNTS["fits"] == 0
 
 
 @pytest.mark.parametrize("executor", [None, InTurn()], ids=["local", "elsewhere"])
@@ -311,9 +378,9 @@ def test_elsewhere_gives_the_same_as_here(place: Place, tmp_path: Path) -> None:
     here, _ = Place(tmp_path / "here").run()
     assert numbers(other) == numbers(here)
     assert other.forwards == plan["forwards_announced"] == here.forwards
-    stages = [task["stage"] for task in executor.asked]
+    stages = [job.stage for job in executor.asked]
     assert stages == ["features"] * 3 + ["fit"] * 6 + ["score"] * 3
-    assert json.loads(json.dumps(executor.asked)) == executor.asked, "tasks are plain data"
+    assert pickle.loads(pickle.dumps(executor.asked)) == executor.asked  # noqa: S301
 
 
 @pytest.mark.parametrize("executor", [None, InTurn()], ids=["local", "elsewhere"])

@@ -1,4 +1,4 @@
-"""What a suite tells of each cell that it finishes."""
+"""What a suite shows of each cell that it fits, and finishes."""
 
 from __future__ import annotations
 
@@ -15,29 +15,36 @@ from vidseg.tasks.segmentation.counts import summarise
 
 @dataclass
 class CellLines:
-    """One line for each cell that is done now, where the terminal shows no bar.
+    """One line for each fit and each score that is done now, where the terminal shows no bar.
 
     Attributes:
-        screen: where to tell.
+        screen: where to show them.
         waiting: ids of the cells that are to be done.
-        primary: the score that is told.
-        count: lines told so far.
+        primary: the score that is shown.
+        count: cells shown so far, finished or failed.
+        fits: fits shown so far.
     """
 
     screen: Screen
     waiting: Sequence[str]
     primary: str
     count: int = 0
+    fits: int = 0
+
+    def fitted(self, cell: str) -> None:
+        """Show that a cell is fitted; its score follows when those of its fold are known."""
+        self.fits += 1
+        self.screen.step(f"fit {self.fits} of {len(self.waiting)}, {cell}")
 
     def finished(self, cell: Cell, found: CellResult) -> None:
-        """Tell the score of a cell; those that were in the ledger are passed over."""
+        """Show the score of a cell; those that were in the ledger are passed over."""
         if cell.id in self.waiting:
             score = summarise(found.scored.counts[MODEL]).get(self.primary)
             said = "undefined" if score is None else f"{100 * score:.1f} %"
             self._step(cell.id, f"{self.primary} {said}")
 
     def failed(self, cell: str, error: Exception) -> None:
-        """Tell why a cell failed."""
+        """Show why a cell failed."""
         self._step(cell, f"failed: {error}")
 
     def _step(self, cell: str, said: str) -> None:

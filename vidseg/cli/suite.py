@@ -359,6 +359,7 @@ def _do(
         workers,
         context=places.context(),
         progress=screen,
+        on_fitted=lines.fitted,
         on_finished=finished,
         on_failed=lines.failed,
     )

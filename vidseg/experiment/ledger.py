@@ -2,8 +2,8 @@
 
 A cell's folder is named by its key; ``fit.json`` with ``fit.safetensors`` (the fitted model) is the
 fit stage, ``score-....json`` a score stage. A file that is torn or was altered counts as absent, so
-the stage is done again. Whether a cell is fitted is read from the small file; the arrays are read,
-and their hash compared, when the model is wanted.
+the stage is done again; one that cannot be read does not. Whether a cell is fitted is read from the
+small file; the arrays are read, and their hash compared, when the model is wanted.
 """
 
 from __future__ import annotations
@@ -53,7 +53,11 @@ class StateFile:
     nbytes: int
 
     def load(self) -> State | None:
-        """Return the arrays, or None when the file is absent, torn or altered."""
+        """Return the arrays, or None when the file is absent, torn or altered.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -64,8 +68,10 @@ class StateFile:
             arrays = dict(load_file(self.path))
             # another process may have put a new file in its place in between
             return arrays if self.path.stat().st_ino == before.st_ino else None
-        except (OSError, SafetensorError):
+        except (FileNotFoundError, SafetensorError):
             return None
+        except OSError as error:
+            raise _unreadable(error, self.path) from error
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,9 @@ class Ledger:
         Args:
             key: the cell's key.
             stage: ``fit`` or a score stage.
+
+        Raises:
+            StoreError: it may be there and cannot be read, such as another user's file.
         """
         folder = self.folder(key)
         try:
@@ -108,8 +117,10 @@ class Ledger:
                 return None
             body = entry["body"]
             return Stage(body["inputs"], body["result"], _state_file(folder, body))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
+        except OSError as error:
+            raise _unreadable(error, folder) from error
 
     def write(self, key: str, stage: str, entry: Stage, state: State | None = None) -> Stage:
         """Keep a finished stage, and return it as it is kept.
@@ -185,6 +196,14 @@ class Ledger:
                 hint="name another folder with --ledger or VIDSEG_LEDGER",
             ) from error
         return folder
+
+
+def _unreadable(error: OSError, where: Path) -> StoreError:
+    return StoreError(
+        f"cannot be read: {error.strerror or error}",
+        where=error.filename or where,
+        hint="make it readable, or name another folder with --ledger or VIDSEG_LEDGER",
+    )
 
 
 def _state_file(folder: Path, body: Mapping[str, Any]) -> StateFile | None:

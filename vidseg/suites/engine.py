@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vidseg.errors import StoreError, VidsegError
 from vidseg.experiment.stages import CellResult
 from vidseg.suites.cells import Cell
-from vidseg.suites.executors.base import Executor, Job, JobResult
+from vidseg.suites.executors.base import Executor, Job, JobResult, JobStage
 from vidseg.suites.opened import OpenedSuite
-from vidseg.suites.worker import fit_cells, score_cells
-from vidseg.utils.progress import Progress
+from vidseg.suites.worker import fit_cells, score_cells, work
+from vidseg.utils.progress import Progress, ProgressBar
 from vidseg.utils.stop import check_stop
 
 Tell = Callable[[Cell, CellResult], None]
 TellFailure = Callable[[str, VidsegError], None]
+
+STEPS: dict[JobStage, str] = {"features": "features", "fit": "fits", "score": "scores"}
+"""What a line of progress calls the jobs of a stage."""
 
 
 @dataclass
@@ -52,47 +56,51 @@ class Results:
 
 
 def run_cells(
-    bench: OpenedSuite,
+    opened: OpenedSuite,
     cells: Sequence[Cell],
     executor: Executor,
     *,
     context: Mapping[str, Any],
     progress: Progress,
     stop: Callable[[], None] = check_stop,
+    on_fitted: Callable[[str], None] = lambda cell: None,
     on_finished: Tell = lambda cell, found: None,
     on_failed: TellFailure = lambda cell, error: None,
 ) -> Results:
     """Do every cell that is not in the ledger yet, and return all of them.
 
     Args:
-        bench: the opened suite.
+        opened: the opened suite.
         cells: which of its cells.
         executor: where they run.
         context: of :func:`vidseg.suites.worker.context`, for workers in other processes.
-        progress: where to tell how far it is.
+        progress: where to tell how far it is; it moves with every fit and every score.
         stop: raises when the user asked to stop.
+        on_fitted: called with the id of every cell that is fitted.
         on_finished: called with every finished cell, those in the ledger first.
         on_failed: called with id and error of every cell that fails.
 
     Raises:
         Stopped: finished stages are kept.
-        StoreError: the disk is full or the ledger cannot be written.
+        StoreError: the disk is full, or the ledger cannot be read or written.
     """
     began = time.perf_counter()
     results = Results(on_failed=on_failed)
-    read_cells(bench, cells, results, on_finished)
+    read_cells(opened, cells, results, on_finished)
     results.reused = len(results.finished)
     if results.reused:
         progress.say(f"{results.reused} of {len(cells)} cells are in the ledger")
+    course = _Course(opened, results, progress, stop, on_fitted, on_finished)
     if executor.workers and results.left(cells):
-        _elsewhere(bench, cells, executor, context, results, progress, stop, on_finished)
-    _here(bench, results.left(cells), results, progress, stop, on_finished)
-    results.forwards += bench.forwards
+        course.elsewhere(results.left(cells), executor, context)
+    if results.left(cells):
+        course.here(results.left(cells))
+    results.forwards += opened.forwards
     results.seconds = time.perf_counter() - began
     return results
 
 
-def forget_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> None:
+def forget_cells(opened: OpenedSuite, cells: Sequence[Cell]) -> None:
     """Remove cells from the ledger, so that they are done again.
 
     Raises:
@@ -100,7 +108,7 @@ def forget_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> None:
     """
     for cell in cells:
         try:
-            bench.experiments[cell.pipeline].forget(cell.setting, cell.fold)
+            opened.experiments[cell.pipeline].forget(cell.setting, cell.fold)
         except StoreError:
             raise
         except VidsegError:
@@ -108,15 +116,21 @@ def forget_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> None:
 
 
 def read_cells(
-    bench: OpenedSuite,
+    opened: OpenedSuite,
     cells: Sequence[Cell],
     results: Results,
     on_finished: Tell = lambda cell, found: None,
 ) -> None:
-    """Take what the ledger holds into ``results``."""
+    """Take what the ledger holds into ``results``.
+
+    Raises:
+        StoreError: the ledger cannot be read.
+    """
     for cell in results.left(cells):
         try:
-            found = bench.experiments[cell.pipeline].finished(cell.setting, cell.fold)
+            found = opened.experiments[cell.pipeline].finished(cell.setting, cell.fold)
+        except StoreError:
+            raise
         except VidsegError as error:
             results.fail({cell.id: error})
             continue
@@ -125,103 +139,120 @@ def read_cells(
             on_finished(cell, found)
 
 
-def _here(
-    bench: OpenedSuite,
-    cells: Sequence[Cell],
-    results: Results,
-    progress: Progress,
-    stop: Callable[[], None],
-    on_finished: Tell,
-) -> None:
-    """Fit and score in this process, fold by fold."""
-    if not cells:
-        return
-    with progress.task(f"suite {bench.suite.name}: cells", len(cells)) as task:
-        for group in bench.together(cells):
-            stop()
-            fitted, failures = fit_cells(bench, group, "")
-            results.fail(failures)
-            ready = [cell for cell in group if cell.id in fitted]
-            if ready:
-                label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
-                results.fail(score_cells(bench, ready, fitted, label))
-            _collect(bench, ready, results, on_finished)
-            task.advance(len(group))
+@dataclass(frozen=True)
+class _Course:
+    """Does the cells that are left of a suite; attributes as for :func:`run_cells`."""
+
+    opened: OpenedSuite
+    results: Results
+    progress: Progress
+    stop: Callable[[], None]
+    on_fitted: Callable[[str], None]
+    on_finished: Tell
+
+    def here(self, cells: Sequence[Cell]) -> None:
+        """Fit and score in this process, fold by fold; each cell is two steps of progress."""
+        with self._line("fits and scores", 2 * len(cells)) as line:
+
+            def fitted(cell: str, error: VidsegError | None) -> None:
+                self._fitted({cell: error} if error else {}, [cell])
+                line.advance(2 if error else 1)
+
+            for group in self.opened.together(cells):
+                self.stop()
+                models, _ = fit_cells(self.opened, group, "", fitted)
+                ready = [cell for cell in group if cell.id in models]
+                if ready:
+                    label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
+                    self.results.fail(score_cells(self.opened, ready, models, label))
+                self._collect(ready)
+                line.advance(len(ready))
+
+    def elsewhere(
+        self, cells: Sequence[Cell], executor: Executor, context: Mapping[str, Any]
+    ) -> None:
+        """Let workers fill the store and the ledger: features, then fits, then scores.
+
+        Cells whose common scoring killed its worker are scored once more one by one, so that only
+        the guilty one fails.
+        """
+        left, together = self.results.left, self.opened.together
+        dead: list[str] = []
+
+        def run(jobs: Sequence[Job]) -> None:
+            dead.extend(self._run(jobs, executor, cells))
+
+        try:
+            run(feature_jobs(self.opened, left(cells), context))
+            run([Job(context, "fit", (cell.id,)) for cell in left(cells)])
+            groups = [tuple(cell.id for cell in group) for group in together(left(cells))]
+            run([Job(context, "score", group) for group in groups])
+            run([Job(context, "score", (name,)) for name in tuple(dead)])
+        finally:
+            getattr(executor, "close", lambda: None)()
+
+    def _run(self, jobs: Sequence[Job], executor: Executor, cells: Sequence[Cell]) -> list[str]:
+        """Run the jobs of one stage; return the cells that may have died of each other."""
+        if not jobs:
+            return []
+        by_id = {cell.id: cell for cell in cells}
+        stage, dead = jobs[0].stage, list[str]()
+
+        def done(job: Job, result: JobResult) -> None:
+            if result.died is not None and len(job.cells) > 1:
+                dead.extend(job.cells)
+                return
+            self._take(job, result)
+            if stage == "score":
+                read_cells(
+                    self.opened, [by_id[name] for name in job.cells], self.results, self.on_finished
+                )
+            line.advance(len(job.cells) or 1)
+
+        with self._line(STEPS[stage], sum(len(job.cells) or 1 for job in jobs)) as line:
+            executor.run(jobs, work, done, self.stop)
+        return dead
+
+    def _take(self, job: Job, result: JobResult) -> None:
+        """Take how a job ended.
+
+        Raises:
+            StoreError: the disk is full, or the ledger cannot be read or written.
+        """
+        died = dict.fromkeys(job.cells, VidsegError(result.died)) if result.died else {}
+        self.results.forwards += result.forwards
+        self._fitted({**died, **result.failures}, job.cells if job.stage == "fit" else ())
+        if result.fatal is not None:
+            raise result.fatal
+
+    def _fitted(self, failures: Mapping[str, VidsegError], cells: Sequence[str]) -> None:
+        self.results.fail(failures)
+        for cell in cells:
+            if cell not in failures:
+                self.on_fitted(cell)
+
+    def _collect(self, cells: Sequence[Cell]) -> None:
+        """Take the cells that were written a moment ago."""
+        read_cells(self.opened, cells, self.results, self.on_finished)
+        for cell in self.results.left(cells):
+            lost = StoreError("its results could not be read back from the ledger")
+            self.results.fail({cell.id: lost})
+
+    def _line(self, what: str, steps: int) -> contextlib.AbstractContextManager[ProgressBar]:
+        return self.progress.task(f"suite {self.opened.suite.name}: {what}", steps)
 
 
-def _collect(
-    bench: OpenedSuite, cells: Sequence[Cell], results: Results, on_finished: Tell
-) -> None:
-    """Take the cells that were written a moment ago."""
-    read_cells(bench, cells, results, on_finished)
-    for cell in results.left(cells):
-        lost = StoreError("its results could not be read back from the ledger")
-        results.fail({cell.id: lost})
-
-
-def _elsewhere(
-    bench: OpenedSuite,
-    cells: Sequence[Cell],
-    executor: Executor,
-    context: Mapping[str, Any],
-    results: Results,
-    progress: Progress,
-    stop: Callable[[], None],
-    on_finished: Tell,
-) -> None:
-    """Let workers fill the store and the ledger: features, then fits, then scores.
-
-    Cells whose common scoring killed its worker are scored once more one by one, so that only the
-    guilty one fails.
-    """
-    by_id = {cell.id: cell for cell in cells}
-    dead: list[str] = []
-
-    def run(stage: str, tasks: Iterator[Job]) -> None:
-        asked = [{"context": dict(context), "stage": stage, **task} for task in tasks]
-        with progress.task(f"suite {bench.suite.name}: {stage}", len(asked)) as line:
-
-            def done(task: Job, outcome: JobResult) -> None:
-                dead.extend(_take(task, outcome, results))
-                if stage == "score":
-                    own = [by_id[name] for name in task["cells"]]
-                    read_cells(bench, own, results, on_finished)
-                line.advance()
-
-            executor.run(asked, done, stop)
-
-    try:
-        run("features", _feature_tasks(bench, results.left(cells)))
-        run("fit", ({"cells": [cell.id]} for cell in results.left(cells)))
-        groups = bench.together(results.left(cells))
-        run("score", ({"cells": [cell.id for cell in group]} for group in groups))
-        if dead:
-            run("score", ({"cells": [name]} for name in list(dead)))
-    finally:
-        getattr(executor, "close", lambda: None)()
-
-
-def _feature_tasks(bench: OpenedSuite, cells: Sequence[Cell]) -> Iterator[Job]:
-    """Yield a task for each video whose features are wanted."""
-    wanted = bench.wanted(cells)
-    for video in dict.fromkeys(video for _, video in wanted):
-        frames = {pipe: sorted(found) for (pipe, name), found in wanted.items() if name == video}
-        yield {"video": video, "frames": frames, "cells": []}
-
-
-def _take(task: Job, outcome: JobResult, results: Results) -> list[str]:
-    """Take what a task says; return the cells that may have died of each other.
-
-    Raises:
-        StoreError: the disk is full or the ledger cannot be written.
-    """
-    if "died" in outcome:
-        if task["stage"] == "score" and len(task["cells"]) > 1:
-            return list(task["cells"])
-        results.fail(dict.fromkeys(task["cells"], VidsegError(outcome["died"])))
-        return []
-    results.fail(outcome["failures"])
-    results.forwards += outcome["forwards"]
-    if outcome["fatal"]:
-        raise StoreError(outcome["fatal"])
-    return []
+def feature_jobs(
+    opened: OpenedSuite, cells: Sequence[Cell], context: Mapping[str, Any]
+) -> list[Job]:
+    """Return a job for each video whose features are wanted."""
+    wanted = opened.wanted(cells)
+    return [
+        Job(
+            context,
+            "features",
+            video=video,
+            frames={pipe: sorted(at) for (pipe, name), at in wanted.items() if name == video},
+        )
+        for video in dict.fromkeys(video for _, video in wanted)
+    ]

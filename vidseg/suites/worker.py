@@ -1,7 +1,7 @@
-"""A part of a suite as plain data, and the function that does it wherever it is called.
+"""What is done for a cell, and the function that does a job wherever an executor calls it.
 
-A task holds the resolved suite, where things are kept, a stage and cells. Doing it means writing
-finished stages into the ledger; the outcome says only which cells failed and how much was computed.
+Doing a job means writing finished stages into the ledger; its result says only which cells failed
+and how much was computed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.stages import FitResult
 from vidseg.store import Store
 from vidseg.suites.cells import Cell
+from vidseg.suites.executors.base import Job, JobResult
 from vidseg.suites.opened import OpenedSuite, open_suite
 from vidseg.suites.suite import Suite, make_suite
 from vidseg.utils.progress import Quiet
@@ -29,10 +30,10 @@ LOOKUPS = ("VIDSEG_DATA", "VIDSEG_WEIGHTS")
 
 
 def context(suite: Suite, store: Store, limit: int | None, ledger: Ledger) -> dict[str, Any]:
-    """Return what every task of one suite has in common.
+    """Return what every job of one suite has in common.
 
     Args:
-        suite: goes along as plain data: its file may change, or not be there where a task runs.
+        suite: goes along as plain data: its file may change, or not be there where a job runs.
         store: where frames and features are kept.
         limit: bytes that the store may hold, None as :class:`vidseg.store.Store` has it.
         ledger: where finished stages are kept.
@@ -47,34 +48,23 @@ def context(suite: Suite, store: Store, limit: int | None, ledger: Ledger) -> di
     }
 
 
-def work(task: dict[str, Any]) -> dict[str, Any]:
-    """Do one task.
-
-    Args:
-        task: ``context``, ``stage`` (``features``, ``fit`` or ``score``), and ``cells`` (their
-            ids), or for features ``video`` and ``frames`` (a list by pipeline).
-
-    Returns:
-        ``failures`` (error by cell), ``forwards`` (extractor forwards), ``fatal`` (an error that
-        ends the whole suite, such as a full disk), or None.
-    """
-    bench = _opened(json.dumps(task["context"]))
-    before = bench.forwards
+def work(job: Job) -> JobResult:
+    """Do one job."""
+    opened = _opened(json.dumps(job.context))
+    before = opened.forwards
     failures: dict[str, VidsegError] = {}
     fatal = None
+    cells = [cell for cell in opened.cells if cell.id in job.cells]
     try:
-        if task["stage"] == "features":
-            compute_features(bench, task["video"], task["frames"])
+        if job.stage == "features":
+            compute_features(opened, job.video, job.frames)
+        elif job.stage == "fit":
+            _, failures = fit_cells(opened, cells, "")
         else:
-            asked = set(task["cells"])
-            cells = [cell for cell in bench.cells if cell.id in asked]
-            if task["stage"] == "fit":
-                failures = fit_cells(bench, cells, "")[1]
-            else:
-                failures = score_cells(bench, cells, {}, "")
+            failures = score_cells(opened, cells, {}, "")
     except StoreError as error:
-        fatal = str(error)
-    return {"failures": failures, "forwards": bench.forwards - before, "fatal": fatal}
+        fatal = error
+    return JobResult(failures, opened.forwards - before, fatal)
 
 
 @functools.lru_cache(maxsize=1)
@@ -92,7 +82,7 @@ def _opened(text: str) -> OpenedSuite:
     )
 
 
-def compute_features(bench: OpenedSuite, video: str, frames: Mapping[str, Sequence[int]]) -> None:
+def compute_features(opened: OpenedSuite, video: str, frames: Mapping[str, Sequence[int]]) -> None:
     """Compute features of one video into the store; what cannot be computed is left out.
 
     The cell that needs a frame which is damaged will say so.
@@ -101,7 +91,7 @@ def compute_features(bench: OpenedSuite, video: str, frames: Mapping[str, Sequen
         StoreError: the disk is full.
     """
     for pipeline, indices in frames.items():
-        material = bench.experiments[pipeline].materials[video]
+        material = opened.experiments[pipeline].materials[video]
         try:
             material.stored.prepare(indices)
             material.stored_features.prepare(indices)
@@ -110,9 +100,18 @@ def compute_features(bench: OpenedSuite, video: str, frames: Mapping[str, Sequen
 
 
 def fit_cells(
-    bench: OpenedSuite, cells: Sequence[Cell], label: str
+    opened: OpenedSuite,
+    cells: Sequence[Cell],
+    label: str,
+    done: Callable[[str, VidsegError | None], None] = lambda cell, error: None,
 ) -> tuple[dict[str, FitResult], dict[str, VidsegError]]:
     """Fit cells, or read their fits; return the fitted ones and the errors of the failed ones.
+
+    Args:
+        opened: the opened suite.
+        cells: some of its cells.
+        label: what progress says before a cell's name.
+        done: called after each cell with its id and its error, if it failed.
 
     Raises:
         StoreError: it ends the suite, not the cell.
@@ -120,18 +119,19 @@ def fit_cells(
     fitted: dict[str, FitResult] = {}
     failures: dict[str, VidsegError] = {}
     for place, cell in enumerate(cells, start=1):
-        experiment = bench.experiments[cell.pipeline]
+        experiment = opened.experiments[cell.pipeline]
         try:
             text = f"{label}{cell.id} ({place} of {len(cells)})"
             fitted[cell.id] = experiment.fit(cell.setting, cell.fold, text)
         except Exception as error:
             reraise_fatal(error)
             failures[cell.id] = explain(error)
+        done(cell.id, failures.get(cell.id))
     return fitted, failures
 
 
 def score_cells(
-    bench: OpenedSuite, cells: Sequence[Cell], fitted: Mapping[str, FitResult], label: str
+    opened: OpenedSuite, cells: Sequence[Cell], fitted: Mapping[str, FitResult], label: str
 ) -> dict[str, VidsegError]:
     """Score cells of one fold together; return the errors of those that failed.
 
@@ -142,12 +142,12 @@ def score_cells(
         StoreError: it ends the suite, not the cell.
     """
     absent = [cell for cell in cells if cell.id not in fitted]
-    read, failures = fit_cells(bench, absent, label)
+    read, failures = fit_cells(opened, absent, label)
     ready = {**fitted, **read}
     together = [cell for cell in cells if cell.id in ready]
     if not together:
         return failures
-    experiment, fold = bench.experiments[cells[0].pipeline], cells[0].fold
+    experiment, fold = opened.experiments[cells[0].pipeline], cells[0].fold
     try:
         experiment.score({cell.id: ready[cell.id] for cell in together}, fold, label)
     except Exception as error:
@@ -156,7 +156,7 @@ def score_cells(
             return failures | {together[0].id: explain(error)}
         for cell in together:
             alone = f"{label}, {cell.id} alone" if label else ""
-            failures |= score_cells(bench, [cell], ready, alone)
+            failures |= score_cells(opened, [cell], ready, alone)
     return failures
 
 

@@ -20,11 +20,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.helpers import trees
-from tests.helpers.deadly import deadly
+from tests.helpers.deadly import deadly, deadly_job
 from tests.helpers.suites import InTurn, Place, install, numbers
 from vidseg import plugins
 from vidseg.errors import PluginError, ResourceError, Stopped
-from vidseg.suites.executors.base import ATTEMPTS
+from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult
 from vidseg.suites.executors.processes import Processes
 from vidseg.suites.executors.ray import Ray
 
@@ -33,78 +33,75 @@ SGD = {"s": {"extractor": "filters:octaves=1", "classifier": "sgd:epochs=2"}}
 
 @pytest.fixture
 def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run tasks in processes; return the outcome of each, and how often each was begun."""
-    monkeypatch.setattr("vidseg.suites.worker.work", deadly)
+    """Run jobs in processes; return the result of each, and how often each was begun."""
     # workers find the tests as the parent does
     monkeypatch.syspath_prepend(str(ROOT))
 
-    def run(*todo: str, n: int = 2) -> tuple[dict[str, Any], Counter[str]]:
-        tasks = [{"folder": str(tmp_path), "name": f"{i}", "do": do} for i, do in enumerate(todo)]
-        outcomes: dict[str, Any] = {}
+    def run(*todo: str, n: int = 2) -> tuple[dict[str, JobResult], Counter[str]]:
+        jobs = [deadly_job(tmp_path, str(i), do) for i, do in enumerate(todo)]
+        results: dict[str, JobResult] = {}
 
-        def take(task: Any, outcome: Any) -> None:
-            assert task["name"] not in outcomes, "told twice"
-            outcomes[task["name"]] = outcome
+        def take(job: Job, result: JobResult) -> None:
+            assert job.cells[0] not in results, "told twice"
+            results[job.cells[0]] = result
 
-        Processes(n).run(tasks, take, lambda: None)
-        return outcomes, Counter(path.name.split(".")[0] for path in tmp_path.iterdir())
+        Processes(n).run(jobs, deadly, take, lambda: None)
+        return results, Counter(path.name.split(".")[0] for path in tmp_path.iterdir())
 
     return run
 
 
 def test_every_task_is_done_once(done: Any) -> None:
-    outcomes, begun = done(*["work"] * 7)
-    assert set(outcomes) == set(begun) == {str(i) for i in range(7)}
+    results, begun = done(*["work"] * 7)
+    assert set(results) == set(begun) == {str(i) for i in range(7)}
     assert set(begun.values()) == {1}
     assert done()[0] == {}
 
 
 @pytest.mark.parametrize("death", ["exit", "kill"])
 def test_only_the_guilty_task_is_blamed(done: Any, death: str) -> None:
-    outcomes, begun = done("work", death, "work", "work", "work")
-    assert set(outcomes) == {str(i) for i in range(5)}
-    assert [name for name, outcome in outcomes.items() if "died" in outcome] == ["1"]
-    assert f"died {ATTEMPTS} times" in outcomes["1"]["died"]
+    results, begun = done("work", death, "work", "work", "work")
+    assert set(results) == {str(i) for i in range(5)}
+    assert [name for name, result in results.items() if result.died] == ["1"]
+    assert f"died {ATTEMPTS} times" in results["1"].died
     # a death so early that nobody saw the task begin is not counted
     assert ATTEMPTS <= begun["1"] <= ATTEMPTS + 1
     assert all(begun[name] <= 2 for name in "0234")
 
 
 def test_a_worker_that_dies_once_has_its_tasks_done_again(done: Any) -> None:
-    outcomes, begun = done("work", "die once", "work")
-    assert not any("died" in outcome for outcome in outcomes.values())
-    assert len(outcomes) == 3
+    results, begun = done("work", "die once", "work")
+    assert not any(result.died for result in results.values())
+    assert len(results) == 3
     assert begun["1"] == 2
 
 
 def test_nothing_but_deaths(done: Any) -> None:
-    outcomes, begun = done("exit", "kill", n=2)
-    assert all("died" in outcome for outcome in outcomes.values())
+    results, begun = done("exit", "kill", n=2)
+    assert all(result.died for result in results.values())
     assert all(count <= ATTEMPTS for count in begun.values())
 
 
 def test_stop_ends_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidseg.suites.worker.work", deadly)
     monkeypatch.syspath_prepend(str(ROOT))
-    tasks = [{"folder": str(tmp_path), "name": str(i), "do": "sleep"} for i in range(4)]
+    jobs = [deadly_job(tmp_path, str(i), "sleep") for i in range(4)]
 
     def stop() -> None:
         if len(list(tmp_path.iterdir())) >= 2:
             raise Stopped("enough")
 
     with pytest.raises(Stopped):
-        Processes(2).run(tasks, lambda task, outcome: None, stop)
+        Processes(2).run(jobs, deadly, lambda job, result: None, stop)
     gone([int(path.name.split(".")[2]) for path in tmp_path.iterdir()])
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     code = (
-        "import vidseg.suites.worker as worker; from tests.helpers.deadly import deadly;"
-        "worker.work = deadly;"
+        "from tests.helpers.deadly import deadly, deadly_job\n"
         "from vidseg.suites.executors.processes import Processes\n"
         "if __name__ == '__main__':\n"
-        f"    tasks = [dict(folder={str(tmp_path)!r}, name='a', do='sleep')] * 2\n"
-        "    Processes(2).run(tasks, print, lambda: None)\n"
+        f"    jobs = [deadly_job({str(tmp_path)!r}, 'a', 'sleep')] * 2\n"
+        "    Processes(2).run(jobs, deadly, print, lambda: None)\n"
     )
     script = tmp_path.parent / f"{tmp_path.name}.py"
     script.write_text(code, encoding="utf-8")
@@ -207,11 +204,11 @@ class Closing(InTurn):
         super().__init__()
         self.end, self.calls = end, list[str]()
 
-    def run(self, tasks: Any, done: Any, stop: Any) -> None:
-        self.calls.append(tasks[0]["stage"])
+    def run(self, jobs: Any, work: Any, done: Any, stop: Any) -> None:
+        self.calls.append(jobs[0].stage)
         if self.calls[-1] == self.end:
             raise Stopped("enough")
-        super().run(tasks, done, stop)
+        super().run(jobs, work, done, stop)
 
     def close(self) -> None:
         self.calls.append("closed")
@@ -238,10 +235,10 @@ def test_workers_elsewhere_find_relative_data(
     here, there = tmp_path / "here", tmp_path / "there"
 
     class Elsewhere(InTurn):
-        def run(self, tasks: Any, done: Any, stop: Any) -> None:
+        def run(self, jobs: Any, work: Any, done: Any, stop: Any) -> None:
             os.chdir(there)
             os.environ.pop("VIDSEG_DATA")
-            super().run(tasks, done, stop)
+            super().run(jobs, work, done, stop)
 
     for folder in (here, there):
         folder.mkdir()
@@ -251,7 +248,7 @@ def test_workers_elsewhere_find_relative_data(
     executor = Elsewhere()
     results, _ = place.run(place.bench(dataset="mot:mot"), executor)
     assert not results.failures
-    assert [task["stage"] for task in executor.asked].count("fit") == 6, "done by the workers"
+    assert [job.stage for job in executor.asked].count("fit") == 6, "done by the workers"
 
 
 def fake_ray(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
@@ -318,16 +315,14 @@ def test_a_local_ray_cluster_gives_the_bits_of_one_process(
 def test_processes_stay_from_one_stage_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidseg.suites.worker.work", deadly)
     monkeypatch.syspath_prepend(str(ROOT))
     executor = Processes(1)
-    for stage in ("a", "b"):
-        task = {"folder": str(tmp_path), "name": stage, "do": "work"}
-        executor.run([task], lambda task, outcome: None, lambda: None)
+    for name in ("a", "b"):
+        executor.run([deadly_job(tmp_path, name, "work")], deadly, print, lambda: None)
     (worker,) = {int(path.name.split(".")[2]) for path in tmp_path.iterdir()}
     assert lives(worker)
     executor.close()
     gone([worker])
-    executor.run([{"folder": str(tmp_path), "name": "c", "do": "work"}], print, lambda: None)
+    executor.run([deadly_job(tmp_path, "c", "work")], deadly, print, lambda: None)
     executor.close()
     assert len({path.name.split(".")[2] for path in tmp_path.iterdir()}) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from vidseg.suites.executors.base import Job, JobResult
+from vidseg.suites.executors.base import Job, JobResult, Work
 
 
 class Local:
@@ -19,13 +19,12 @@ class Local:
 
     def run(
         self,
-        tasks: Sequence[Job],
+        jobs: Sequence[Job],
+        work: Work,
         done: Callable[[Job, JobResult], None],
         stop: Callable[[], None],
     ) -> None:
-        """Run the tasks here, in order."""
-        from vidseg.suites.worker import work
-
-        for task in tasks:
+        """Run the jobs here, in order."""
+        for job in jobs:
             stop()
-            done(task, work(task))
+            done(job, work(job))

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult
+from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult, Work
 
 POLL_SECONDS = 0.5
 
@@ -38,48 +38,48 @@ class Processes:
 
     def run(
         self,
-        tasks: Sequence[Job],
+        jobs: Sequence[Job],
+        work: Work,
         done: Callable[[Job, JobResult], None],
         stop: Callable[[], None],
     ) -> None:
-        """Run the tasks; a worker that dies has the tasks run again that were under way."""
+        """Run the jobs; a worker that dies has the jobs run again that were under way."""
         attempts: Counter[int] = Counter()
-        left = list(range(len(tasks)))
+        left = list(range(len(jobs)))
         while left:
-            # a process that dies breaks its pool, and nobody can say which of the tasks under way
+            # a process that dies breaks its pool, and nobody can say which of the jobs under way
             # it was: those are run again one by one, so that only the guilty one is blamed
             suspects = [index for index in left if attempts[index]]
             batch = suspects[:1] or left
-            finished, under_way = self._batch(tasks, batch, done, stop)
+            finished, under_way = self._batch(jobs, batch, work, done, stop)
             left = [index for index in left if index not in finished]
             for index in under_way - finished:
                 attempts[index] += 1
                 if attempts[index] >= ATTEMPTS:
-                    done(tasks[index], {"died": f"its process died {ATTEMPTS} times"})
+                    done(jobs[index], JobResult(died=f"its process died {ATTEMPTS} times"))
                     left.remove(index)
 
     def _batch(
         self,
-        tasks: Sequence[Job],
+        jobs: Sequence[Job],
         indices: Sequence[int],
+        work: Work,
         done: Callable[[Job, JobResult], None],
         stop: Callable[[], None],
     ) -> tuple[set[int], set[int]]:
-        """Run some tasks in one pool.
+        """Run some jobs in one pool.
 
         Returns:
             Those that finished, and those that were under way when a process died (all that were
             submitted and did not finish, where that is not known).
         """
-        from vidseg.suites.worker import work
-
         finished: set[int] = set()
         under_way: set[int] = set()
         with self._open() as pool:
             waiting: dict[Future[JobResult], int] = {}
             for index in indices:
                 try:
-                    waiting[pool.submit(work, tasks[index])] = index
+                    waiting[pool.submit(work, jobs[index])] = index
                 except BrokenProcessPool:
                     self.close()
                     break
@@ -91,11 +91,11 @@ class Processes:
                 for future in ready:
                     index = waiting.pop(future)
                     try:
-                        outcome = future.result()
+                        result = future.result()
                     except BrokenProcessPool:
                         self.close()
                         continue
-                    done(tasks[index], outcome)
+                    done(jobs[index], result)
                     finished.add(index)
         return finished, (under_way - finished) or (set(indices[:1]) - finished)
 

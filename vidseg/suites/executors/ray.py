@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from vidseg.errors import PluginError, ResourceError
-from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult
+from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult, Work
 
 POLL_SECONDS = 0.5
 PING_SECONDS = 5.0
@@ -43,28 +43,29 @@ class Ray:
 
     def run(
         self,
-        tasks: Sequence[Job],
+        jobs: Sequence[Job],
+        work: Work,
         done: Callable[[Job, JobResult], None],
         stop: Callable[[], None],
     ) -> None:
-        """Run the tasks; Ray runs those of a dead worker again."""
+        """Run the jobs as Ray tasks; Ray runs those of a dead worker again."""
         ray = self._cluster()
-        remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_work)
-        queue = list(tasks)
+        remote = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(work)
+        queue = list(jobs)
         running: dict[Any, Job] = {}
         while queue or running:
             stop()
             while queue and len(running) < self.workers:
-                task = queue.pop(0)
-                running[remote.remote(task)] = task
+                job = queue.pop(0)
+                running[remote.remote(job)] = job
             ready, _ = ray.wait(list(running), timeout=POLL_SECONDS)
             for reference in ready:
-                task = running.pop(reference)
+                job = running.pop(reference)
                 try:
-                    outcome = ray.get(reference)
+                    result = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    outcome = {"died": " ".join(str(error).split())[:300]}
-                done(task, outcome)
+                    result = JobResult(died=" ".join(str(error).split())[:300])
+                done(job, result)
 
     def close(self) -> None:
         """End the cluster that was started here, or leave the one that was joined."""
@@ -135,9 +136,3 @@ def _own_sigterm() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ours)
-
-
-def _work(task: Job) -> JobResult:
-    from vidseg.suites.worker import work
-
-    return work(task)
