@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -46,3 +47,8 @@ def write_atomic(path: Path, payload: bytes) -> None:
     """Write a whole file or none: a temporary name beside it, then a rename."""
     with replacing(path) as temporary:
         temporary.write_bytes(payload)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Return whether a write failed because the disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix
 
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import Budget, FitContext
-from vidseg.classifiers.linear import blocks as room
 from vidseg.classifiers.linear import dual
 from vidseg.classifiers.linear.block_liblinear import BlockLiblinear
 from vidseg.classifiers.linear.blocks import BlockPlan, Blocks
@@ -261,7 +260,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ResourceError, match="blocks do not fit the disk"):
             BlockLiblinear().fit(TinyTraining(), HANDLE, context(tmp_path))
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(ResourceError, match="do not fit the disk"):
         BlockLiblinear().fit(TinyTraining(), HANDLE, context(tmp_path))
     assert list((tmp_path / "cell").iterdir()) == []

@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 
 from tests.helpers.training import TinyHandle, TinyTraining
 from vidseg.classifiers.base import Budget, FitContext
-from vidseg.classifiers.linear import liblinear as room
+from vidseg.classifiers.linear import liblinear as module
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.liblinear import Liblinear
 from vidseg.classifiers.linear.points import PointSet
@@ -175,7 +175,7 @@ SLEEP = "import time; time.sleep(60)"
 def child_that(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "child.py"
     path.write_text(code)
-    monkeypatch.setattr(room, "CHILD", path)
+    monkeypatch.setattr(module, "CHILD", path)
 
 
 def test_stopping_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ def test_max_time_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_child_leaves_with_its_parent() -> None:
     child = subprocess.Popen(
         [sys.executable, "-P", "-c", "import sys, runpy, time; "
-         "runpy.run_path(sys.argv[1])['leave_with_parent'](); time.sleep(60)", str(room.CHILD)],
+         "runpy.run_path(sys.argv[1])['leave_with_parent'](); time.sleep(60)", str(module.CHILD)],
         stdin=subprocess.PIPE,
     )  # fmt: skip
     time.sleep(1.0)
@@ -256,7 +256,7 @@ def test_the_child_leaves_with_its_parent() -> None:
 
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(ResourceError, match="do not fit the disk"):
         Liblinear().fit(TinyTraining(), HANDLE, context(tmp_path))
 

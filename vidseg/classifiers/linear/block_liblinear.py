@@ -137,7 +137,7 @@ class BlockLiblinear(LinearClassifier):
                 exact = None
                 if passes >= due and found["gap"] <= SLACK * self.tolerance:
                     exact = self._gap(dual, blocks, ctx)
-                    # the weights follow the block at hand, so the estimate errs to the low side
+                    # the weights follow the latest block, so the estimate errs to the low side
                     due = passes + 1 + passes // 4
                     if exact.relative <= self.tolerance:
                         break

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.classifiers.base import FitContext
-from vidseg.classifiers.linear.dual import Dual, Rows, Signs
+from vidseg.classifiers.linear.dual import Dual, Rows
 from vidseg.classifiers.linear.levels import frame_name, is_finite
-from vidseg.classifiers.linear.points import PointSet, visits
+from vidseg.classifiers.linear.points import PointSet, Signs, require_disk, visits
 from vidseg.classifiers.pyramid import Float32, as_tensor, shared
 from vidseg.errors import DataError, ResourceError
 from vidseg.utils.bytes import format_bytes
@@ -120,9 +117,13 @@ class Blocks:
             DataError: a value does not fit float16.
             ResourceError: the disk cannot hold the blocks.
         """
-        if self.plan.disk_bytes > shutil.disk_usage(self.folder).free:
-            raise self._full()
-        with self._explained():
+        full = ResourceError(
+            f"{format_bytes(self.plan.disk_bytes)} of blocks do not fit the disk",
+            where=self.folder,
+            hint="free space there, choose stored=float16 or a smaller pixels_per_frame, or "
+            "pixel_svm",
+        )
+        with require_disk(self.plan.disk_bytes, self.folder, full):
             for block, part in enumerate(self.plan.parts):
                 with self._path(block).open("wb") as file:
                     np.lib.format.write_array_header_1_0(file, self._header(part))
@@ -215,23 +216,6 @@ class Blocks:
         if block != self._held and hasattr(os, "posix_fadvise"):
             with self._path(block).open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise self._full() from error
-            raise
-
-    def _full(self) -> ResourceError:
-        return ResourceError(
-            f"{format_bytes(self.plan.disk_bytes)} of blocks do not fit the disk",
-            where=self.folder,
-            hint="free space there, choose stored=float16 or a smaller pixels_per_frame, or "
-            "pixel_svm",
-        )
 
 
 def _scatter(signs: Signs, home: Rows, labels: Signs, following: Rows) -> None:

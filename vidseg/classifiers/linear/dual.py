@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.classifiers.linear.base import LossName
+from vidseg.classifiers.linear.points import Signs
 from vidseg.classifiers.pyramid import Float32, Floats
 from vidseg.utils.compiled import compiled
 
-Signs = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.int64]
 
-STEP = 1 << 15
-"""Points between two looks at whether to stop: a compiled loop hears no Ctrl-C."""
+STRETCH = 1 << 15
+"""Points between two calls of ``stop``: a compiled loop cannot be interrupted."""
 
 
 class Sweep(NamedTuple):
@@ -94,9 +94,9 @@ class Dual:
         """
         labels, alpha, square = self.labels[part], self.alpha[part], self.square[part]
         total, high, low, kept = 0.0, 0.0, 0.0, []
-        for start in range(0, len(order), STEP):
+        for start in range(0, len(order), STRETCH):
             stop()
-            piece = order[start : start + STEP]
+            piece = order[start : start + STRETCH]
             loss, top, bottom, left = _sweep()(
                 points, labels, alpha, square, self.weights, piece,
                 *self.costs, self.bias, self.loss == "hinge", *bounds,

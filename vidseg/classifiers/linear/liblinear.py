@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +27,7 @@ from vidseg.classifiers.linear.base import (
     point_cost,
 )
 from vidseg.classifiers.linear.head import LinearHead
-from vidseg.classifiers.linear.points import PointSet, require_memory
+from vidseg.classifiers.linear.points import PointSet, require_disk, require_memory
 from vidseg.classifiers.linear.standardise import FLOOR
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
@@ -160,23 +158,20 @@ def write_points(folder: Path, points: PointSet, count: int, ctx: FitContext) ->
     Raises:
         ResourceError: the disk cannot hold them.
     """
-    needed, free = count * points.dimensions * 4, shutil.disk_usage(folder).free
+    needed = count * points.dimensions * 4
     full = ResourceError(
         f"{format_bytes(needed)} of points do not fit the disk",
         where=folder.parent,
         hint="free space there, or choose a smaller pixels_per_frame",
     )
-    if needed > free:
-        raise full
-    try:
-        with (folder / "points.f32").open("wb") as x, (folder / "labels.i8").open("wb") as y:
-            for block, labels in points.frames(ctx):
-                x.write(block.data)
-                y.write(labels.data)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise full from error
-        raise
+    with (
+        require_disk(needed, folder, full),
+        (folder / "points.f32").open("wb") as x,
+        (folder / "labels.i8").open("wb") as y,
+    ):
+        for block, labels in points.frames(ctx):
+            x.write(block.data)
+            y.write(labels.data)
 
 
 def run_child(folder: Path, ctx: FitContext) -> None:
@@ -230,7 +225,7 @@ def _failure(code: int, log: str) -> ResourceError:
 
 
 def iterations(log: str) -> dict[str, float]:
-    """Return ``iterations`` and ``converged`` as far as liblinear's log tells."""
+    """Return ``iterations`` and ``converged`` as far as liblinear's log has them."""
     counts = re.findall(r"^iter\s+(\d+)|#iter = (\d+)", log, re.MULTILINE)
     if not counts:
         return {}

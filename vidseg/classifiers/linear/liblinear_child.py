@@ -1,7 +1,7 @@
 """Runs liblinear on a file of points; started by ``liblinear`` as a process of its own.
 
-liblinear swallows Ctrl-C while it trains, and may be killed by the system for its memory: neither
-should take the experiment with it. The script needs no vidseg and is run with ``-P``, for the
+liblinear ignores Ctrl-C while it trains, and may be killed by the system for its memory: neither
+should end the experiment. The script needs no vidseg and is run with ``-P``, for the
 module ``liblinear`` beside it is not the package of that name.
 
 Reads ``job.json``, ``points.f32`` and ``labels.i8`` in the folder that is its argument; writes
@@ -48,7 +48,7 @@ def read_problem(folder: Path, bias: float) -> Any:
 
 
 def peak_bytes() -> int:
-    """Return the largest resident memory so far, 0 where the system does not tell."""
+    """Return the largest resident memory so far, 0 where the system has no such figure."""
     try:
         import resource
     except ImportError:

@@ -6,9 +6,12 @@ which other frames are trained on.
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +25,10 @@ from vidseg.errors import DataError, ResourceError
 from vidseg.tasks.segmentation.masks import both_classes
 from vidseg.types import FrameRef, Mask, Size, TrainingSet
 from vidseg.utils.bytes import format_bytes
+from vidseg.utils.files import disk_is_full
 from vidseg.utils.random import generator
 
-Labels = npt.NDArray[np.int8]
+Signs = npt.NDArray[np.int8]
 Pixels = npt.NDArray[np.int64]
 
 GROUP = 32
@@ -98,7 +102,7 @@ class PointSet:
         both_classes((positive, negative), where=f"{len(self.train.refs)} training frames")
         return positive, negative
 
-    def labels(self, visit: Drawn) -> tuple[Pixels, Labels]:
+    def labels(self, visit: Drawn) -> tuple[Pixels, Signs]:
         """Return the drawn pixels of one frame, ascending, and their labels (+1, -1)."""
         flat = self._mask(visit.ref).ravel()
         pixels = np.flatnonzero(flat)
@@ -128,7 +132,7 @@ class PointSet:
         """Return the points of ``pixels``, ``float32 (n, C)``."""
         return hypercolumns(native, self.train.mask_size, pixels, out)
 
-    def frames(self, ctx: FitContext) -> Iterator[tuple[Float32, Labels]]:
+    def frames(self, ctx: FitContext) -> Iterator[tuple[Float32, Signs]]:
         """Yield the points of the epoch frame after frame, ``float32 (n, C)`` and ``int8 (n,)``."""
         with ctx.progress.task("points", len(self.train.refs)) as task:
             for visit in visits(self.train.refs):
@@ -137,7 +141,7 @@ class PointSet:
                 yield self.rows(self.native(visit.ref), pixels, None), labels
                 task.advance()
 
-    def gather(self, ctx: FitContext) -> tuple[Float32, Labels]:
+    def gather(self, ctx: FitContext) -> tuple[Float32, Signs]:
         """Return all points of the epoch at once, ``float32 (n, C)`` and ``int8 (n,)``.
 
         Check :func:`require_memory` first.
@@ -151,7 +155,7 @@ class PointSet:
             start = part.stop
         return x, y
 
-    def stream(self, ctx: FitContext, share: int) -> Iterator[tuple[Float32, Labels]]:
+    def stream(self, ctx: FitContext, share: int) -> Iterator[tuple[Float32, Signs]]:
         """Yield blocks of points, frames and pixels shuffled, each point once in an epoch.
 
         Frames are shuffled and taken in groups that fit the share; every block holds about as
@@ -166,7 +170,7 @@ class PointSet:
         frames = visits(self.train.refs)
         order = [frames[i] for i in rng.permutation(len(frames))]
         block = np.empty((max(256, share // 2 // (4 * self.dimensions)), self.dimensions), "f4")
-        group: list[tuple[tuple[Float32, ...], Pixels, Labels]] = []
+        group: list[tuple[tuple[Float32, ...], Pixels, Signs]] = []
         held = 0
         for visit in order:
             ctx.stop()
@@ -179,14 +183,14 @@ class PointSet:
         if group:
             yield from self._mix(group, block)
 
-    def _shuffled(self, visit: Drawn, rng: np.random.Generator) -> tuple[Pixels, Labels]:
+    def _shuffled(self, visit: Drawn, rng: np.random.Generator) -> tuple[Pixels, Signs]:
         pixels, labels = self.labels(visit)
         order = rng.permutation(len(pixels))
         return pixels[order], labels[order]
 
     def _mix(
-        self, group: list[tuple[tuple[Float32, ...], Pixels, Labels]], block: Float32
-    ) -> Iterator[tuple[Float32, Labels]]:
+        self, group: list[tuple[tuple[Float32, ...], Pixels, Signs]], block: Float32
+    ) -> Iterator[tuple[Float32, Signs]]:
         total = sum(len(pixels) for _, pixels, _ in group)
         count = -(-total // max(1, len(block) - len(group)))
         for part in range(count):
@@ -237,3 +241,20 @@ def require_memory(
         hint=f"{smaller}a smaller mask_size, or a classifier that streams all pixels: "
         "sgd, or pixel_svm",
     )
+
+
+@contextmanager
+def require_disk(needed: int, folder: Path, full: ResourceError) -> Iterator[None]:
+    """Raise ``full`` where ``needed`` bytes exceed the disk of ``folder``, before or while writing.
+
+    Raises:
+        ResourceError: ``full``.
+    """
+    if needed > shutil.disk_usage(folder).free:
+        raise full
+    try:
+        yield
+    except OSError as error:
+        if disk_is_full(error):
+            raise full from error
+        raise

@@ -19,7 +19,7 @@ from vidseg.classifiers.linear.base import (
     SigmaFloor,
 )
 from vidseg.classifiers.linear.head import LinearHead
-from vidseg.classifiers.linear.points import Labels, PointSet
+from vidseg.classifiers.linear.points import PointSet, Signs
 from vidseg.classifiers.linear.standardise import FLOOR, Moments
 from vidseg.classifiers.linear.stochastic import StochasticClassifier
 from vidseg.classifiers.pyramid import Float32, as_tensor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sklearn.linear_model import SGDClassifier
 
 MOST = 512 * 2**20
-"""Bytes of points and native features at hand at once; more would not mix better."""
+"""Bytes of points and native features in memory at once; more would not mix better."""
 
 SAMPLE = 8
 """Every eighth point of a block is scored for the training curve."""
@@ -136,7 +136,7 @@ class Sgd(StochasticClassifier):
         fit.ctx.facts["updates"] += seen
         return loss / seen
 
-    def _learn(self, model: SGDClassifier, x: Float32, y: Labels) -> None:
+    def _learn(self, model: SGDClassifier, x: Float32, y: Signs) -> None:
         try:
             model.partial_fit(x, y, classes=np.array([-1, 1], np.int8))
         except ValueError as error:
@@ -144,7 +144,7 @@ class Sgd(StochasticClassifier):
                 raise
             raise self._overflow() from error
 
-    def _loss(self, model: SGDClassifier, x: Float32, y: Labels) -> float:
+    def _loss(self, model: SGDClassifier, x: Float32, y: Signs) -> float:
         if not hasattr(model, "coef_"):
             return 1.0
         weights = model.coef_[0].astype(np.float32)

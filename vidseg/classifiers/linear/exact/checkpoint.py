@@ -1,8 +1,7 @@
-"""What a killed fit continues from: one small file for each solution that is looked for."""
+"""What a killed fit continues from: one small file for each fit."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from vidseg.classifiers.linear.exact.sample import Pick
 from vidseg.classifiers.linear.exact.solver import Iterate, Places
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import ResourceError
-from vidseg.utils.files import replacing
+from vidseg.utils.files import disk_is_full, replacing
 
 HEADER = 15
 """Numbers before the points in the array ``state``."""
@@ -60,7 +59,7 @@ class Checkpoint:
             with replacing(self.path, sync=False, alone=True) as temporary:
                 save_file(arrays, temporary)
         except (OSError, SafetensorError) as error:
-            full = getattr(error, "errno", None) == errno.ENOSPC or "space left" in str(error)
+            full = disk_is_full(error) or "space left" in str(error)
             raise ResourceError(
                 "the disk is full" if full else f"the checkpoint cannot be written ({error})",
                 where=self.path.parent,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,11 +23,12 @@ from vidseg.classifiers.linear.exact.sample import GROWTH
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.errors import ResourceError
 from vidseg.utils.bytes import format_bytes
+from vidseg.utils.files import disk_is_full
 
 DataPath = Literal["memory", "memory-fp16", "disk"]
 PATHS: tuple[DataPath, ...] = ("memory", "memory-fp16", "disk")
 
-SCORES = 2
+KEPT = 2
 """Readings whose scores are kept."""
 
 
@@ -78,12 +78,12 @@ class MemoryPlan:
     @property
     def scores_on_disk(self) -> bool:
         """Whether scores go into files: they would take more than a quarter of the budget."""
-        return SCORES * self.scores > self.budget // 4
+        return KEPT * self.scores > self.budget // 4
 
     @property
     def work(self) -> int:
         """Bytes beside the features: labels, scores, sample (twice while joined), Hessian."""
-        scores = 0 if self.scores_on_disk else SCORES * self.scores
+        scores = 0 if self.scores_on_disk else KEPT * self.scores
         sample = 2 * GROWTH * self.aim * (self.parameters + 3) * 4
         chunk = 3 * max(CHUNK_BYTES, self.single) + (AHEAD + 1) * self.native
         return self.frames * self.pixels + scores + sample + chunk + 4 * 8 * self.parameters**2
@@ -172,7 +172,7 @@ def _mapped(path: Path, shape: torch.Size) -> torch.Tensor:
         tensor = torch.from_file(str(path), shared=True, size=count, dtype=torch.float32)
     except OSError as error:
         path.unlink(missing_ok=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = disk_is_full(error)
         raise ResourceError(
             f"no room for {format_bytes(4 * count)} of scores"
             if full

@@ -17,7 +17,7 @@ from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.sample import Sample
 
 ENOUGH = 0.01
-"""Stop when the step in hand promises less than this share of what was won so far."""
+"""Stop when the next step predicts less than this share of the decrease so far."""
 
 MAX_STEPS = 40
 
@@ -77,13 +77,8 @@ class Newton:
         for _ in range(MAX_STEPS):
             gradient = self._gradient(point, scores)
             latest = self.loss.curvature(scores, labels, costs)
-            gram = self._updated(gram, latest - curvature)
+            gram, step = self._direction(gram, latest, curvature, gradient)
             curvature = latest
-            step, settled = self._step(gram, gradient)
-            if not settled:  # rounding left the Gram matrix indefinite: once more, in float64
-                self.exact, gram = True, None
-                gram = self._updated(gram, latest)
-                step, _ = self._step(gram, gradient)
             promised = -0.5 * float(gradient @ step)
             first = first or promised
             won = start - self._value(point, scores)
@@ -117,6 +112,22 @@ class Newton:
         for rows in torch.split(change.nonzero()[:, 0], ROWS):
             _add_gram(gram, points[rows].to(gram), change[rows, None].to(gram))
         return gram
+
+    def _direction(
+        self,
+        gram: torch.Tensor | None,
+        latest: torch.Tensor,
+        before: torch.Tensor,
+        gradient: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the Gram matrix of the ``latest`` curvatures, and Newton's step."""
+        gram = self._updated(gram, latest - before)
+        step, settled = self._step(gram, gradient)
+        if not settled:  # rounding left the Gram matrix indefinite: once more, in float64
+            self.exact = True
+            gram = self._updated(None, latest)
+            step, _ = self._step(gram, gradient)
+        return gram, step
 
     def _step(self, gram: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Return ``-H^-1 g``, and whether H was positive definite without help."""

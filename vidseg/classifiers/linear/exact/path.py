@@ -42,13 +42,12 @@ def best_cost(costs: Sequence[float], settings: Settings, fit: LinearFit) -> flo
             where="pixel_svm",
             hint="give one C, or train on videos of two groups or more",
         )
-    table = np.zeros((len(groups), len(costs)))
+    ious = []
     for fold, group in enumerate(groups):
         others = train.subset([g for g in groups if g != group])
         inner = replace(fit, train=others, ctx=replace(ctx, facts={}, init=None))
-        heads = _heads(costs, settings, inner, fold)
-        table[fold] = _iou(heads, train.subset([group]), ctx)
-    means = _mean(table)
+        ious.append(_iou(_heads(costs, settings, inner, fold), train.subset([group]), ctx))
+    means = _mean(np.array(ious))
     for index, (cost, mean) in enumerate(zip(costs, means, strict=True)):
         ctx.log("path/C", cost, index)
         ctx.log("path/iou", float(mean), index)

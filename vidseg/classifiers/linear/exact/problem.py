@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -157,30 +158,22 @@ class Problem:
         found = checkpoint.load(objective.size, self.meter)
         iterate, phase = found or (None, 0)
         gammas = GAMMAS if self.settings.loss == "hinge" else (None,)
+        rules = Rules(self.settings.tolerance, self.settings.max_passes, self.memory.aim)
         iterations = 0
         while True:
             objective.loss = Loss(gammas[phase])
-
-            def watch(iterate: Iterate, phase: int = phase) -> None:
-                checkpoint.save(iterate, phase, self.meter)
-                self._log(iterate, name)
-
-            rules = Rules(self.settings.tolerance, self.settings.max_passes, self.memory.aim)
+            watch = partial(self._watch, checkpoint, phase)
             solver = Solver(objective, rules, watch)
             if iterate is None:
-                iterate = _restarted(after, after.best.point) if after and after.best else None
-                iterate = iterate or solver.start(start)
+                iterate = _restarted(after) if after and after.best else solver.start(start)
             iterate, ending = solver.run(iterate)
             assert iterate.best is not None
             best, gap = iterate.best, iterate.gap + iterate.best.excess
             iterations += iterate.iteration
-            if (
-                phase + 1 == len(gammas)
-                or ending == "passes"
-                or gap <= self.settings.tolerance * best.hinge
-            ):
+            close = gap <= self.settings.tolerance * best.hinge
+            if close or ending == "passes" or phase + 1 == len(gammas):
                 return Solution(best, gap, ending, iterations, iterate)
-            phase, iterate = phase + 1, _restarted(iterate, best.point)
+            phase, iterate = phase + 1, _restarted(iterate)
 
     def head(self, solution: Solution, fit: LinearFit) -> LinearHead:
         """Return the head of a solution."""
@@ -202,7 +195,8 @@ class Problem:
             self.meter,
         )
 
-    def _log(self, iterate: Iterate, name: str) -> None:
+    def _watch(self, checkpoint: Checkpoint, phase: int, iterate: Iterate) -> None:
+        checkpoint.save(iterate, phase, self.meter)
         if iterate.best is None or iterate.refused:
             return
         step = self.meter.passes
@@ -215,7 +209,9 @@ class Problem:
             "bytes_read": float(self.meter.nbytes),
         }
         for key, value in values.items():
-            self.ctx.log(key if name == "fit" else f"{name}/{key}", value, step)
+            self.ctx.log(
+                key if checkpoint.name == "fit" else f"{checkpoint.name}/{key}", value, step
+            )
 
     @property
     def facts(self) -> dict[str, float]:
@@ -231,8 +227,10 @@ class Problem:
         }
 
 
-def _restarted(iterate: Iterate, point: Floats) -> Iterate:
-    return Iterate(point, iterate.pick)
+def _restarted(iterate: Iterate) -> Iterate:
+    """Return the start of another objective's fit at the best point of this one."""
+    assert iterate.best is not None
+    return Iterate(iterate.best.point, iterate.pick)
 
 
 def _digest(start: Floats | None, after: Iterate | None) -> str:

@@ -28,7 +28,7 @@ FAR = 0.2
 REACH = 0.1
 """Pixels closer than this to curved loss count as near, whatever their number."""
 
-CERTAIN = 0.99
+ALWAYS = 0.99
 """Pixels drawn at this rate or a higher one count as always drawn."""
 
 GROWTH = 2

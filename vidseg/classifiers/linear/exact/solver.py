@@ -3,9 +3,9 @@
 Each iteration reads the frames once: objective and gradient at the trial point, and a sample of the
 pixels that shape the objective there. Newton's method then minimises the sample's objective, tilted
 so that its gradient is that of all pixels (DANE: Shamir, Srebro & Zhang 2014; here with samples
-drawn anew, by importance). What the sample promises to win is the estimate of the gap. A trial that
-does not descend is answered from the scores that two readings left: they are linear in the step, so
-the best step on the line is found without reading.
+drawn anew, by importance). The fall of the sample's objective is the estimate of the gap. Where a
+trial does not descend, the best step on the line to it is found without another reading, from the
+scores of two readings: they are linear in the step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.optimize import minimize_scalar
 
 from vidseg.classifiers.linear.exact.newton import Newton
 from vidseg.classifiers.linear.exact.objective import Objective, Reading
-from vidseg.classifiers.linear.exact.sample import CERTAIN, Pick, Sample
+from vidseg.classifiers.linear.exact.sample import ALWAYS, Pick, Sample
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError
 
@@ -168,7 +168,7 @@ class Solver:
         """
         scores = sample.points @ torch.from_numpy(trial.point).to(sample.points)
         curved = self.objective.loss.distance(scores, sample.labels) == 0
-        new = sample.places[curved & (sample.rates >= CERTAIN)].cpu().numpy()
+        new = sample.places[curved & (sample.rates >= ALWAYS)].cpu().numpy()
         limit = self.rules.aim // 2
         return np.union1d(new[:limit], iterate.pick.always[: max(0, limit - len(new))])
 
