@@ -38,7 +38,8 @@ from vidseg.suites.opened import open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import Suite, load_suite
-from vidseg.tasks.segmentation.counts import VideoCounts
+from vidseg.tasks.base import Counts
+from vidseg.tasks.registry import find_task
 from vidseg.types import Size
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Quiet
@@ -188,12 +189,12 @@ def one_run(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
     config = configurations(job)[job["part"]]
     record = run(config, store=store, ledger=ledger, progress=Quiet())
     return {
-        f"{job['part']} {fold.index}": content(read_counts(fold.cell["counts"]))
+        f"{job['part']} {fold.index}": content(read_counts(fold.cell["counts"], find_task()))
         for fold in record.folds
     }
 
 
-def content(counts: dict[str, list[VideoCounts]]) -> str:
+def content(counts: dict[str, list[Counts]]) -> str:
     """Return a hash of all counts of a cell."""
     return digest({name: [video.to_json() for video in rows] for name, rows in counts.items()})
 

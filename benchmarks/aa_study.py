@@ -35,7 +35,7 @@ from vidseg.experiment.stages import MODEL
 from vidseg.plugins.build import create, resolve
 from vidseg.stats import Comparison, compare
 from vidseg.store import Store
-from vidseg.tasks.segmentation.counts import VideoCounts
+from vidseg.tasks.base import Counts
 from vidseg.utils.progress import Quiet
 
 
@@ -96,7 +96,7 @@ def group_scores(
     scores: dict[str, float] = {}
     for fold in folds(config.split, experiment.groups, 0):
         fitted = experiment.fit(setting, fold, "")
-        rows: list[VideoCounts] = experiment.score({MODEL: fitted}, fold, "")[MODEL].counts[MODEL]
+        rows: list[Counts] = experiment.score({MODEL: fitted}, fold, "")[MODEL].counts[MODEL]
         scores |= {row.group: row.scores()["iou"] for row in rows}
     return scores
 

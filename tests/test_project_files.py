@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from vidseg.classifiers.base import BudgetRule
 from vidseg.cli.main import vidseg
 from vidseg.experiment.options import CONDITIONS, OPTIONS
-from vidseg.labels.refine import Refine
+from vidseg.tasks.registry import find_task
 
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 ENTRIES = {"main": "run", "run": "run", "suite": "suite run", "report": "report"}
@@ -82,7 +82,7 @@ def test_commands_take_the_conditions_of_a_run(words: str, names: list[str]) -> 
 
 
 def test_choices_are_those_of_the_code() -> None:
-    assert OPTIONS["refine"].choices == get_args(Refine)
+    assert OPTIONS["refine"].choices == tuple(find_task().refinements)
     assert OPTIONS["budget"].choices == get_args(BudgetRule)
 
 

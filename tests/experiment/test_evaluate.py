@@ -10,9 +10,11 @@ import pytest
 
 from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.errors import PluginError, Stopped
-from vidseg.experiment.evaluate import box_margin, evaluate
+from vidseg.experiment.evaluate import evaluate
 from vidseg.experiment.training import SamplingContext, TrainingFrames
+from vidseg.tasks.registry import find_task
 from vidseg.tasks.segmentation.counts import VideoCounts, frame_counts, near_band
+from vidseg.tasks.segmentation.margin import box_margin
 from vidseg.tasks.segmentation.overlays import (
     CAPTION,
     FALSE_ALARM,
@@ -93,7 +95,8 @@ def test_models_are_counted_frame_by_frame_with_one_read_each():
         frames=lambda material: range(0, material.length, 2),
         thresholds={"y": 0.5},
         margin=1.5,
-        task=Quiet(),
+        task=find_task(),
+        bar=Quiet(),
     )
     assert list(found) == ["x", "y"]
     assert [(v.video, v.group, v.frames) for v in found["y"]] == [
@@ -127,7 +130,8 @@ def test_one_model_with_several_names_is_scored_once():
         frames=lambda material: range(material.length),
         thresholds={"z": 0.5},
         margin=1.5,
-        task=Quiet(),
+        task=find_task(),
+        bar=Quiet(),
     )
     assert model.seen == 2 * 5, "x and y are one, z has a threshold of its own"
     (x,), (y,), (z,) = found.values()
@@ -159,13 +163,19 @@ def test_networks_score_batches_that_fit_the_memory_bound(monkeypatch, bound, si
             batches.append((len(images), device))
             return self.table[[int(image[0, 0, 0]) for image in images]]
 
-    model, task = ByColour(table), Ticks()
+    model, bar = ByColour(table), Ticks()
     every = range(40)
     found = evaluate(
-        {"x": model}, [clip], frames=lambda m: every, margin=1.5, task=task, device="cuda:1"
+        {"x": model},
+        [clip],
+        frames=lambda m: every,
+        task=find_task(),
+        margin=1.5,
+        bar=bar,
+        device="cuda:1",
     )
     assert batches == [(size, "cuda:1") for size in sizes]
-    assert task.ticks == [1] * 40
+    assert bar.ticks == [1] * 40
     (counts,) = found["x"]
     assert counts.frames == list(every)
     for index, row in zip(counts.frames, counts.counts, strict=True):
@@ -177,7 +187,14 @@ def test_networks_score_batches_that_fit_the_memory_bound(monkeypatch, bound, si
 def test_scores_of_another_shape_are_refused():
     model = Fixed(np.zeros((5, 3, 3), np.float32))
     with pytest.raises(PluginError, match=r"x returns scores \(5, 3, 3\) for 5 images"):
-        evaluate({"x": model}, videos()[:1], frames=lambda m: range(5), margin=1, task=Quiet())
+        evaluate(
+            {"x": model},
+            videos()[:1],
+            frames=lambda m: range(5),
+            task=find_task(),
+            margin=1,
+            bar=Quiet(),
+        )
 
 
 def test_scoring_stops_when_asked():
@@ -189,7 +206,15 @@ def test_scoring_stops_when_asked():
 
     models = {"x": Fixed(np.zeros((5, *SIZE), np.float32))}
     with pytest.raises(Stopped):
-        evaluate(models, clips, frames=lambda m: range(5), margin=1, task=Quiet(), stop=stop)
+        evaluate(
+            models,
+            clips,
+            frames=lambda m: range(5),
+            task=find_task(),
+            margin=1,
+            bar=Quiet(),
+            stop=stop,
+        )
     assert clips[0].read == [0]
 
 

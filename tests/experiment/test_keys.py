@@ -62,10 +62,21 @@ class Cell:
 
 
 def video(**changed: str) -> Any:
-    given = {"name": "v", "image_key": "i", "label_key": "l", "group": "g", "key": "e", **changed}
-    extractor = SimpleNamespace(key=given.pop("key"))
+    given = {
+        "name": "v",
+        "image_key": "i",
+        "label_key": "l",
+        "group": "g",
+        "key": "e",
+        "task": "t",
+        **changed,
+    }
+    own = {name: given.pop(name) for name in ("group", "key", "task")}
     return SimpleNamespace(
-        group=given.pop("group"), extractor=extractor, video=SimpleNamespace(**given)
+        group=own["group"],
+        extractor=SimpleNamespace(key=own["key"]),
+        task=SimpleNamespace(name=own["task"]),
+        video=SimpleNamespace(**given),
     )
 
 
@@ -92,6 +103,7 @@ def with_part(one: Cell, *part: Any) -> Cell:
 
 SUCCESSIVE = {"n": 5, "short": "error"}
 FIT: dict[str, list[Callable[[Cell], Cell]]] = {
+    "task": [lambda c: with_video(c, task="other")],
     "videos": [
         lambda c: with_video(c, name="other"),
         lambda c: with_video(c, image_key="other"),
@@ -452,7 +464,10 @@ def test_what_only_scores_scores_again_and_fits_where_it_chooses_a_threshold(cod
     for name in ("vidseg.experiment.evaluate", "vidseg.tasks.segmentation.counts"):
         assert code.changed(plain, name) == (False, True)
         assert code.changed(inner, name) == (True, True)
-    assert code.changed(plain, "vidseg.tasks.segmentation.baselines") == (False, True)
+    for name in ("baselines", "margin", "thresholds"):
+        assert code.changed(plain, f"vidseg.tasks.segmentation.{name}") == (False, True)
+    for name in ("overlays", "contact_sheet"):
+        assert code.changed(plain, f"vidseg.tasks.segmentation.{name}") == (False, False)
 
 
 def test_no_other_file_is_in_it(code: Code) -> None:

@@ -24,9 +24,10 @@ from vidseg.experiment.open import open_dataset, open_experiment
 from vidseg.experiment.splits import folds
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.labels.base import KeyedLabels
-from vidseg.labels.refine import SMALLEST, cut_out
 from vidseg.store import Store
+from vidseg.tasks.registry import find_task
 from vidseg.tasks.segmentation.rasterise import rasterise
+from vidseg.tasks.segmentation.refine import SMALLEST, cut_out
 from vidseg.types import Size
 from vidseg.utils.progress import Quiet
 
@@ -297,7 +298,7 @@ class Counting:
 
 def training_labels(video: Any, store: Store, refine: Any = "grabcut") -> TrainingLabels:
     truth = KeyedLabels(video.label_key, video.labels)
-    return TrainingLabels(video, truth, refine, lambda: Size(48, 64), store)
+    return TrainingLabels(video, truth, refine, lambda: Size(48, 64), store, find_task())
 
 
 class TestTrainingLabels:

@@ -360,7 +360,7 @@ def test_baselines_of_the_same_frames_are_fitted_once(
         fitted.append(len(train.refs))
         return fit_baselines(train)
 
-    monkeypatch.setattr("vidseg.experiment.score.fit_baselines", counted)
+    monkeypatch.setattr("vidseg.tasks.segmentation.task.fit_baselines", counted)
     results, _ = place.run(place.bench(pipelines=pipelines(p="quick", q="quick:reading=2")))
     assert sorted(fitted) == [2] * 3 + [8] * 3, "of two arms on three folds, not of each pipeline"
     monkeypatch.undo()

@@ -10,7 +10,7 @@ from vidseg.cli.screen import Screen
 from vidseg.experiment.records import Row
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
-from vidseg.tasks.segmentation.counts import summarise
+from vidseg.tasks.registry import find_task
 
 
 @dataclass
@@ -39,7 +39,7 @@ class CellLines:
     def finished(self, cell: Cell, found: CellResult) -> None:
         """Show the score of a cell; those that were in the ledger are passed over."""
         if cell.id in self.waiting:
-            score = summarise(found.scored.counts[MODEL]).get(self.primary)
+            score = find_task().summary(found.scored.counts[MODEL]).get(self.primary)
             said = "undefined" if score is None else f"{100 * score:.1f} %"
             self._step(cell.id, f"{self.primary} {said}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from vidseg.utils.text import plural
 if TYPE_CHECKING:
     from vidseg.experiment.open import OpenDataset
     from vidseg.experiment.records import Row
-    from vidseg.types import Image, Video
+    from vidseg.types import Image, Labels, Video
 
 
 @click.group()
@@ -105,47 +106,37 @@ def _count(count: int, noun: str) -> str:
 
 def _row(video: Video, group: str, screen: Any) -> Row:
     """Return a video's line of the table; undefined shares are NaN."""
-    import numpy as np
-
-    from vidseg.datasets.checks import overview_size
-    from vidseg.tasks.segmentation.rasterise import rasterise
+    from vidseg.tasks.registry import find_task
     from vidseg.utils.stop import check_stop
 
     length, size, fps = video.probe()
-    counts = np.zeros(3, np.int64)
-    boxes, drawn = 0, True
-    objects: set[int] = set()
-    with screen.task(f"reading the labels of {video.name}", length) as task:
-        for index in range(length):
-            labels = video.labels(index)
-            mask = rasterise(labels, overview_size(labels.size), where=f"frame {index}")
-            counts += np.bincount(mask.ravel() + 1, minlength=3)
-            if labels.boxes is not None:
-                boxes, drawn = boxes + len(labels.boxes), False
-                objects.update([] if labels.ids is None else labels.ids.tolist())
-            check_stop()
-            task.advance()
-    valid = counts[0] + counts[2]
+    with screen.task(f"reading the labels of {video.name}", length) as bar:
+
+        def labels() -> Iterator[Labels]:
+            for index in range(length):
+                yield video.labels(index)
+                check_stop()
+                bar.advance()
+
+        found = find_task().describe(labels())
     return {
         "video": video.name,
         "group": group,
         "frames": length,
         "size": str(size),
         "fps": "-" if fps is None else f"{fps:g}",
-        "boxes": "masks" if drawn else str(boxes),
-        "tracks": str(len(objects)) if objects else "-",
-        "positive %": float(counts[2] / valid) if valid else float("nan"),
-        "ignored %": float(counts[1] / counts.sum()),
+        **found,
     }
 
 
 def _sheet(opened: OpenDataset, frames: int, screen: Any) -> Image:
-    from vidseg.tasks.segmentation.contact_sheet import MOST, contact_sheet
+    from vidseg.tasks.base import MOST
+    from vidseg.tasks.registry import find_task
 
     if len(opened.videos) > MOST:
         screen.say(f"the contact sheet shows the first {MOST} of {len(opened.videos)} videos")
     with screen.task("drawing the contact sheet", None):
-        return contact_sheet(opened.videos, opened.groups, frames)
+        return find_task().contact_sheet(opened.videos[:MOST], opened.groups, frames)
 
 
 def _check_output(file: Path) -> None:

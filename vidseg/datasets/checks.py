@@ -11,13 +11,11 @@ import numpy as np
 from vidseg.datasets.base import Dataset
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import VidsegError
-from vidseg.tasks.segmentation.rasterise import FOREGROUND, rasterise
+from vidseg.tasks.segmentation.rasterise import FOREGROUND, overview_size, rasterise
 from vidseg.types import Labels, Size, Video
 
 SHOWN = 10
 """Findings of one kind and video that are listed; the rest is counted."""
-
-OVERVIEW_WIDTH = 320
 
 Tick = Callable[[Video], None]
 
@@ -79,13 +77,6 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
     if len(videos) == len(tried):
         findings += _general(dataset, videos)
     return Examined(findings + list(_together(videos, sound)), len(tried), frames)
-
-
-def overview_size(native: Size) -> Size:
-    """Return the size at which masks are drawn to be counted: at most 320 pixels wide."""
-    if native.width <= OVERVIEW_WIDTH:
-        return native
-    return Size(max(1, round(native.height * OVERVIEW_WIDTH / native.width)), OVERVIEW_WIDTH)
 
 
 def _notes(video: Video) -> Sequence[str]:

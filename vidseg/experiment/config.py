@@ -16,9 +16,8 @@ from vidseg.classifiers.base import Budget
 from vidseg.errors import UsageError
 from vidseg.experiment.options import DEFAULTS, NATIVE, OPTIONS, Option, check_names
 from vidseg.experiment.splits import resolve_split
-from vidseg.labels.refine import Refine
 from vidseg.plugins.spec import Spec
-from vidseg.tasks.segmentation.class_weights import check_weighable
+from vidseg.tasks.registry import find_task
 from vidseg.types import Size
 from vidseg.utils.bytes import parse_bytes
 from vidseg.utils.suggest import did_you_mean
@@ -42,7 +41,7 @@ class LabelConfig:
     """
 
     source: Spec = field(default_factory=lambda: Spec("truth"))
-    refine: Refine = "box"
+    refine: str = "box"
     prior: float | None = None
 
     @property
@@ -178,7 +177,7 @@ def make_config(options: Mapping[str, Any]) -> RunConfig:
     given = {name: check_option(name, value) for name, value in {**DEFAULTS, **options}.items()}
     budget = Budget(given.pop("budget"), given.pop("epochs"), given.pop("max_time"))
     labelling = LabelConfig(*(given.pop(name) for name in LABELLING))
-    check_weighable(given["classifier"], labelling.prior)
+    find_task().check_prior(given["classifier"], labelling.prior)
     given["device"] = choose_device(given["device"])
     given["threads"] = given["threads"] or _cores()
     return RunConfig(**given, budget=budget, labelling=labelling)

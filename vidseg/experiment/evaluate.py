@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -12,12 +11,11 @@ import numpy as np
 from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.errors import DataError, PluginError
 from vidseg.experiment.training import PreparedVideo
-from vidseg.tasks.segmentation.counts import VideoCounts, near_band
+from vidseg.tasks.base import Counts, Task
 from vidseg.types import Features, Head, Model, Network, Scores, Size
 from vidseg.utils.progress import ProgressBar
 from vidseg.utils.stop import check_stop
 
-MARGIN_FRAMES = 32
 BATCH_BYTES = 64 * 2**20
 """Of images and score maps that networks are given, and return, at a time."""
 BATCH_FRAMES = 16
@@ -31,11 +29,12 @@ def evaluate(
     *,
     frames: Callable[[PreparedVideo], Sequence[int]],
     thresholds: Mapping[Name, float] | None = None,
+    task: Task,
     margin: float,
-    task: ProgressBar,
+    bar: ProgressBar,
     device: str = "cpu",
     stop: Callable[[], None] = check_stop,
-) -> dict[Name, list[VideoCounts]]:
+) -> dict[Name, list[Counts]]:
     """Count frames of the test videos for every model.
 
     Args:
@@ -43,27 +42,27 @@ def evaluate(
         videos: the test videos.
         frames: which frames of a video are scored, ascending.
         thresholds: by model name; absent ones are 0.
-        margin: half-width of the near band, in mask pixels (see :func:`box_margin`).
-        task: advances by one a frame.
+        task: says how a frame is counted.
+        margin: of the task, see :meth:`vidseg.tasks.base.Task.margin`.
+        bar: advances by one a frame.
         device: where networks compute.
         stop: raises when the user asked to stop.
 
     Returns:
-        For each model one :class:`vidseg.tasks.segmentation.counts.VideoCounts` a video.
+        For each model one :class:`vidseg.tasks.base.Counts` a video.
     """
     limits: Mapping[Name, float] = thresholds or {}
     owners = _owners(models, limits)
     distinct = {name: models[name] for name in owners.values()}
-    result: dict[Name, list[VideoCounts]] = {name: [] for name in models}
+    result: dict[Name, list[Counts]] = {name: [] for name in models}
     for material in videos:
-        counts = {name: VideoCounts(material.video.name, material.group) for name in distinct}
+        counts = {name: task.counts(material.video.name, material.group) for name in distinct}
         for index, maps in _each_frame(distinct, material, frames(material), device, stop):
-            mask = material.mask(index)
-            near = near_band(mask, margin)
+            reference = task.reference(material.mask(index), margin)
             for name, scores in maps.items():
                 _finite(scores, name, material, index)
-                counts[name].add(index, scores, mask, near, limits.get(name, 0.0))
-            task.advance()
+                counts[name].add(index, scores, reference, limits.get(name, 0.0))
+            bar.advance()
         for name, owner in owners.items():
             result[name].append(counts[owner])
     return result
@@ -165,30 +164,3 @@ def _head_scores(heads: Mapping[Name, Head], features: Features, size: Size) -> 
         maps = score_heads(list(linear.values()), features, size)
         scores |= dict(zip(linear, maps, strict=True))
     return scores
-
-
-def box_margin(videos: Sequence[PreparedVideo]) -> float:
-    """Return half the median height of an object, in mask pixels; 0 without any object.
-
-    Heights of boxes that count as foreground, or of the connected parts of a native mask, in up
-    to 32 evenly spaced frames of each video.
-    """
-    heights: list[float] = []
-    for material in videos:
-        count = min(material.length, MARGIN_FRAMES)
-        for index in np.linspace(0, material.length - 1, count).astype(int):
-            heights.extend(_heights(material, int(index)))
-    return statistics.median(heights) / 2 if heights else 0.0
-
-
-def _heights(material: PreparedVideo, index: int) -> list[float]:
-    labels = material.video.labels(index)
-    if labels.boxes is not None:
-        scale = material.mask_size.height / labels.size.height
-        counted = np.ones(len(labels.boxes), bool) if labels.ignored is None else ~labels.ignored
-        return [float(height) * scale for height in labels.boxes[counted, 3]]
-    import cv2
-
-    mask = (material.mask(index) > 0).astype(np.uint8)
-    _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
-    return [float(height) for height in parts[1:, cv2.CC_STAT_HEIGHT]]

@@ -22,10 +22,9 @@ from vidseg.classifiers.base import Classifier, FitContext
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
 from vidseg.experiment.config import RunConfig, Setting
-from vidseg.experiment.evaluate import box_margin
 from vidseg.experiment.fit import (
+    check_training,
     choose_threshold,
-    count_pixels,
     make_classifier,
     prepare,
     refine_labels,
@@ -34,9 +33,10 @@ from vidseg.experiment.keys import fit_inputs, score_inputs, score_stage
 from vidseg.experiment.ledger import Ledger, Stage
 from vidseg.experiment.locks import hold
 from vidseg.experiment.options import INNER
-from vidseg.experiment.score import Counts, TestSide, batches, score_batches
+from vidseg.experiment.score import TestSide, batches, score_batches
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import (
+    CellCounts,
     CellResult,
     Curves,
     FitResult,
@@ -49,6 +49,8 @@ from vidseg.experiment.threshold import held_out_groups
 from vidseg.experiment.training import Labelled, PreparedVideo, SamplingContext, TrainingFrames
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.extractors.base import ExtractorHandle
+from vidseg.tasks.base import Task
+from vidseg.tasks.registry import find_task
 from vidseg.types import FrameRef, Model, State
 from vidseg.utils.hashing import digest, plain
 from vidseg.utils.progress import Progress
@@ -69,6 +71,7 @@ class Experiment:
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
         fresh: do finished stages again.
         notes: facts that the user should see.
+        task: what is predicted, and how it is counted.
     """
 
     config: RunConfig
@@ -79,6 +82,7 @@ class Experiment:
     stop: Callable[[], None] = check_stop
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
+    task: Task = field(default_factory=find_task)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
     _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
     _held: set[str] = field(default_factory=set, repr=False)
@@ -94,8 +98,8 @@ class Experiment:
 
     @cached_property
     def margin(self) -> float:
-        """Half-width of the near band of biased accuracy, in mask pixels."""
-        return box_margin(list(self.materials.values()))
+        """What counting needs to know of all videos, see :meth:`vidseg.tasks.base.Task.margin`."""
+        return self.task.margin(list(self.materials.values()))
 
     def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[PreparedVideo]:
         """Return the videos of ``groups`` that a setting trains on.
@@ -173,6 +177,7 @@ class Experiment:
                 labelling.refine,
                 partial(getattr, material, "mask_size"),
                 material.store,
+                self.task,
             )
             self._labelled[place] = Labelled(material, labels)
         return self._labelled[place]
@@ -234,7 +239,7 @@ class Experiment:
         try:
             facts, curves = read_facts(cell["facts"]), read_curves(cell["curves"])
             key, inputs, counts = str(cell["key"]), dict(cell["score_inputs"]), cell["counts"]
-            read_counts(counts)
+            read_counts(counts, self.task)
             self.ledger.folder(key)
         except (LookupError, TypeError, ValueError, AttributeError, StoreError):
             return False
@@ -251,7 +256,9 @@ class Experiment:
         inputs = self._score_inputs(key, fold)
         stage = self.ledger.read(key, score_stage(inputs))
         return (
-            None if stage is None else ScoreResult(inputs, read_counts(stage.result), reused=True)
+            None
+            if stage is None
+            else ScoreResult(inputs, read_counts(stage.result, self.task), reused=True)
         )
 
     def fit(self, setting: Setting, fold: Fold, label: str) -> FitResult:
@@ -355,8 +362,8 @@ class Experiment:
         if self.config.threshold == INNER:
             held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
         facts = refine_labels(train, label, self.progress, self.stop)
-        facts |= count_pixels(train)
-        classifier, weight = make_classifier(setting, facts["train_positive_share"])
+        facts |= check_training(train, self.task)
+        classifier, weight = make_classifier(setting, facts, self.task)
         facts |= weight
         features = "features" in classifier.needs
         prepare(train, label, self.progress, self.stop, features=features)
@@ -367,7 +374,7 @@ class Experiment:
             model = classifier.fit(train, self.handle, ctx)
             facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
             if self.config.threshold == INNER:
-                facts |= choose_threshold(train, setting, self.handle, ctx)
+                facts |= choose_threshold(train, setting, self.handle, ctx, self.task)
         result = {"facts": facts, "curves": [list(row) for row in curves]}
         stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
         shutil.rmtree(ctx.workdir, ignore_errors=True)
@@ -396,6 +403,7 @@ class Experiment:
         side = TestSide(
             self.members(fold.test),
             lambda material: self.test_frames(fold, material),
+            self.task,
             self.margin,
             self.config.device,
             self.stop,
@@ -404,7 +412,7 @@ class Experiment:
         names = ", ".join(material.video.name for material in side.videos)
         threads = _torch_threads(self.config.threads)
         title = f"{label}: scoring {names}"
-        with self.progress.task(title, len(groups) * side.count) as task, threads:
+        with self.progress.task(title, len(groups) * side.count) as bar, threads:
             for material in side.videos:
                 material.stored.prepare(side.frames(material))
             scored = score_batches(
@@ -413,7 +421,7 @@ class Experiment:
                 load=self.model,
                 training=lambda cell: self.training(cell.setting, fold),
                 threshold=self.threshold,
-                task=task,
+                bar=bar,
             )
             return {name: self._keep_scores(cells[name], counts, fold) for name, counts in scored}
 
@@ -422,7 +430,7 @@ class Experiment:
         given = self.config.threshold
         return fitted.facts["threshold"] if isinstance(given, str) else given
 
-    def _keep_scores(self, cell: FitResult, counts: Counts, fold: Fold) -> ScoreResult:
+    def _keep_scores(self, cell: FitResult, counts: CellCounts, fold: Fold) -> ScoreResult:
         inputs = self._score_inputs(cell.key, fold)
         result = {kind: [video.to_json() for video in rows] for kind, rows in counts.items()}
         self.ledger.write(cell.key, score_stage(inputs), Stage(inputs, result))

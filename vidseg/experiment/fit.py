@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-
-import numpy as np
+from collections.abc import Callable, Mapping
 
 from vidseg import plugins
 from vidseg.classifiers.base import Classifier, FitContext
@@ -13,8 +11,7 @@ from vidseg.experiment.config import Setting
 from vidseg.experiment.threshold import inner_threshold
 from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks.segmentation.class_weights import PARAMETER, weighted
-from vidseg.tasks.segmentation.masks import both_classes
+from vidseg.tasks.base import Task
 from vidseg.utils.progress import Progress
 
 
@@ -55,36 +52,29 @@ def refine_labels(
     return {"refined_boxes": float(boxes), "refine_failed": float(failed)} if boxes else {}
 
 
-def count_pixels(train: TrainingFrames) -> dict[str, float]:
-    """Count the training pixels; one class only is refused before any feature is computed.
+def check_training(train: TrainingFrames, task: Task) -> dict[str, float]:
+    """Count the training frames; targets that cannot be learnt are refused before any feature.
 
     Returns:
-        ``train_videos``, ``train_frames``, ``train_pixels``, ``train_positive_share``.
+        ``train_videos``, ``train_frames``, and what the task counts, such as
+        ``train_positive_share``.
 
     Raises:
-        DataError: the masks hold one class only.
+        DataError: the targets cannot be learnt, such as masks of one class only.
     """
-    positives = negatives = 0
-    for ref in train.refs:
-        mask = train.mask(ref)
-        positives += int(np.count_nonzero(mask > 0))
-        negatives += int(np.count_nonzero(mask < 0))
-    videos = sorted({ref.video for ref in train.refs})
-    both_classes((positives, negatives), where=f"training videos {', '.join(videos)}")
-    return {
-        "train_videos": float(train.videos),
-        "train_frames": float(len(train.refs)),
-        "train_pixels": float(positives + negatives),
-        "train_positive_share": positives / (positives + negatives),
-    }
+    counts = {"train_videos": float(train.videos), "train_frames": float(len(train.refs))}
+    return counts | task.check(train)
 
 
-def make_classifier(setting: Setting, share: float) -> tuple[Classifier, dict[str, float]]:
+def make_classifier(
+    setting: Setting, counted: Mapping[str, float], task: Task
+) -> tuple[Classifier, dict[str, float]]:
     """Return the classifier, weighted where a prior asks for it, and what to record of that.
 
     Args:
         setting: what is trained.
-        share: of foreground among the labelled training pixels.
+        counted: of :func:`check_training`.
+        task: makes class weights.
 
     Raises:
         UsageError: the classifier has no class weight, or was given one.
@@ -92,33 +82,29 @@ def make_classifier(setting: Setting, share: float) -> tuple[Classifier, dict[st
     spec, prior = setting.classifier, setting.labelling.prior
     facts: dict[str, float] = {}
     if prior is not None:
-        spec = weighted(spec, share, prior)
-        facts[PARAMETER] = float(spec.params[PARAMETER])
+        spec, facts = task.weighted(spec, prior, counted)
     classifier: Classifier = plugins.create("classifier", spec)
     return classifier, facts
 
 
 def choose_threshold(
-    train: TrainingFrames, setting: Setting, handle: ExtractorHandle, ctx: FitContext
+    train: TrainingFrames, setting: Setting, handle: ExtractorHandle, ctx: FitContext, task: Task
 ) -> dict[str, float]:
     """Choose the threshold on held-out training groups; see :mod:`vidseg.experiment.threshold`.
 
     Returns:
-        ``threshold``, ``inner_iou``, ``inner_iou_at_0``, ``inner_groups``, ``inner_seconds``.
+        ``threshold``, what it was chosen by, and ``inner_seconds``.
 
     Raises:
-        DataError: there is one training group only, or no foreground in those held out.
+        DataError: there is one training group only, or nothing to find in those held out.
     """
 
     def make(part: TrainingFrames) -> Classifier:
-        return make_classifier(setting, count_pixels(part)["train_positive_share"])[0]
+        return make_classifier(setting, check_training(part, task), task)[0]
 
     began = time.perf_counter()
-    chosen = inner_threshold(train, make, handle, ctx)
-    ctx.progress.say(
-        f"threshold {chosen.threshold:.4g}: IoU {chosen.iou:.3f} on {chosen.groups} held-out "
-        f"training groups, {chosen.iou_at_0:.3f} at 0"
-    )
+    chosen = inner_threshold(train, make, handle, ctx, task)
+    ctx.progress.say(chosen.text)
     return {**chosen.facts, "inner_seconds": time.perf_counter() - began}
 
 

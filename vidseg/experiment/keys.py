@@ -62,6 +62,8 @@ AROUND = frozenset(
         "vidseg.store.files",
         "vidseg.store.fact_cache",
         "vidseg.store.quota",
+        "vidseg.tasks.segmentation.contact_sheet",
+        "vidseg.tasks.segmentation.overlays",
         "vidseg.utils.bytes",
         "vidseg.utils.cache",
         "vidseg.utils.files",
@@ -78,9 +80,14 @@ AROUND = frozenset(
 SCORING = frozenset(
     {
         "vidseg.experiment.evaluate",
+        "vidseg.experiment.score",
         "vidseg.experiment.threshold",
+        "vidseg.tasks.means",
         "vidseg.tasks.segmentation.baselines",
         "vidseg.tasks.segmentation.counts",
+        "vidseg.tasks.segmentation.margin",
+        "vidseg.tasks.segmentation.scores",
+        "vidseg.tasks.segmentation.thresholds",
     }
 )
 """Modules that a fit runs only where it chooses a threshold, or where its plugins import them."""
@@ -105,6 +112,7 @@ def fit_inputs(
     budget = setting.budget
     return {
         "stage": "fit",
+        "task": members[0].task.name,
         "videos": [
             [material.video.name, material.video.image_key, key]
             for material, key in zip(members, labels, strict=True)

@@ -15,6 +15,8 @@ from vidseg.experiment.training import PreparedVideo
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.plugins.spec import Spec
 from vidseg.store import Store
+from vidseg.tasks.base import Task
+from vidseg.tasks.registry import find_task
 from vidseg.types import Memory, Video
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
@@ -73,6 +75,7 @@ def open_experiment(
     stop: Callable[[], None] = check_stop,
     fresh: bool = False,
     extractor: FrozenExtractor | None = None,
+    task: Task | None = None,
 ) -> Experiment:
     """Bind a data set to an extractor and sizes.
 
@@ -81,11 +84,12 @@ def open_experiment(
         dataset: of :func:`open_dataset`.
         store, ledger, progress, stop, fresh: see :class:`vidseg.experiment.experiment.Experiment`.
         extractor: of :func:`open_extractor`; made when it is None.
+        task: what is predicted; None: the default one.
 
     Raises:
         VidsegError: what a plugin refuses, or videos of different native sizes without a mask size.
     """
-    extractor = extractor or open_extractor(config)
+    extractor, task = extractor or open_extractor(config), task or find_task()
     materials = {
         video.name: PreparedVideo(
             video,
@@ -94,12 +98,21 @@ def open_experiment(
             config.image_size,
             config.mask_size,
             extractor,
+            task,
         )
         for video in dataset.videos
     }
     _check_sizes(materials, config)
     return Experiment(
-        config, materials, extractor.handle, ledger, progress, stop, fresh, list(dataset.notes)
+        config,
+        materials,
+        extractor.handle,
+        ledger,
+        progress,
+        stop,
+        fresh,
+        list(dataset.notes),
+        task,
     )
 
 

@@ -15,13 +15,12 @@ from vidseg.experiment.records import DatasetRecord, FoldRecord, Row, RunRecord
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.stats import effective_frames
+from vidseg.tasks.base import Counts, Task
 from vidseg.tasks.means import mean_over_groups
-from vidseg.tasks.segmentation.counts import VideoCounts, summarise
-from vidseg.tasks.segmentation.scores import SCORES, mean_precision_recall
 from vidseg.utils.hashing import digest
 
 Scores = dict[str, float]
-BySeed = dict[int, list[VideoCounts]]
+BySeed = dict[int, list[Counts]]
 """One count a test video for each seed."""
 
 
@@ -62,9 +61,9 @@ def _counts(cells: Sequence[RunCell], kind: str) -> BySeed:
     return found
 
 
-def merged(counts: Sequence[VideoCounts]) -> list[VideoCounts]:
+def merged(counts: Sequence[Counts]) -> list[Counts]:
     """Return one count a video: splits by frame score each video in every fold."""
-    videos: dict[str, VideoCounts] = {}
+    videos: dict[str, Counts] = {}
     for row in counts:
         videos[row.video] = videos[row.video].merged(row) if row.video in videos else row
     return list(videos.values())
@@ -85,29 +84,28 @@ def run_record(
         cells: of one setting, over all folds and seeds.
         name, config, params: see :class:`vidseg.experiment.records.RunRecord`.
     """
-    by_kind = counts_by_kind(cells)
+    by_kind, task = counts_by_kind(cells), experiment.task
     own = by_kind.get(MODEL, {})
-    histograms = [video.histogram for videos in own.values() for video in videos]
     return RunRecord(
         name=name,
         config=config,
         params=dict(params),
         dataset=dataset_record(experiment, next(iter(own.values()), [])),
         folds=[_fold_record(experiment, cell, cell.result) for cell in cells if cell.result],
-        headline=mean_scores([summarise(videos) for videos in own.values()]),
-        per_video=_per_video(by_kind),
+        headline=mean_scores([task.summary(videos) for videos in own.values()]),
+        per_video=_per_video(by_kind, task),
         baselines=[
             {"baseline": kind, **mean_scores([_headline(videos) for videos in seeds.values()])}
             for kind, seeds in by_kind.items()
             if kind != MODEL and seeds
         ],
-        pr_curve=mean_precision_recall(histograms) if histograms else None,
+        pr_curve=task.curve([video for videos in own.values() for video in videos]),
     )
 
 
-def dataset_record(experiment: Experiment, scored: Sequence[VideoCounts]) -> DatasetRecord:
+def dataset_record(experiment: Experiment, scored: Sequence[Counts]) -> DatasetRecord:
     """Return the data set's videos, with the positive share of those that were scored."""
-    shares = {video.video: _positive_share(video) for video in scored}
+    shares = {video.video: video.positive_share for video in scored}
     rows: list[Row] = []
     keys: list[Any] = []
     for name, material in experiment.materials.items():
@@ -127,12 +125,12 @@ def dataset_record(experiment: Experiment, scored: Sequence[VideoCounts]) -> Dat
     return DatasetRecord(spec.name, str(spec), digest(keys, 16), rows)
 
 
-def empty_videos(scored: Sequence[VideoCounts]) -> str:
-    """Return the names of the videos without a foreground pixel, ``""`` where each has one."""
-    return ", ".join(video.video for video in scored if not video.positives)
+def empty_videos(scored: Sequence[Counts]) -> str:
+    """Return the names of the videos with nothing to find, ``""`` where each has something."""
+    return ", ".join(video.video for video in scored if not video.positive_share)
 
 
-def defined_scores(video: VideoCounts) -> Scores:
+def defined_scores(video: Counts) -> Scores:
     """Return the scores that the video defines."""
     return {name: value for name, value in video.scores().items() if not math.isnan(value)}
 
@@ -145,7 +143,7 @@ def mean_scores(rows: Sequence[Mapping[str, float]]) -> Scores:
     return {key: float(np.mean([row[key] for row in rows])) for key in common}
 
 
-def _headline(videos: Sequence[VideoCounts]) -> Scores:
+def _headline(videos: Sequence[Counts]) -> Scores:
     return mean_over_groups((video.group, video.scores()) for video in videos)
 
 
@@ -156,28 +154,27 @@ def _fold_record(experiment: Experiment, cell: RunCell, result: CellResult) -> F
         test_groups=list(cell.fold.test),
         train_videos=[material.video.name for material in train],
         test_videos=[material.video.name for material in experiment.members(cell.fold.test)],
-        metrics=summarise(result.scored.counts[MODEL]),
+        metrics=experiment.task.summary(result.scored.counts[MODEL]),
         facts=result.facts,
         curves=result.curves,
         key=result.key,
-        cell={"effective": _effective(result.scored.counts[MODEL])},
+        cell={"effective": _effective(result.scored.counts[MODEL], experiment.task)},
     )
 
 
-def _effective(videos: Sequence[VideoCounts]) -> list[Row]:
+def _effective(videos: Sequence[Counts], task: Task) -> list[Row]:
     """Return how many independent frames the evenly spaced test frames of each video are worth."""
     rows: list[Row] = []
     for video in videos:
-        ious = video.frame_scores("iou")
-        steps = np.diff(video.frames)
-        if len(ious) > 1 and (steps == steps[0]).all() and not np.isnan(ious).any():
-            row = {"video": video.video, "frames": len(ious), "effective": effective_frames(ious)}
-            rows.append(row)
+        scores, steps = video.frame_scores(task.primary), np.diff(video.frames)
+        if len(scores) > 1 and (steps == steps[0]).all() and not np.isnan(scores).any():
+            effective = effective_frames(scores)
+            rows.append({"video": video.video, "frames": len(scores), "effective": effective})
     return rows
 
 
-def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
-    own = by_kind.get(MODEL, {})
+def _per_video(by_kind: Mapping[str, BySeed], task: Task) -> list[Row]:
+    own, primary = by_kind.get(MODEL, {}), task.primary
     if not own:
         return []
     rows = []
@@ -186,13 +183,9 @@ def _per_video(by_kind: Mapping[str, BySeed]) -> list[Row]:
             kind: mean_scores([defined_scores(videos[place]) for videos in seeds.values()])
             for kind, seeds in by_kind.items()
         }
-        row: Row = {"video": video.video, "iou": means[MODEL].get("iou")}
-        row |= {name: means[MODEL].get(name) for name in SCORES if name != "iou"}
-        row |= {f"iou_{kind}": means[kind].get("iou") for kind in by_kind if kind != MODEL}
+        row: Row = {"video": video.video, primary: means[MODEL].get(primary)}
+        row |= {name: means[MODEL].get(name) for name in task.scores if name != primary}
+        row |= {f"{primary}_{kind}": means[kind].get(primary) for kind in by_kind if kind != MODEL}
         row |= {"group": video.group, "frames": len(video.frames)}
-        rows.append(row | {"positive_share": _positive_share(video)})
+        rows.append(row | {"positive_share": video.positive_share})
     return rows
-
-
-def _positive_share(video: VideoCounts) -> float:
-    return video.positives / max(1, int(video.total[:4].sum()))

@@ -16,8 +16,7 @@ from vidseg.experiment.stages import MODEL, CellResult, FitResult, ScoreResult
 from vidseg.experiment.training import PreparedVideo
 from vidseg.store import Store
 from vidseg.store import weights as backbones
-from vidseg.tasks.segmentation.counts import VideoCounts, summarise
-from vidseg.tasks.segmentation.overlays import choose_frames, draw_overlay
+from vidseg.tasks.base import Counts
 from vidseg.types import Image
 from vidseg.utils.hashing import plain
 from vidseg.utils.progress import Progress
@@ -100,7 +99,7 @@ def _fold_record(
         test_groups=list(fold.test),
         train_videos=[material.video.name for material in experiment.members(fold.train)],
         test_videos=[video.video for video in scored.counts[MODEL]],
-        metrics=summarise(scored.counts[MODEL]),
+        metrics=experiment.task.summary(scored.counts[MODEL]),
         facts=fitted.facts,
         curves=fitted.curves,
         key=fitted.key,
@@ -120,12 +119,12 @@ def _record(experiment: Experiment, cells: list[RunCell], records: list[FoldReco
     record.folds, record.notes = records, list(experiment.notes)
     if empty := empty_videos(_counts(cells)):
         record.notes.append(
-            f"no foreground pixel in {empty}: left out of every mean but accuracy's"
+            f"{experiment.task.words.empty} in {empty}: left out of every mean but accuracy's"
         )
     return record
 
 
-def _counts(cells: list[RunCell]) -> list[VideoCounts]:
+def _counts(cells: list[RunCell]) -> list[Counts]:
     return next(iter(counts_by_kind(cells)[MODEL].values()))
 
 
@@ -133,20 +132,22 @@ def _overlays(
     experiment: Experiment,
     plan: Sequence[Fold],
     fits: Sequence[FitResult],
-    scored: Sequence[VideoCounts],
+    scored: Sequence[Counts],
 ) -> list[tuple[str, Image]]:
     pictures = []
-    for rank, video, index in choose_frames(scored):
+    task = experiment.task
+    for rank, video, index in task.choose_frames(scored):
         material = experiment.materials[video]
         place = next(i for i, fold in enumerate(plan) if _tests(fold, material, index))
         scores = frame_scores(
             {MODEL: experiment.model(fits[place])}, material, index, experiment.config.device
         )[MODEL]
         counts = next(v for v in scored if v.video == video)
-        iou = counts.frame_scores("iou")[counts.frames.index(index)]
-        text = f"{video} frame {index}, IoU {iou:.2f} ({rank})"
+        score = counts.frame_scores(task.primary)[counts.frames.index(index)]
+        label = task.scores[task.primary].label
+        text = f"{video} frame {index}, {label} {score:.2f} ({rank})"
         threshold = experiment.threshold(fits[place])
-        picture = draw_overlay(material.image(index), material.mask(index), scores, threshold, text)
+        picture = task.draw(material.image(index), material.mask(index), scores, threshold, text)
         pictures.append((f"{video}_{rank}_{index:06d}", picture))
     return pictures
 

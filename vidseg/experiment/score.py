@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from vidseg import plugins
 from vidseg.experiment.evaluate import evaluate
-from vidseg.experiment.stages import MODEL, FitResult
+from vidseg.experiment.stages import MODEL, CellCounts, FitResult
 from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.plugins.spec import Spec
-from vidseg.tasks.segmentation.baselines import fit_baselines
-from vidseg.tasks.segmentation.counts import VideoCounts
+from vidseg.tasks.base import Task
 from vidseg.types import Model
 from vidseg.utils.progress import ProgressBar
 
@@ -19,8 +18,6 @@ MEMORY_SHARE = 4
 """The models that are scored together take this part of the memory budget at most."""
 NETWORKS = 2
 """Networks that are scored together: their features are their own, so more save next to nothing."""
-
-Counts = dict[str, list[VideoCounts]]
 
 
 @dataclass(frozen=True)
@@ -30,13 +27,15 @@ class TestSide:
     Attributes:
         videos: the test videos.
         frames: returns which frames of a video are scored, ascending.
-        margin: half-width of the near band, in mask pixels.
+        task: makes baselines, and says how a frame is counted.
+        margin: of the task.
         device: where networks compute.
         stop: raises when the user asked to stop.
     """
 
     videos: Sequence[PreparedVideo]
     frames: Callable[[PreparedVideo], Sequence[int]]
+    task: Task
     margin: float
     device: str
     stop: Callable[[], None]
@@ -77,8 +76,8 @@ def score_batches(
     load: Callable[[FitResult], Model],
     training: Callable[[FitResult], TrainingFrames],
     threshold: Callable[[FitResult], float],
-    task: ProgressBar,
-) -> Iterator[tuple[str, Counts]]:
+    bar: ProgressBar,
+) -> Iterator[tuple[str, CellCounts]]:
     """Yield the counts of each cell: of its baselines by name, then of its model.
 
     Cells that were trained on the same frames share their baselines, counted once.
@@ -89,9 +88,9 @@ def score_batches(
         load: reads a fitted model.
         training: returns the training frames of a cell.
         threshold: returns the threshold of a cell's model.
-        task: advances by one for each frame of each group.
+        bar: advances by one for each frame of each group.
     """
-    known: dict[Hashable, Counts] = {}
+    known: dict[Hashable, CellCounts] = {}
     for cells in groups:
         contents: dict[str, Hashable] = {}
         models: dict[tuple[Hashable, str], Model] = {}
@@ -100,7 +99,7 @@ def score_batches(
             contents[name] = train.content
             if train.content not in known:
                 known[train.content] = {}
-                baselines = fit_baselines(train).items()
+                baselines = side.task.baselines(train).items()
                 models |= {(train.content, kind): model for kind, model in baselines}
             models[name, MODEL] = load(cell)
         limits: dict[tuple[Hashable, str], float] = {
@@ -111,8 +110,9 @@ def score_batches(
             side.videos,
             frames=side.frames,
             thresholds=limits,
+            task=side.task,
             margin=side.margin,
-            task=task,
+            bar=bar,
             device=side.device,
             stop=side.stop,
         )

@@ -12,10 +12,12 @@ from typing import Any
 from vidseg.experiment.config import Setting
 from vidseg.experiment.ledger import StateFile
 from vidseg.experiment.splits import Fold
-from vidseg.tasks.segmentation.counts import VideoCounts
+from vidseg.tasks.base import Counts, Task
 
 MODEL = "model"
 """Name of the fitted model among the models of a cell; the others are baselines."""
+CellCounts = dict[str, list[Counts]]
+"""Counts by model name (the model's and the baselines'), one a test video."""
 Curves = list[tuple[str, float, int]]
 """Training curves, rows of (name, value, step)."""
 
@@ -54,7 +56,7 @@ class ScoreResult:
     """
 
     inputs: dict[str, Any]
-    counts: dict[str, list[VideoCounts]]
+    counts: CellCounts
     reused: bool
 
 
@@ -84,6 +86,6 @@ def read_facts(facts: Mapping[str, Any]) -> dict[str, float]:
     return {str(name): float(value) for name, value in facts.items() if value is not None}
 
 
-def read_counts(result: Mapping[str, Any]) -> dict[str, list[VideoCounts]]:
+def read_counts(result: Mapping[str, Any], task: Task) -> CellCounts:
     """Return the counts of every model from plain data."""
-    return {model: [VideoCounts.from_json(row) for row in rows] for model, rows in result.items()}
+    return {model: [task.read_counts(row) for row in rows] for model, rows in result.items()}

@@ -12,8 +12,7 @@ from vidseg.errors import DataError
 from vidseg.experiment.evaluate import frame_scores
 from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks.segmentation.counts import score_histogram
-from vidseg.tasks.segmentation.thresholds import Chosen, Histogram, best_threshold
+from vidseg.tasks.base import Chosen, Counts, Task
 from vidseg.types import FrameRef, Model
 
 MOST_GROUPS = 3
@@ -42,24 +41,26 @@ def inner_threshold(
     make: Callable[[TrainingFrames], Classifier],
     handle: ExtractorHandle,
     ctx: FitContext,
+    task: Task,
 ) -> Chosen:
-    """Return the threshold with the best mean IoU over held-out training groups.
+    """Return the threshold with the best primary score over held-out training groups.
 
     Up to three groups, drawn by the seed, are held out once each; the classifier is fitted on the
     others and scores the held-out group's training frames, unchanged by noise or augmentation and
-    with their training labels: an arm looks at no label that it does not train on. IoU is taken
-    for each video, averaged over the videos of a group, then over groups.
+    with their training labels: an arm looks at no label that it does not train on. The score is
+    taken for each video, averaged over the videos of a group, then over groups.
 
     Args:
         train: the training frames.
         make: returns the classifier for a set of training frames.
         handle: the extractor.
         ctx: of the fit.
+        task: counts the frames and chooses.
 
     Raises:
         DataError: the training frames belong to one group, or no held-out one has foreground.
     """
-    found: list[list[Histogram]] = []
+    found: list[list[Counts]] = []
     for number, group in enumerate(held_out_groups(train, ctx.seed)):
         others = train.subset([one for one in set(train.groups) if one != group])
         inner = replace(
@@ -71,16 +72,18 @@ def inner_threshold(
         )
         inner.workdir.mkdir(parents=True, exist_ok=True)
         model = make(others).fit(others, handle, inner)
-        found.append(_histograms(model, train.subset([group]), ctx))
-    return best_threshold(found)
+        found.append(_counts(model, train.subset([group]), ctx, task))
+    return task.best_threshold(found)
 
 
-def _histograms(model: Model, train: TrainingFrames, ctx: FitContext) -> list[Histogram]:
-    """Return the score histogram of each video of ``train``."""
-    found: dict[str, Histogram] = {}
+def _counts(model: Model, train: TrainingFrames, ctx: FitContext, task: Task) -> list[Counts]:
+    """Return the counts of each video of ``train``."""
+    found: dict[str, Counts] = {}
     for video, index in sorted({(ref.video, ref.index) for ref in train.refs}):
         ctx.stop()
-        scores = frame_scores({0: model}, train.materials[video], index, ctx.device)[0]
-        own = score_histogram(scores, train.mask(FrameRef(video, index)))
-        found[video] = found.get(video, 0) + own
+        material = train.materials[video]
+        scores = frame_scores({0: model}, material, index, ctx.device)[0]
+        reference = task.reference(train.mask(FrameRef(video, index)), 0.0)
+        counts = found.setdefault(video, task.counts(video, material.group))
+        counts.add(index, scores, reference, 0.0)
     return list(found.values())

@@ -17,7 +17,8 @@ from vidseg.errors import DataError
 from vidseg.experiment.training_labels import MaskCache, TrainingLabels
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.store import Store
-from vidseg.tasks.segmentation.rasterise import rasterise
+from vidseg.tasks.base import Task
+from vidseg.tasks.registry import find_task
 from vidseg.types import (
     Features,
     FloatImage,
@@ -46,6 +47,7 @@ class PreparedVideo:
         image_size: what the extractor sees; None for the native size.
         mask_size: size of masks and scores; None for the image size.
         extractor: computes the features.
+        task: makes masks of labels; None: the default one.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class PreparedVideo:
         image_size: Size | None,
         mask_size: Size | None,
         extractor: FrozenExtractor,
+        task: Task | None = None,
     ) -> None:
         self.video, self.group, self.extractor, self.store = video, group, extractor, store
+        self.task = task or find_task()
         self.stored = store.frames(video, image_size)
         self.stored_features = store.features(video, extractor, self.stored)
         self._image_size, self._mask_size = image_size, mask_size
@@ -66,7 +70,8 @@ class PreparedVideo:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what it was made of: masks and open entries are read again where it arrives."""
         sizes = self._image_size, self._mask_size
-        return PreparedVideo, (self.video, self.group, self.store, *sizes, self.extractor)
+        given = (self.video, self.group, self.store, *sizes, self.extractor, self.task)
+        return PreparedVideo, given
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -94,7 +99,10 @@ class PreparedVideo:
 
     def mask(self, index: int) -> Mask:
         """Return the true mask of frame ``index``, ``int8 (h, w)`` at the mask size, read-only."""
-        return self._masks.get(index, lambda i: rasterise(self.video.labels(i), self.mask_size))
+        return self._masks.get(index, self._target)
+
+    def _target(self, index: int) -> Mask:
+        return self.task.target(self.video.labels(index), self.mask_size)
 
     def features(self, index: int) -> Features:
         """Return the features of frame ``index``, from the store or computed.

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import DataError
 from vidseg.labels.base import VideoLabels
-from vidseg.labels.refine import RULE, Refine, Tally, check_boxes, cut_out
-from vidseg.tasks.segmentation.rasterise import rasterise
-from vidseg.types import Mask, Size, Video
+from vidseg.tasks.base import Tally, Task
+from vidseg.types import Image, Mask, Size, Video
 from vidseg.utils.cache import array_cache
 from vidseg.utils.hashing import digest
 
@@ -63,30 +62,29 @@ class TrainingLabels:
         self,
         video: Video,
         source: VideoLabels,
-        refine: Refine,
+        refine: str,
         size: Callable[[], Size],
         store: Store,
+        task: Task,
     ) -> None:
         self._video, self._source, self._refine, self._size = video, source, refine, size
-        self._store = store
+        self._store, self._task = store, task
+        self._rule = task.refine_rule(refine)
         self._masks = MaskCache()
         self._kept: StoredMasks | None = None
         self._tallies: dict[int, Tally] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what it was made of, not the masks that it keeps in memory."""
-        given = (self._video, self._source, self._refine, self._size, self._store)
+        given = (self._video, self._source, self._refine, self._size, self._store, self._task)
         return TrainingLabels, given
 
     @property
     def key(self) -> str:
         """Hash of what the training masks are made of, their size apart."""
-        if self._refine != "grabcut":
+        if self._rule is None:
             return digest([self._source.key, self._refine])
-        import cv2
-
-        # another OpenCV may cut differently, and other frames of course do
-        return digest([self._source.key, RULE, cv2.__version__, self._video.image_key])
+        return digest([self._source.key, *self._rule, self._video.image_key])
 
     def mask(self, index: int) -> Mask:
         """Return the training mask of frame ``index``, ``int8 (h, w)``, read-only."""
@@ -94,19 +92,19 @@ class TrainingLabels:
 
     def tally(self, index: int) -> Tally:
         """Return how refining went in frame ``index``."""
-        if self._refine == "grabcut" and index not in self._tallies:
-            self._cut(index)
+        if self._rule is not None and index not in self._tallies:
+            self._from_frame(index)
         return self._tallies.get(index, Tally(0, 0))
 
     def prepare(self, indices: Sequence[int], task: ProgressBar, stop: Callable[[], None]) -> None:
-        """Cut the frames of ``indices`` that are not kept yet, in one pass over the video.
+        """Make the masks of ``indices`` that need frames and are not kept yet, in one pass.
 
         Args:
             indices: frames, ascending.
             task: advanced by one a frame.
             stop: raises when the user asked to stop.
         """
-        if self._refine != "grabcut":
+        if self._rule is None:
             task.advance(len(indices))
             return
         missing = [i for i in indices if i not in self._tallies and not self._stored.has(i)]
@@ -114,10 +112,7 @@ class TrainingLabels:
         decoded = self._video.frames(missing) if missing else iter(())
         for index, image in zip(missing, decoded, strict=True):
             stop()
-            labels = self._source.labels(index)
-            mask, tally = cut_out(labels, image, self._size(), where=self._where(index))
-            self._keep(index, mask, tally)
-            self._masks.put(index, mask)
+            self._masks.put(index, self._refined(index, image))
             task.advance()
 
     @property
@@ -127,15 +122,9 @@ class TrainingLabels:
         return self._kept
 
     def _made(self, index: int) -> Mask:
-        if self._refine == "grabcut":
-            return self._cut(index)
-        labels, where = self._source.labels(index), self._where(index)
-        if self._refine == "box":
-            return rasterise(labels, self._size(), where=where)
-        check_boxes(labels, self._refine, where)
-        return rasterise(labels, self._size(), shape="ellipse", where=where)
+        return self._refined(index, None) if self._rule is None else self._from_frame(index)
 
-    def _cut(self, index: int) -> Mask:
+    def _from_frame(self, index: int) -> Mask:
         kept = self._stored.load(index)
         if kept is not None:
             self._tallies[index] = Tally(*kept[1])
@@ -143,14 +132,16 @@ class TrainingLabels:
         image = next(iter(self._video.frames([index])), None)
         if image is None:
             raise DataError("the video ends before it", where=self._where(index))
-        labels = self._source.labels(index)
-        mask, tally = cut_out(labels, image, self._size(), where=self._where(index))
-        self._keep(index, mask, tally)
-        return mask
+        return self._refined(index, image)
 
-    def _keep(self, index: int, mask: Mask, tally: Tally) -> None:
-        self._stored.save(index, mask, (tally.boxes, tally.failed))
-        self._tallies[index] = tally
+    def _refined(self, index: int, image: Image | None) -> Mask:
+        """Make a mask; it is kept in the store where it needed the frame."""
+        labels, where = self._source.labels(index), self._where(index)
+        mask, tally = self._task.refine(labels, self._size(), self._refine, image, where=where)
+        if image is not None:
+            self._stored.save(index, mask, (tally.boxes, tally.failed))
+            self._tallies[index] = tally
+        return mask
 
     def _where(self, index: int) -> str:
         return f"video {self._video.name}, frame {index}"

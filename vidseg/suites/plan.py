@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from vidseg import plugins
+from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.records import Row
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
@@ -84,8 +87,7 @@ def calibrate(bench: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
         return {"seconds_forwards": 0.0, "seconds_scoring": 0.0}
     # the slowest pipeline's, so that the estimate errs on the long side
     forward = max(_forward_seconds(bench, name) for name in {c.pipeline for c in waiting})
-    material = next(iter(bench.experiments[waiting[0].pipeline].materials.values()))
-    count = _count_seconds(material.mask(0).shape)
+    count = _count_seconds(bench.experiments[waiting[0].pipeline])
     frames = sum(
         len(bench.experiments[cell.pipeline].test_frames(cell.fold, video))
         for cell in waiting
@@ -151,18 +153,12 @@ def _forward_seconds(bench: OpenedSuite, pipeline: str) -> float:
     return _median_seconds(lambda: material.extractor.extract(image))
 
 
-def _count_seconds(shape: tuple[int, ...]) -> float:
+def _count_seconds(experiment: Experiment) -> float:
     """Return the time that counting one model's scores of one frame takes."""
-    import numpy as np
-
-    from vidseg.tasks.segmentation.counts import VideoCounts
-
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=shape).astype(np.float32)
-    mask = np.where(scores > 0, 1, -1).astype(np.int8)
-    near = np.ones(shape, np.bool_)
-    counts = VideoCounts("", "")
-    return _median_seconds(lambda: counts.add(0, scores, mask, near, 0.0))
+    task, target = experiment.task, next(iter(experiment.materials.values())).mask(0)
+    scores = np.random.default_rng(0).normal(size=target.shape).astype(np.float32)
+    reference, counts = task.reference(target, experiment.margin), task.counts("", "")
+    return _median_seconds(lambda: counts.add(0, scores, reference, 0.0))
 
 
 def _median_seconds(work: Callable[[], object]) -> float:

@@ -22,8 +22,8 @@ from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
+from vidseg.tasks.base import Counts
 from vidseg.tasks.means import mean_over_groups
-from vidseg.tasks.segmentation.counts import VideoCounts
 from vidseg.utils.hashing import digest, plain
 
 
@@ -86,7 +86,9 @@ def suite_record(
         },
         notes=[*bench.dataset.notes, *bench.store.notes],
     )
-    record.notes += _empty_videos(scored)
+    if empty := empty_videos(next(iter(scored.values()), [])):
+        said = f"{first.task.words.empty} in {empty}"
+        record.notes.append(f"{said}: left out of both arms of comparisons")
     return record
 
 
@@ -180,7 +182,7 @@ def cell_content(cell: Cell, found: CellResult) -> Row:
     }
 
 
-def _by_group(videos: Sequence[VideoCounts]) -> dict[str, Scores]:
+def _by_group(videos: Sequence[Counts]) -> dict[str, Scores]:
     groups = dict.fromkeys(video.group for video in videos)
     return {
         group: mean_over_groups((v.group, v.scores()) for v in videos if v.group == group)
@@ -248,8 +250,3 @@ def _plain_arms(bench: OpenedSuite, a: str, b: str) -> bool:
         and arms[a].labelling == arms[b].labelling
         and all(ref.variant is None for train in trains for ref in train.refs)
     )
-
-
-def _empty_videos(scored: BySeed) -> list[str]:
-    empty = empty_videos(next(iter(scored.values()), []))
-    return [f"no foreground pixel in {empty}: left out of both arms of comparisons"] * bool(empty)

@@ -19,7 +19,7 @@ from vidseg.experiment.splits import resolve_split
 from vidseg.plugins.spec import Spec
 from vidseg.suites.overrides import override
 from vidseg.suites.schema import SCHEMA, ArmFile, Source, SuiteFile
-from vidseg.tasks.segmentation.class_weights import check_weighable
+from vidseg.tasks.registry import find_task
 from vidseg.utils.paths import user_path
 from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import parse_yaml, read_text, scalar
@@ -285,7 +285,7 @@ def _arms(name: str, arm: ArmFile, configs: Mapping[str, RunConfig], source: Sou
         labelling = _labelling(arm, axes, first.labelling, where, source)
         with source.at(*where, "prior"):
             for one in pipelines:
-                check_weighable(configs[one].classifier, labelling.prior)
+                find_task().check_prior(configs[one].classifier, labelling.prior)
         made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
     return made
 

@@ -25,7 +25,7 @@ from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.errors import DataError, ResourceError, Stopped, UsageError
 from vidseg.tasks.means import mean_over_groups
-from vidseg.tasks.segmentation.counts import VideoCounts, near_band
+from vidseg.tasks.segmentation.counts import Reference, VideoCounts, near_band
 from vidseg.types import Features, FrameRef, Mask, Size
 
 HANDLE = TinyHandle()
@@ -335,7 +335,7 @@ def test_costs_are_compared_by_the_headlines_iou(tmp_path: Path) -> None:
             for ref in train.subset([group]).refs:
                 mask = train.mask(ref)
                 scores = head.scores(train.features(ref), train.mask_size)
-                counts.add(ref.index, scores, mask, near_band(mask, 1.0), 0.0)
+                counts.add(ref.index, scores, Reference(mask, near_band(mask, 1.0)), 0.0)
             assert group != "c" or counts.total[1] > 0, "something is found where nothing is"
             own.append((group, counts.scores()))
     for index, own in enumerate(rows):

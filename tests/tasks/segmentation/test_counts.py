@@ -17,6 +17,7 @@ from vidseg.tasks.means import mean_over_groups
 from vidseg.tasks.segmentation.counts import (
     BINS,
     COUNTS,
+    Reference,
     VideoCounts,
     frame_counts,
     near_band,
@@ -187,7 +188,7 @@ def video(seed: int, name="a", group="g", frames=3) -> VideoCounts:
     made = VideoCounts(name, group)
     for index in range(frames):
         scores, mask, near = frame(seed + index)
-        made.add(5 * index, scores, mask, near, 0.0)
+        made.add(5 * index, scores, Reference(mask, near), 0.0)
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from vidseg.media.resize import resize
+from vidseg.tasks.base import MOST
 from vidseg.tasks.segmentation.overlays import IGNORED as IGNORED_COLOUR
 from vidseg.tasks.segmentation.overlays import TRUTH as TRUTH_COLOUR
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, IGNORED, rasterise
@@ -15,8 +16,6 @@ from vidseg.types import Image, Labels, Mask, Size, Video
 TILE = 400
 """Width of a picture, in pixels."""
 COLUMNS = 4
-MOST = 240
-"""Pictures on one sheet."""
 _CAPTION = 20
 _GAP = 4
 _BACKGROUND = 24

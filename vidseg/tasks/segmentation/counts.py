@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,18 @@ def score_histogram(scores: Scores, mask: Mask) -> Table:
     ).astype(np.int64)
 
 
+class Reference(NamedTuple):
+    """What a frame is counted against.
+
+    Attributes:
+        mask: ``int8 (h, w)``.
+        near: ``bool (h, w)``, see :func:`near_band`.
+    """
+
+    mask: Mask
+    near: npt.NDArray[np.bool_]
+
+
 @dataclass
 class VideoCounts:
     """What one model did on one test video: everything that scores are made of.
@@ -100,13 +112,11 @@ class VideoCounts:
     counts: list[Table] = field(default_factory=list)
     histogram: Table = field(default_factory=lambda: np.zeros((2, BINS), np.int64))
 
-    def add(
-        self, frame: int, scores: Scores, mask: Mask, near: npt.NDArray[np.bool_], threshold: float
-    ) -> None:
+    def add(self, frame: int, scores: Scores, reference: Reference, threshold: float) -> None:
         """Count one more frame."""
         self.frames.append(frame)
-        self.counts.append(frame_counts(scores, mask, near, threshold))
-        self.histogram += score_histogram(scores, mask)
+        self.counts.append(frame_counts(scores, reference.mask, reference.near, threshold))
+        self.histogram += score_histogram(scores, reference.mask)
 
     @property
     def total(self) -> Table:
@@ -117,6 +127,11 @@ class VideoCounts:
     def positives(self) -> int:
         """Return the number of foreground pixels in the truth."""
         return int(self.total[0] + self.total[2])
+
+    @property
+    def positive_share(self) -> float:
+        """Return the share of foreground among the labelled pixels, 0..1."""
+        return self.positives / max(1, int(self.total[:4].sum()))
 
     def scores(self) -> dict[str, float]:
         """Return the video's scores by the names of :data:`SCORES`."""

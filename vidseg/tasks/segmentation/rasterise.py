@@ -14,6 +14,8 @@ BACKGROUND, IGNORED, FOREGROUND = -1, 0, 1
 
 Shape = Literal["box", "ellipse"]
 
+OVERVIEW_WIDTH = 320
+
 
 def rasterise(
     labels: Labels, size: Size, *, shape: Shape = "box", where: object = "labels"
@@ -47,18 +49,26 @@ def rasterise(
     _check_size(labels.size, "the labels' size", where)
     _check_size(size, "the mask size", where)
     if labels.mask is not None:
-        return _resize_mask(_checked_mask(labels, where), size)
+        return resize_mask(_checked_mask(labels, where), size)
     edges, ignored = checked_boxes(labels, where)
-    return _draw(edges, ignored, labels.size, size, shape)
+    return draw_boxes(edges, ignored, labels.size, size, shape)
 
 
-def _draw(
+def overview_size(native: Size) -> Size:
+    """Return the size at which masks are drawn to be counted: at most 320 pixels wide."""
+    if native.width <= OVERVIEW_WIDTH:
+        return native
+    return Size(max(1, round(native.height * OVERVIEW_WIDTH / native.width)), OVERVIEW_WIDTH)
+
+
+def draw_boxes(
     edges: npt.NDArray[np.float64],
     ignored: npt.NDArray[np.bool_],
     native: Size,
     size: Size,
-    shape: Shape,
+    shape: Shape = "box",
 ) -> Mask:
+    """Draw 0-based edges ``(n, 4)`` (left, top, right, bottom) of a frame of size ``native``."""
     height, width = size
     ys = (np.arange(height) + 0.5) * native[0] / height
     xs = (np.arange(width) + 0.5) * native[1] / width
@@ -92,7 +102,8 @@ def in_ellipse(
     return np.asarray(x[None, :] ** 2 + y[:, None] ** 2 <= 1)
 
 
-def _resize_mask(mask: Mask, size: Size) -> Mask:
+def resize_mask(mask: Mask, size: Size) -> Mask:
+    """Return a mask at ``size``, by exact areas; see :func:`rasterise`."""
     if mask.shape == tuple(size):
         return mask.copy()
     foreground = _area(mask == FOREGROUND, size)

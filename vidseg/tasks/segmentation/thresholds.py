@@ -34,6 +34,14 @@ class Chosen(NamedTuple):
     groups: int
 
     @property
+    def text(self) -> str:
+        """The same in words."""
+        return (
+            f"threshold {self.threshold:.4g}: IoU {self.iou:.3f} on {self.groups} held-out "
+            f"training groups, {self.iou_at_0:.3f} at 0"
+        )
+
+    @property
     def facts(self) -> dict[str, float]:
         """The same as facts of a fit."""
         return {

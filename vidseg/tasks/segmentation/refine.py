@@ -6,24 +6,23 @@ graph cuts on its boxes as well (section III.A) and found them not critical.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.errors import DataError, UsageError
+from vidseg.tasks.base import Tally
 from vidseg.tasks.segmentation.rasterise import (
     BACKGROUND,
     FOREGROUND,
     checked_boxes,
+    draw_boxes,
     in_ellipse,
     rasterise,
+    resize_mask,
 )
 from vidseg.types import Image, Labels, Mask, Size
-
-Refine = Literal["box", "ellipse", "grabcut"]
-"""What a foreground box becomes in a training mask."""
 
 RULE = "grabcut 1"
 LONGEST = 200
@@ -42,19 +41,7 @@ LEAST = 0.1
 """A cut that leaves less than this share of a box has lost its object: it failed."""
 
 
-class Tally(NamedTuple):
-    """How refining went.
-
-    Attributes:
-        boxes: foreground boxes that lie in their frame, at least in part.
-        failed: those that stayed boxes, because they could not be refined.
-    """
-
-    boxes: int
-    failed: int
-
-
-def check_boxes(labels: Labels, refine: Refine, where: str) -> None:
+def check_boxes(labels: Labels, refine: str, where: object) -> None:
     """Refuse to refine masks.
 
     Raises:
@@ -68,7 +55,44 @@ def check_boxes(labels: Labels, refine: Refine, where: str) -> None:
         )
 
 
-def cut_out(labels: Labels, image: Image, size: Size, *, where: str) -> tuple[Mask, Tally]:
+def refine_rule(how: str) -> tuple[str, ...] | None:
+    """Return what grabCut's masks depend on beside labels and frame; None for what needs no frame.
+
+    Another OpenCV may cut differently.
+    """
+    if how != "grabcut":
+        return None
+    import cv2
+
+    return RULE, cv2.__version__
+
+
+def refine(
+    labels: Labels, size: Size, how: str, image: Image | None, *, where: object
+) -> tuple[Mask, Tally]:
+    """Return the training mask of a frame, each foreground box made what ``how`` says.
+
+    Args:
+        labels: boxes; a mask as well where they stay boxes.
+        size: of the mask.
+        how: ``box``, ``ellipse`` or ``grabcut``.
+        image: the frame for grabCut, ``uint8 (H, W, 3)`` of the labels' size; else unused.
+        where: names video and frame in errors.
+
+    Raises:
+        DataError: the frame has another size than the labels say.
+        UsageError: the labels hold a mask that nothing refines.
+    """
+    if how == "grabcut":
+        assert image is not None
+        return cut_out(labels, image, size, where=where)
+    if how == "box":
+        return rasterise(labels, size, where=where), Tally(0, 0)
+    check_boxes(labels, how, where)
+    return rasterise(labels, size, shape="ellipse", where=where), Tally(0, 0)
+
+
+def cut_out(labels: Labels, image: Image, size: Size, *, where: object) -> tuple[Mask, Tally]:
     """Return the training mask of a frame, each foreground box cut to the object in it.
 
     Each box is cut on its own, on a crop of the frame that shows it with some of its surroundings.
@@ -207,10 +231,8 @@ def _drawn(
     size: Size,
 ) -> Mask:
     """Draw what was cut at ``size``, within its boxes, and the boxes that stay as boxes."""
-    corners = np.concatenate([edges[:, :2], edges[:, 2:] - edges[:, :2]], axis=1)
-    mask = rasterise(BoxLabels(labels.size, corners[stays], ignored=ignored[stays]), size)
-    boxes = rasterise(BoxLabels(labels.size, corners, ignored=ignored), size)
-    native = np.where(whole, FOREGROUND, BACKGROUND).astype(np.int8)
-    cut = rasterise(MaskLabels(labels.size, native), size)
+    mask = draw_boxes(edges[stays], ignored[stays], labels.size, size)
+    boxes = draw_boxes(edges, ignored, labels.size, size)
+    cut = resize_mask(np.where(whole, FOREGROUND, BACKGROUND).astype(np.int8), size)
     mask[(cut == FOREGROUND) & (boxes == FOREGROUND)] = FOREGROUND
     return mask
