@@ -9,29 +9,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix
 from torch.nn import functional as F
 
+from tests.helpers.pyramids import PAIRS, random_features, random_head
 from vidseg.classifiers.hypercolumns import hypercolumns
-from vidseg.classifiers.linear.head import LinearHead, score_heads
+from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import is_finite
-from vidseg.classifiers.pyramid import Pyramid, Resize, as_tensor, axis_matrix, shared
-from vidseg.errors import DataError
+from vidseg.classifiers.pyramid import Pyramid, Resize, as_tensor, shared
 from vidseg.types import Features, Size
 
 sizes = st.builds(Size, st.integers(1, 40), st.integers(1, 40))
 seeds = st.integers(0, 2**31)
-PAIRS = [
-    (Size(5, 8), Size(18, 26)),
-    (Size(24, 32), Size(11, 13)),
-    (Size(24, 10), Size(7, 33)),
-    (Size(7, 33), Size(24, 10)),
-    (Size(9, 9), Size(9, 9)),
-    (Size(9, 9), Size(9, 20)),
-    (Size(1, 1), Size(6, 7)),
-    (Size(101, 67), Size(3, 1)),
-    (Size(89, 159), Size(180, 320)),
-]
 
 
 def reference(maps: np.ndarray, target: Size) -> np.ndarray:
@@ -50,17 +38,6 @@ def reference(maps: np.ndarray, target: Size) -> np.ndarray:
         antialias=shrinks,
     )
     return resized.numpy().reshape(*lead, *target)
-
-
-def random_features(seed: int, shapes: list[tuple[int, Size]]) -> Features:
-    rng = np.random.default_rng(seed)
-    return tuple(rng.normal(1, 2, (c, *size)).astype(np.float16) for c, size in shapes)
-
-
-def random_head(seed: int, features: Features, bias: float = 0.3) -> LinearHead:
-    rng = np.random.default_rng(seed)
-    weights = tuple(rng.standard_normal(len(level)).astype(np.float32) for level in features)
-    return LinearHead(weights, bias, tuple(range(len(features))), "abc", {})
 
 
 @pytest.mark.parametrize("writable", [True, False])
@@ -164,83 +141,6 @@ def test_moments_keep_digits_of_a_large_mean() -> None:
     np.testing.assert_allclose(mean, resized.mean(axis=1), rtol=1e-12)
     assert variance[0] == pytest.approx(resized[0].var(), rel=1e-5)
     assert variance[1] < 1e-9
-
-
-def test_hypercolumns_of_chosen_pixels() -> None:
-    features = random_features(4, [(4, Size(24, 32)), (3, Size(5, 8))])
-    target = Size(18, 26)
-    pixels = np.random.default_rng(0).permutation(18 * 26)[:50]
-    some = hypercolumns(features, target, pixels)
-    np.testing.assert_array_equal(some, hypercolumns(features, target)[pixels])
-    out = np.empty((50, 7), np.float32)
-    assert hypercolumns(features, target, pixels, out) is out
-    np.testing.assert_array_equal(out, some)
-    with pytest.raises(ValueError, match="not among 468"):
-        hypercolumns(features, target, pixels + 450)
-    with pytest.raises(ValueError, match=r"\(50, 7\)"):
-        hypercolumns(features, target, pixels, out[:, :6])
-
-
-@pytest.mark.parametrize(("source", "target"), PAIRS)
-def test_hypercolumns_equal_a_sparse_product_bit_by_bit(source: Size, target: Size) -> None:
-    (level,) = random_features(5, [(13, source)])
-    rows, columns = (
-        axis_matrix(source.height, target.height),
-        axis_matrix(source.width, target.width),
-    )
-    # float32 weights, products before sums, sources in ascending order
-    matrix = csr_matrix(
-        np.einsum("yi,xj->yxij", rows.astype("f4"), columns.astype("f4")).reshape(
-            target.height * target.width, -1
-        )
-    )
-    expected = matrix @ np.ascontiguousarray(level.reshape(13, -1).T, np.float32)
-    np.testing.assert_array_equal(hypercolumns([level], target), expected)
-
-
-def test_many_heads_score_as_each_alone() -> None:
-    features = random_features(5, [(16, Size(24, 32)), (32, Size(5, 8))])
-    heads = [random_head(seed, features, bias=seed) for seed in range(5)]
-    together = score_heads(heads, features, Size(18, 26))
-    assert together.shape == (5, 18, 26)
-    assert together.dtype == np.float32
-    for head, scores in zip(heads, together, strict=True):
-        np.testing.assert_allclose(scores, head.scores(features, Size(18, 26)), atol=1e-4)
-
-
-def test_scores_are_repeatable_and_leave_features_alone() -> None:
-    features = random_features(6, [(16, Size(18, 26))])
-    before = [level.copy() for level in features]
-    for level in features:
-        level.setflags(write=False)
-    head = random_head(0, features)
-    first, second = (head.scores(features, Size(18, 26)) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(features[0], before[0])
-
-
-def test_head_round_trip_and_foreign_extractor() -> None:
-    features = random_features(7, [(4, Size(6, 7)), (3, Size(3, 4))])
-    warm = {"weight": np.arange(7.0), "bias": np.array([2.0])}
-    head = LinearHead(random_head(0, features).weights, -1.25, (0, 2), "abc", warm)
-    state = head.export()
-    again = LinearHead.load(state, "abc")
-    np.testing.assert_array_equal(
-        again.scores(features, Size(9, 9)), head.scores(features, Size(9, 9))
-    )
-    assert (again.levels, again.bias) == ((0, 2), -1.25)
-    np.testing.assert_array_equal(again.warm["weight"], warm["weight"])
-    with pytest.raises(DataError, match="trained on extractor abc, not on xyz"):
-        LinearHead.load(state, "xyz")
-    del state["bias"]
-    with pytest.raises(DataError, match="no array 'bias'"):
-        LinearHead.load(state, "abc")
-
-
-def test_head_refuses_other_channels() -> None:
-    features = random_features(8, [(4, Size(6, 7))])
-    with pytest.raises(DataError, match=r"\[4\] channels, the features have \[5\]"):
-        random_head(0, features).scores(random_features(8, [(5, Size(6, 7))]), Size(9, 9))
 
 
 @pytest.mark.real
