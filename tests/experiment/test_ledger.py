@@ -112,6 +112,15 @@ def test_a_torn_file_is_absent(ledger, name):
 
 
 @pytest.mark.parametrize("name", ["fit.json", "fit.safetensors"])
+def test_a_file_that_cannot_be_read_is_not_absent(ledger, name):
+    file = written(ledger) / name
+    file.unlink()
+    file.symlink_to(file)  # of all that cannot be read, this also stops the superuser
+    with pytest.raises(StoreError, match=f"{name}: cannot be read: .*; make it readable"):
+        ledger.read(KEY, "fit")
+
+
+@pytest.mark.parametrize("name", ["fit.json", "fit.safetensors"])
 def test_a_flipped_bit_is_noticed(ledger, name):
     file = written(ledger) / name
     whole = file.read_bytes()
