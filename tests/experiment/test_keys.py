@@ -411,7 +411,7 @@ class Code:
         """Let the next key read the files, as another process would."""
         sources._read_once.cache_clear()
         sources._data_once.cache_clear()
-        keys._own_code.cache_clear()
+        keys._sources.cache_clear()
         keys.plugin_code.cache_clear()
 
     def keys(self, one: Cell) -> tuple[str, str]:
@@ -451,7 +451,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Code]:
 def test_each_file_that_a_cell_runs_is_in_its_key(code: Code) -> None:
     wide = cell(**WIDE)
     plugins = keys.used_plugins(wide.config, wide.config.setting)
-    fit = keys._own_code(keys.AROUND | keys.SCORING, keys.OWN)
+    fit = sources.closure(keys.ENTRY, {keys.OWN}, keys.AROUND | keys.SCORING)
     files = fit.keys() | {name for plugin in plugins for name in keys.plugin_code(plugin, keys.OWN)}
     assert files >= NAMED
     assert len(files) > 60

@@ -12,10 +12,10 @@ def test_compiles_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> 
 
     compile_ = numba.njit
 
-    def refuse(**options: object) -> object:
+    def refuse(*functions: object, **options: object) -> object:
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
-        return compile_(**options)
+        return compile_(*functions, **options)
 
     monkeypatch.setattr(numba, "njit", refuse)
     assert compiled(lambda value: value + 1)(2) == 3

@@ -10,6 +10,7 @@ Whatever else is imported counts: a module that is new is in the key until it is
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import typing
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from vidseg.experiment.config import RunConfig, Setting
 from vidseg.experiment.options import INNER
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.training import PreparedVideo
+from vidseg.plugins import registry
 from vidseg.plugins.registry import PACKAGE, Plugin
 from vidseg.plugins.signature import hint
 from vidseg.plugins.spec import Spec, parse
@@ -109,7 +111,8 @@ def fit_inputs(
         members: the training videos.
         labels: key of the training labels of each.
     """
-    budget = setting.budget
+    budget, used = setting.budget, used_plugins(config, setting)
+    left = AROUND if config.threshold == INNER else AROUND | SCORING
     return {
         "stage": "fit",
         "task": members[0].task.name,
@@ -133,8 +136,8 @@ def fit_inputs(
         "memory_budget": config.memory_budget,
         "device": config.device,
         "threads": config.threads,
-        "sources": _fit_sources(config, setting),
-        "versions": package_versions() | plugin_versions(config, setting),
+        "sources": _sources(left, used, OWN),
+        "versions": package_versions() | plugin_versions(used),
     }
 
 
@@ -159,7 +162,7 @@ def score_inputs(
         "test_stride": config.test_stride,
         "threshold": config.threshold,
         "margin": margin,
-        "sources": digest(_own_code(AROUND, OWN)),
+        "sources": _sources(AROUND, (), OWN),
     }
 
 
@@ -168,7 +171,7 @@ def score_stage(inputs: dict[str, Any]) -> str:
     return f"score-{digest(inputs, 16)}"
 
 
-def used_plugins(config: RunConfig, setting: Setting) -> list[Plugin]:
+def used_plugins(config: RunConfig, setting: Setting) -> tuple[Plugin, ...]:
     """Return the plugins that a cell is made with, nested ones included."""
     used = {
         "dataset": config.dataset,
@@ -178,7 +181,7 @@ def used_plugins(config: RunConfig, setting: Setting) -> list[Plugin]:
         "label": setting.labelling.source,
     }
     found = (plugin for kind, spec in used.items() for plugin in _plugins_of(kind, spec))
-    return sorted(set(found), key=lambda plugin: (plugin.kind, plugin.name))
+    return tuple(sorted(set(found), key=lambda plugin: (plugin.kind, plugin.name)))
 
 
 def _plugins_of(kind: str, spec: Spec) -> Iterator[Plugin]:
@@ -194,31 +197,28 @@ def _nested(plugin: Plugin, parameter: str, value: Any) -> Spec | None:
     """Return the spec that a value is or, as ``base=1by20`` and ``base=20``, may be."""
     if isinstance(value, Spec):
         return value
-    number = isinstance(value, int) and not isinstance(value, bool)
-    if not number and not isinstance(value, str):
+    name = str(value).partition(":")[0].strip()
+    if (plugin.kind, name) not in _names(registry.all_plugins()):
         return None
-    wanted = hint(plugins.load(plugin), parameter)
-    if number and str not in (wanted, *typing.get_args(wanted)):
-        return None  # a count
-    try:
-        spec = parse(value)
-        plugins.find(plugin.kind, spec.name)
-    except (UsageError, PluginError):
-        return None
-    return spec
+    if not isinstance(value, str):
+        wanted = hint(plugins.load(plugin), parameter)
+        return Spec(name) if str in typing.get_args(wanted) else None  # else it is a count
+    with contextlib.suppress(UsageError):
+        return parse(value)
+    return None
 
 
-def _fit_sources(config: RunConfig, setting: Setting) -> str:
-    left = AROUND if config.threshold == INNER else AROUND | SCORING
-    code = dict(_own_code(left, OWN))
-    for plugin in used_plugins(config, setting):
-        code |= plugin_code(plugin, OWN)
-    return digest(code)
+@functools.lru_cache(maxsize=1)
+def _names(known: tuple[Plugin, ...]) -> frozenset[tuple[str, str]]:
+    return frozenset((plugin.kind, plugin.name) for plugin in known)
 
 
 @functools.cache
-def _own_code(left: frozenset[str], own: Package) -> dict[str, str]:
-    return closure(ENTRY, {own}, left)
+def _sources(left: frozenset[str], used: tuple[Plugin, ...], own: Package) -> str:
+    code = closure(ENTRY, {own}, left)
+    for plugin in used:
+        code |= plugin_code(plugin, own)
+    return digest(code)
 
 
 @functools.cache
@@ -241,9 +241,8 @@ def _content(material: PreparedVideo) -> list[str]:
     return [video.name, video.image_key, video.label_key]
 
 
-def plugin_versions(config: RunConfig, setting: Setting) -> dict[str, str]:
-    """Return the versions of the packages that a cell's plugins come from, but for vidseg's own."""
-    used = used_plugins(config, setting)
+def plugin_versions(used: Sequence[Plugin]) -> dict[str, str]:
+    """Return the versions of the packages that plugins come from, but for vidseg's own."""
     return {plugin.package: plugin.version for plugin in used if plugin.package != "vidseg"}
 
 
