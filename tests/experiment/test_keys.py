@@ -52,10 +52,11 @@ class Cell:
     labels: tuple[str, ...] = ("label a", "label b")
     margin: float = 2.0
     setting: Setting | None = None
+    init: str | None = None
 
     def fit(self) -> dict[str, Any]:
         setting = self.setting or self.config.setting
-        return keys.fit_inputs(self.config, setting, self.fold, self.videos, self.labels)
+        return keys.fit_inputs(self.config, setting, self.fold, self.videos, self.labels, self.init)
 
     def score(self, key: str = "k") -> dict[str, Any]:
         return keys.score_inputs(self.config, key, self.fold, self.videos, self.margin)
@@ -130,6 +131,7 @@ FIT: dict[str, list[Callable[[Cell], Cell]]] = {
     "mask_size": [lambda c: with_config(c, mask_size=Size(24, 32))],
     "prior": [lambda c: with_setting(c, labelling=LabelConfig(prior=0.25))],
     "seed": [lambda c: with_setting(c, seed=1)],
+    "init": [lambda c: replace(c, init="a"), lambda c: replace(c, init="b")],
     "budget": [
         lambda c: with_setting(c, budget=Budget("equal-steps")),
         lambda c: with_setting(c, budget=Budget(base=3)),

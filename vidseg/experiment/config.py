@@ -69,6 +69,7 @@ class Setting:
             smaller number are among those of a larger one; seeded by ``seed``.
         budget: how long classifiers with epochs may train.
         labelling: training masks and class weights.
+        init: whose fitted model the classifier starts from.
     """
 
     sampler: Spec
@@ -77,6 +78,22 @@ class Setting:
     videos: int | None = None
     budget: Budget = field(default_factory=Budget)
     labelling: LabelConfig = field(default_factory=LabelConfig)
+    init: Start | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """The cell of the same fold whose fitted model another one starts from.
+
+    Attributes:
+        name: how messages name it, such as ``"20 svm"``.
+        pipeline: name of its pipeline.
+        setting: what it trains.
+    """
+
+    name: str
+    pipeline: str
+    setting: Setting
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from vidseg import plugins
 from vidseg.classifiers.base import Classifier, FitContext
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, StoreError
-from vidseg.experiment.config import RunConfig, Setting
+from vidseg.experiment.config import RunConfig, Setting, Start
 from vidseg.experiment.fit import (
     check_training,
     choose_threshold,
@@ -72,6 +72,7 @@ class Experiment:
         fresh: do finished stages again.
         notes: facts that the user should see.
         task: what is predicted, and how it is counted.
+        siblings: experiments by pipeline, whose cells may be what others start from.
     """
 
     config: RunConfig
@@ -83,6 +84,7 @@ class Experiment:
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
     task: Task = field(default_factory=find_task)
+    siblings: Mapping[str, Experiment] = field(default_factory=dict, repr=False)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
     _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
     _held: set[str] = field(default_factory=set, repr=False)
@@ -269,6 +271,8 @@ class Experiment:
             fold: its training groups, and which of their frames are held out.
             label: what progress calls it, such as ``"fold 2/4"``.
 
+        What it starts from is fitted before, if it is not there.
+
         Raises:
             VidsegError: whatever the classifier or the data refuses.
         """
@@ -276,6 +280,8 @@ class Experiment:
         key = digest(inputs)
         if kept := self._kept_fit(key, setting, fold):
             return kept
+        if setting.init:  # before the cell is locked: nobody waits for two cells in two orders
+            self._started(setting.init, fold, label)
         with self._alone([key], label):
             kept = self._kept_fit(key, setting, fold)
             return kept or self._fit_now(key, inputs, setting, fold, label)
@@ -283,6 +289,10 @@ class Experiment:
     def _kept_fit(self, key: str, setting: Setting, fold: Fold) -> FitResult | None:
         stage = None if self.fresh else self.ledger.read(key, "fit")
         return None if stage is None else _fit_result(key, setting, fold, stage, reused=True)
+
+    def _started(self, init: Start, fold: Fold, label: str) -> FitResult:
+        """Return the cell that another one starts from."""
+        return self.siblings[init.pipeline].fit(init.setting, fold, f"{label}: {init.name}")
 
     def model(self, fitted: FitResult) -> Model:
         """Read the model of a fitted cell; where its file was altered, the fit is done again.
@@ -369,6 +379,8 @@ class Experiment:
         prepare(train, label, self.progress, self.stop, features=features)
         curves: Curves = []
         ctx = self._context(key, setting, curves)
+        if init := setting.init:
+            ctx.init = self.siblings[init.pipeline].model(self._started(init, fold, label))
         began = time.perf_counter()
         with _torch_threads(self.config.threads):
             model = classifier.fit(train, self.handle, ctx)
@@ -439,7 +451,10 @@ class Experiment:
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
         members = self.training_videos(setting, fold.train)
         keys = [self._label_key(setting, material) for material in members]
-        return fit_inputs(self.config, setting, fold, members, keys)
+        init = None
+        if setting.init:
+            init = self.siblings[setting.init.pipeline].key(setting.init.setting, fold)
+        return fit_inputs(self.config, setting, fold, members, keys, init)
 
     def _label_key(self, setting: Setting, material: PreparedVideo) -> str:
         if setting.labelling.plain:

@@ -101,6 +101,7 @@ def fit_inputs(
     fold: Fold,
     members: Sequence[PreparedVideo],
     labels: Sequence[str],
+    init: str | None = None,
 ) -> dict[str, Any]:
     """Return what the fit stage depends on.
 
@@ -110,6 +111,7 @@ def fit_inputs(
         fold: which frames are held out, where it is by frame.
         members: the training videos.
         labels: key of the training labels of each.
+        init: key of the cell whose model the fit starts from.
     """
     budget, used = setting.budget, used_plugins(config, setting)
     left = AROUND if config.threshold == INNER else AROUND | SCORING
@@ -132,6 +134,7 @@ def fit_inputs(
         # a threshold that is chosen belongs to the fit; one that is given, to its scores
         "threshold": INNER if config.threshold == INNER else None,
         "seed": setting.seed,
+        "init": init,
         "budget": [budget.rule, budget.base, budget.max_time],
         "memory_budget": config.memory_budget,
         "device": config.device,

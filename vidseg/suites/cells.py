@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vidseg.errors import UsageError
 from vidseg.experiment.config import Setting
 from vidseg.experiment.splits import Fold, folds
-from vidseg.suites.suite import Arm, Suite
+from vidseg.suites.suite import Arm, Suite, setting_name
 
 FOLD_SEED = 0
 """Seeds the shuffle of ``k-fold``: every seed of a suite has the same folds, so that its scores
@@ -28,6 +28,8 @@ class Cell:
         setting: what is trained.
         fold: training and test side.
         seed: of the suite's seeds.
+        parent: id of the cell whose fitted model it starts from, None without one.
+        depth: how many cells come before it along such edges.
     """
 
     id: str
@@ -37,11 +39,8 @@ class Cell:
     setting: Setting
     fold: Fold
     seed: int
-
-
-def setting_name(arm: Arm, pipeline: str) -> str:
-    """Return ``"20 liblinear"``, as the paper names settings."""
-    return f"{arm.name} {pipeline}"
+    parent: str | None = None
+    depth: int = 0
 
 
 def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
@@ -61,24 +60,18 @@ def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
         if split not in plans:
             plans[split] = folds(arm.split, groups, FOLD_SEED)
         name = setting_name(arm, pipeline)
-        cells += [
-            Cell(
-                f"{name}/fold {fold.index}/seed {seed}",
-                name,
-                arm,
-                pipeline,
-                suite.setting(arm, pipeline, seed),
-                fold,
-                seed,
-            )
-            for seed in suite.file.seeds
-            for fold in plans[split]
-        ]
+        for seed in suite.file.seeds:
+            setting, depth = suite.setting(arm, pipeline, seed), suite.depth(pipeline)
+            for fold in plans[split]:
+                place = f"fold {fold.index}/seed {seed}"
+                parent = f"{setting.init.name}/{place}" if setting.init else None
+                id_ = f"{name}/{place}"
+                cells.append(Cell(id_, name, arm, pipeline, setting, fold, seed, parent, depth))
     return cells
 
 
 def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:
-    """Return the cells whose id matches a shell pattern, or holds it.
+    """Return the cells whose id matches a shell pattern, or holds it, and those they start from.
 
     Raises:
         UsageError: none does.
@@ -93,4 +86,9 @@ def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:
             where="--only",
             hint=f"settings are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}",
         )
-    return found
+    by_id, wanted = {cell.id: cell for cell in cells}, set[str]()
+    for cell in found:
+        while cell.id not in wanted:
+            wanted.add(cell.id)
+            cell = by_id[cell.parent] if cell.parent is not None else cell
+    return [cell for cell in cells if cell.id in wanted]

@@ -56,12 +56,15 @@ class OpenedSuite:
         return list(found.values())
 
     def together(self, cells: Sequence[Cell]) -> list[list[Cell]]:
-        """Return the cells that one pass over the test frames can score, group by group."""
-        groups: dict[tuple[int, str, int], list[Cell]] = {}
+        """Return the cells that one pass over the test frames can score, group by group.
+
+        A group comes after those that hold what its cells start from.
+        """
+        groups: dict[tuple[int, int, str, int], list[Cell]] = {}
         for cell in cells:
-            experiment = id(self.experiments[cell.pipeline])
-            groups.setdefault((experiment, str(cell.arm.split), cell.fold.index), []).append(cell)
-        return list(groups.values())
+            place = id(self.experiments[cell.pipeline]), str(cell.arm.split), cell.fold.index
+            groups.setdefault((cell.depth, *place), []).append(cell)
+        return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
     def key(self, cell: Cell) -> str | None:
         """Return the key of a cell, None where it cannot be done: its fit says why.
@@ -148,4 +151,6 @@ def open_suite(
                 extractor=extractor,
             )
         experiments[name] = shared[extractor.key]
+    for experiment in shared.values():
+        experiment.siblings = experiments
     return OpenedSuite(suite, dataset, experiments, expand(suite, dataset.groups), store)

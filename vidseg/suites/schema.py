@@ -41,6 +41,7 @@ class PipelineFile(_Strict):
 
     extractor: Any = "timm"
     classifier: Any = "pixel_svm"
+    init_from: str | None = None
 
 
 class ComparisonFile(_Strict):

@@ -13,7 +13,14 @@ from pydantic import ValidationError
 
 from vidseg import plugins
 from vidseg.errors import UsageError, VidsegError
-from vidseg.experiment.config import LabelConfig, RunConfig, Setting, make_config, make_label_config
+from vidseg.experiment.config import (
+    LabelConfig,
+    RunConfig,
+    Setting,
+    Start,
+    make_config,
+    make_label_config,
+)
 from vidseg.experiment.options import CONDITIONS
 from vidseg.experiment.splits import resolve_split
 from vidseg.plugins.spec import Spec
@@ -50,6 +57,11 @@ class Arm:
     labelling: LabelConfig = field(default_factory=LabelConfig)
 
 
+def setting_name(arm: Arm, pipeline: str) -> str:
+    """Return ``"20 liblinear"``, as the paper names settings."""
+    return f"{arm.name} {pipeline}"
+
+
 @dataclass(frozen=True)
 class Suite:
     """A checked suite.
@@ -59,12 +71,14 @@ class Suite:
         arms: grids expanded, in the file's order.
         pipelines: run configurations by name; their sampler is not used.
         comparisons: (a, b, question) by arm names.
+        starts: by name of a pipeline the one whose fitted model it starts from (``init_from``).
     """
 
     file: SuiteFile
     arms: tuple[Arm, ...]
     pipelines: dict[str, RunConfig]
     comparisons: tuple[tuple[str, str, str], ...]
+    starts: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -80,10 +94,18 @@ class Suite:
 
     def setting(self, arm: Arm, pipeline: str, seed: int) -> Setting:
         """Return what one setting trains with one seed."""
-        config = self.pipelines[pipeline]
+        config, init = self.pipelines[pipeline], None
+        if (before := self.starts.get(pipeline)) is not None:
+            name = setting_name(arm, before)
+            init = Start(name, before, self.setting(arm, before, seed))
         return Setting(
-            arm.sampler, config.classifier, seed, arm.videos, config.budget, arm.labelling
+            arm.sampler, config.classifier, seed, arm.videos, config.budget, arm.labelling, init
         )
+
+    def depth(self, pipeline: str) -> int:
+        """Return how many fits come before one of the pipeline: 0 without ``init_from``."""
+        before = self.starts.get(pipeline)
+        return 0 if before is None else 1 + self.depth(before)
 
     def mapping(self) -> dict[str, Any]:
         """Return the resolved suite as plain data."""
@@ -98,6 +120,7 @@ class Suite:
                 name: {
                     "extractor": config.extractor.mapping(),
                     "classifier": config.classifier.mapping(),
+                    **({"init_from": self.starts[name]} if name in self.starts else {}),
                 }
                 for name, config in self.pipelines.items()
             },
@@ -186,7 +209,8 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
     for name, arm in file.arms.items():
         arms.extend(_arms(name, arm, pipelines, source))
     _check_names(arms, source)
-    return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source))
+    starts = _starts(file, arms, source)
+    return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source), starts)
 
 
 def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
@@ -206,6 +230,36 @@ def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
             with source.at(error.where.split()[0] if error.where else "conditions"):
                 raise
     return made
+
+
+def _starts(file: SuiteFile, arms: Sequence[Arm], source: Source) -> dict[str, str]:
+    """Return by pipeline the one that it starts from.
+
+    Raises:
+        UsageError: there is none of that name, they start from each other, or an arm runs a
+            pipeline without the one that it starts from.
+    """
+    pipelines = file.pipelines
+    starts = {name: one.init_from for name, one in pipelines.items() if one.init_from is not None}
+    for name, before in starts.items():
+        where = source.place(["pipelines", name, "init_from"])
+        if before not in pipelines:
+            hint = f"{did_you_mean(before, pipelines)}the pipelines are {', '.join(pipelines)}"
+            raise UsageError(f"there is no pipeline {before!r}", where=where, hint=hint)
+        chain = [name]
+        while (last := starts.get(chain[-1])) is not None and last not in chain:
+            chain.append(last)
+        if last is not None:
+            text = " from ".join([*chain, last])
+            raise UsageError(f"starts from itself ({text})", where=where, hint="remove one of them")
+        for arm in arms:
+            if name in arm.pipelines and before not in arm.pipelines:
+                raise UsageError(
+                    f"the arm {arm.name!r} runs {name}, but not {before}, from which it starts",
+                    where=where,
+                    hint=f"add {before} to the pipelines of the arm",
+                )
+    return starts
 
 
 def _check_names(arms: Sequence[Arm], source: Source) -> None:
