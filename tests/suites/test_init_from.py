@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.helpers import networks
-from tests.helpers.suites import Place, install, mapping
+from tests.helpers.suites import COUNTS, InTurn, Place, install, mapping, numbers
 from vidseg.errors import UsageError
 from vidseg.suites.cells import select
+from vidseg.suites.executors.local import Local
 from vidseg.suites.suite import load_suite, make_suite
 
 FILTERS = {"extractor": "filters:octaves=1"}
@@ -81,6 +82,64 @@ def test_the_resolved_suite_keeps_the_edges() -> None:
     assert suite.starts == {"deep": "net", "net": "base"}
     assert make_suite(suite.mapping()).starts == suite.starts
     assert "init_from" not in suite.mapping()["pipelines"]["base"]
+
+
+@pytest.mark.parametrize("executor", [Local, InTurn])
+def test_parents_are_fitted_before_their_children(place: Place, executor: Any) -> None:
+    bench = place.bench(pipelines=PIPELINES)
+    order: list[str] = []
+    results, _ = place.run(bench, executor(), on_fitted=order.append)
+    assert not results.failures
+    assert len(results.finished) == len(order) == len(bench.cells)
+    for cell in bench.cells:
+        if cell.parent is not None:
+            assert order.index(cell.parent) < order.index(cell.id)
+        facts = results.finished[cell.id].facts
+        assert facts["started"] == (cell.pipeline != "base")
+    counts = numbers(results)
+    deep, base = (counts[f"one {name}/fold 0/seed 0"]["model"] for name in ("deep", "base"))
+    assert deep != base
+
+
+def test_what_is_started_from_is_the_fitted_model(place: Place) -> None:
+    """Steps 0 of a child leave the model of its parent as it is."""
+    pipelines = changed(
+        deep={"classifier": "tinynet:steps=0"}, net={"classifier": "tinynet:steps=0"}
+    )
+    results, _ = place.run(place.bench(pipelines=pipelines))
+    counts = numbers(results)
+    for arm in ("one", "four"):
+        for fold in range(3):
+            found = [counts[f"{arm} {name}/fold {fold}/seed 0"]["model"] for name in PIPELINES]
+            assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("executor", [Local, InTurn])
+def test_a_failed_parent_fails_its_children_with_its_reason(place: Place, executor: Any) -> None:
+    pipelines = changed(base={"classifier": "quick:trouble=fail,videos=syn00"})
+    results, _ = place.run(place.bench(pipelines=pipelines), executor())
+    assert COUNTS["fits"] == 2 * 3, "a failed parent is not fitted again for each child"
+    failed = {name.partition("/")[0] for name in results.failures}
+    assert failed == {f"{arm} {name}" for arm in ("one", "four") for name in PIPELINES}
+    assert len(results.failures) == 3 * 2 * 2
+    assert len(results.finished) == 3 * 2
+    (fold,) = {name.partition("/")[2] for name in results.finished}
+    other = next(name for name in results.failures if name.startswith("one deep"))
+    place_ = other.partition("/")[2]
+    assert place_ != fold
+    assert results.failures[other].what.startswith(
+        f"starts from one net/{place_}, which failed: starts from one base/{place_}, which failed: "
+    )
+    assert "this fit fails on purpose" in str(results.failures[other])
+
+
+def test_a_child_alone_has_its_parent_fitted(place: Place) -> None:
+    bench = place.bench(pipelines=PIPELINES)
+    (child,) = [cell for cell in bench.cells if cell.id == "one net/fold 0/seed 0"]
+    results, _ = place.run(bench, cells=[child])
+    assert results.finished[child.id].facts["started"] == 1
+    (parent,) = [cell for cell in bench.cells if cell.id == child.parent]
+    assert bench.experiments["base"].is_fitted(parent.setting, parent.fold)
 
 
 TEXT = """name: mine

@@ -158,8 +158,10 @@ class _Course:
                 self._fitted({cell: error} if error else {}, [cell])
                 line.advance(2 if error else 1)
 
-            for group in self.opened.together(cells):
+            for together in self.opened.together(cells):
                 self.stop()
+                group = self._startable(together)
+                line.advance(2 * (len(together) - len(group)))
                 models, _ = fit_cells(self.opened, group, "", fitted)
                 ready = [cell for cell in group if cell.id in models]
                 if ready:
@@ -184,12 +186,25 @@ class _Course:
 
         try:
             run(feature_jobs(self.opened, left(cells), context))
-            run([Job(context, "fit", (cell.id,)) for cell in left(cells)])
+            for depth in sorted({cell.depth for cell in cells}):
+                wave = self._startable([cell for cell in cells if cell.depth == depth])
+                run([Job(context, "fit", (cell.id,)) for cell in wave])
             groups = [tuple(cell.id for cell in group) for group in together(left(cells))]
             run([Job(context, "score", group) for group in groups])
             run([Job(context, "score", (name,)) for name in tuple(dead)])
         finally:
             getattr(executor, "close", lambda: None)()
+
+    def _startable(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells that are left, without those that start from a fit that failed."""
+        for cell in self.results.left(cells):
+            error, init = self.results.failures.get(cell.parent or ""), cell.setting.init
+            if error is None or init is None:
+                continue
+            if not self.opened.experiments[init.pipeline].is_fitted(init.setting, cell.fold):
+                what = f"starts from {cell.parent}, which failed: {error.what}"
+                self.results.fail({cell.id: VidsegError(what, where=error.where, hint=error.hint)})
+        return self.results.left(cells)
 
     def _run(self, jobs: Sequence[Job], executor: Executor, cells: Sequence[Cell]) -> list[str]:
         """Run the jobs of one stage; return the cells that may have died of each other."""
