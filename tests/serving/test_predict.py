@@ -37,7 +37,7 @@ class Counting:
 
     def __init__(self, real: served.Predictor, fail_at: int | None = None) -> None:
         self.real, self.fail_at, self.count = real, fail_at, 0
-        self.threshold = real.threshold
+        self.threshold, self.task = real.threshold, real.task
 
     def mask(self, image: Image, threshold: float | None = None) -> npt.NDArray[np.bool_]:
         if self.count == self.fail_at:

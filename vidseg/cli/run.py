@@ -139,14 +139,21 @@ def _check_register(register: str | None, config: RunConfig) -> None:
 
 
 def show_record(record: RunRecord) -> None:
-    """Print the table of IoU per video beside the baselines, and the headline."""
+    """Print the table of the primary score per video beside the baselines, and the headline."""
     from vidseg.cli.screen import show_table
+    from vidseg.tasks.registry import find_task
 
+    task = find_task(record.task)
+    primary = task.primary
     names = [row["baseline"] for row in record.baselines]
-    columns = ["video", "frames", "iou", *names, "gscore", "accuracy", "ap", "positive_share"]
-    rows = [{**row, **{name: row[f"iou_{name}"] for name in names}} for row in record.per_video]
-    means = {name: row.get("iou") for name, row in zip(names, record.baselines, strict=True)}
+    columns = ["video", "frames", primary, *names, *task.shown, "positive_share"]
+    rows = [
+        {**row, **{name: row[f"{primary}_{name}"] for name in names}} for row in record.per_video
+    ]
+    means = {name: row.get(primary) for name, row in zip(names, record.baselines, strict=True)}
     rows.append({"section": True, "video": "mean over groups", **record.headline, **means})
-    show_table(f"{record.name}: IoU of each held-out video, in %", rows, columns)
+    show_table(
+        f"{record.name}: {task.scores[primary].label} of each held-out video, in %", rows, columns
+    )
     for note in record.notes:
         click.echo(f"note: {note}")

@@ -99,6 +99,7 @@ def run_record(
             for kind, seeds in by_kind.items()
             if kind != MODEL and seeds
         ],
+        task=task.name,
         pr_curve=task.curve([video for videos in own.values() for video in videos]),
     )
 

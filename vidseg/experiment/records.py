@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, ConfigDict
 
+from vidseg.tasks.registry import DEFAULT
 from vidseg.types import Image, Size
 
 Row = dict[str, Any]
@@ -23,7 +24,7 @@ def _defined(numbers: Any) -> Any:
 
 
 Numbers = Annotated[dict[str, float], BeforeValidator(_defined)]
-"""Numbers by name, such as scores by the names of ``metrics.SCORES``; undefined ones are absent."""
+"""Numbers by name, such as scores by the names of ``Task.scores``; undefined ones are absent."""
 
 ARRAYS = ConfigDict(arbitrary_types_allowed=True)
 """Lets pydantic read a record that has fields of arrays."""
@@ -37,7 +38,7 @@ class FoldRecord:
         index: number of the fold, from 0; the step of its metrics.
         test_groups: groups that were held out.
         train_videos, test_videos: names of the videos of each side.
-        metrics: scores over the fold's test videos, by the names of ``metrics.SCORES``.
+        metrics: scores over the fold's test videos, by the names of ``Task.scores``.
         facts: frames, positive share, epochs, updates, pixels, seconds of the fit.
         curves: training curves, rows of (name, value, step).
         key: the cell's key in the ledger.
@@ -84,6 +85,7 @@ class ModelRecord:
         threshold: scores above it are foreground.
         state: arrays of ``Model.export()``.
         example: one real image, ``uint8 (H, W, 3)``.
+        task: name of what it predicts.
     """
 
     classifier: str
@@ -95,6 +97,7 @@ class ModelRecord:
     threshold: float
     state: dict[str, npt.NDArray[Any]]
     example: Image
+    task: str = DEFAULT
 
     __pydantic_config__: ClassVar[ConfigDict] = ARRAYS
 
@@ -107,12 +110,13 @@ class RunRecord:
         name: ``"20 sgd"``: setting and pipeline; differs early, for narrow columns.
         config: the resolved configuration; ``vidseg run --config`` accepts it again.
         params: flat parameters under dotted names, such as ``sampler.n``.
-        headline: mean over groups of each score, by the names of ``metrics.SCORES``.
-        per_video: one row a test video: key column ``video`` first, ``iou`` second.
+        headline: mean over groups of each score, by the names of ``Task.scores``.
+        per_video: one row a test video: key column ``video`` first, the primary score second.
         baselines: rows like ``per_video``'s means, key column ``baseline`` first.
         overlays: (name such as ``"worst/TUD-Campus_000012"``, picture).
         pr_curve: recall, precision: ``float64 (k,)`` each, mean over the test videos.
         notes: one line each: merged groups, lying lengths, videos without positives.
+        task: name of what was predicted; its names of scores are the record's.
     """
 
     name: str
@@ -127,6 +131,7 @@ class RunRecord:
     pr_curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     model: ModelRecord | None = None
     notes: list[str] = field(default_factory=list)
+    task: str = DEFAULT
 
     __pydantic_config__: ClassVar[ConfigDict] = ARRAYS
 
@@ -140,7 +145,7 @@ class SettingRecord:
         arm, pipeline: names in the suite's file.
         run: what MLflow shows of it: scores averaged over seeds, folds of all seeds (the index of
             seed s's fold f is ``s * folds + f``).
-        group_scores: for each group its scores by the names of ``metrics.SCORES``, averaged over
+        group_scores: for each group its scores by the names of ``Task.scores``, averaged over
             the group's videos and then over seeds; a score that is undefined for it is absent.
         by_seed: the same for each seed.
         video_scores: for each video its scores, averaged over seeds.
@@ -194,7 +199,7 @@ class SuiteRecord:
         question: what it asks, in one sentence.
         config: the resolved suite file; ``vidseg suite run FILE`` accepts it again.
         key: hash of ``config`` and the data set's content.
-        primary: score that verdicts are about, one of ``metrics.SCORES``.
+        primary: score that verdicts are about, one of ``Task.scores``.
         delta: smallest effect of interest, on that score.
         level: asked level of intervals.
         dataset: the data set.
@@ -202,9 +207,10 @@ class SuiteRecord:
         comparisons: in the order of the suite's file, pipeline by pipeline.
         axes: for suites over a grid: the values of each arm, such as
             ``{"5 frames": {"frames": 5, "every": 1}}``.
-        margin: half-width of biased accuracy's band, in mask pixels.
+        margin: of the task, in target pixels (see :meth:`vidseg.tasks.base.Task.margin`).
         plan: cells, forwards announced and done, seconds, bytes.
         notes: facts that the reader should know.
+        task: name of what was predicted.
     """
 
     name: str
@@ -221,3 +227,4 @@ class SuiteRecord:
     margin: float = 0.0
     plan: Row = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    task: str = DEFAULT

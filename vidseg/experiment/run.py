@@ -176,4 +176,5 @@ def _model(experiment: Experiment, fitted: FitResult) -> ModelRecord:
         threshold=experiment.threshold(fitted),
         state=experiment.state(fitted),
         example=next(iter(first.video.frames([0]))),
+        task=experiment.task.name,
     )

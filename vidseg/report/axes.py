@@ -12,7 +12,6 @@ from vidseg.report.facts import Curve, Grid, Report
 from vidseg.report.sentence import rate_interval
 from vidseg.report.wording import (
     MISSING,
-    NAMES,
     count,
     joined,
     level,
@@ -27,7 +26,7 @@ def gain_curves(report: Report) -> Section | None:
     """Return score against frames per video, and where it flattens."""
     if not report.curves:
         return None
-    unit = NAMES.get(report.primary, report.primary)
+    unit = report.unit
     drawn = [curve for curve in report.curves if any(m is not None for m in curve.means)]
     blocks: list[Block] = [_curve_figure(report, curve, unit) for curve in drawn[:1]]
     if len(drawn) > 1:
@@ -151,7 +150,7 @@ def exchange(report: Report) -> Section | None:
 
 
 def _grid_blocks(report: Report, grid: Grid) -> list[Block]:
-    unit = NAMES.get(report.primary, report.primary)
+    unit = report.unit
     name = " · ".join(part for part in (grid.pipeline, grid.label) if part)
     lines = [
         Line(count(v, "video"), grid.frames, _percent(row))

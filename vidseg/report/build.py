@@ -12,8 +12,7 @@ from vidseg.report.grids import make_curves, make_grids
 from vidseg.report.pairs import make_pairs, score_by_group, winner
 from vidseg.report.sentence import sentence
 from vidseg.stats import Verdict
-
-BOX_FORMATS = ("mot", "virat")
+from vidseg.tasks.registry import find_task
 
 
 def build(record: SuiteRecord) -> Report:
@@ -43,7 +42,7 @@ def build(record: SuiteRecord) -> Report:
             "digest": record.dataset.digest,
             "videos": record.dataset.videos,
         },
-        labels=_labels(record),
+        labels=find_task(record.task).about_labels(record.dataset.source.partition(":")[0]),
         groups=sorted({str(row.get("group")) for row in record.dataset.videos}),
         settings=settings,
         pairs=pairs,
@@ -56,6 +55,7 @@ def build(record: SuiteRecord) -> Report:
         margin=record.margin,
         plan=record.plan,
         notes=_notes(record),
+        task=record.task,
     )
     return Report(**{**draft.__dict__, "sentence": sentence(draft)})
 
@@ -180,22 +180,11 @@ def _frame_lists(record: SuiteRecord, advice: tuple[str | None, bool]) -> list[F
     return lists
 
 
-def _labels(record: SuiteRecord) -> str:
-    if record.dataset.source.partition(":")[0] not in BOX_FORMATS:
-        return ""
-    return (
-        "Masks are filled boxes: every pixel inside a person's box counts as person, as in the "
-        "paper. Scores are about boxes, not about outlines."
-    )
-
-
 def _notes(record: SuiteRecord) -> list[str]:
     own = [note for setting in record.settings for note in setting.run.notes]
     empty: list[Row] = [r for r in record.dataset.videos if r.get("positive_share") == 0]
-    notes = [*record.notes, *own]
+    notes, lack = [*record.notes, *own], find_task(record.task).words.empty
     for row in empty:
-        if not any("no foreground" in note and str(row["video"]) in note for note in notes):
-            notes.append(
-                f"no foreground pixel in {row['video']}: left out of both arms of comparisons"
-            )
+        if not any(lack in note and str(row["video"]) in note for note in notes):
+            notes.append(f"{lack} in {row['video']}: left out of both arms of comparisons")
     return list(dict.fromkeys(notes))

@@ -16,6 +16,7 @@ from vidseg.report.wording import (
     points,
     seconds,
 )
+from vidseg.tasks.registry import find_task
 
 BOX_SECONDS, POLYGON_SECONDS = 7.0, 79.0
 """Seconds a box (extreme clicking, Papadopoulos et al. 2017) and a polygon (Lin et al. 2014)."""
@@ -54,8 +55,9 @@ def cost(report: Report) -> Section | None:
         "as polygons",
     ]
     notes = [
-        "For one person on every frame: multiply by how many there are. Extra frames over all "
-        "training videos, copies not counted; every one drawn by hand, no tracker.",
+        f"For {find_task(report.task).words.effort} on every frame: multiply by how many there "
+        "are. Extra frames over all training videos, copies not counted; every one drawn by hand, "
+        "no tracker.",
         "7 s a box (extreme clicking, Papadopoulos et al., ICCV 2017), 79 s a polygon (COCO, Lin "
         "et al., ECCV 2014). The price is of the gain as seen: where the verdict is open, so is "
         "the price; comparisons that gained nothing have none, and are left out.",

@@ -8,7 +8,6 @@ from vidseg.report.charts import Bar, forest
 from vidseg.report.document import Block, Bullets, Figure, Section, Table
 from vidseg.report.facts import Kind, Pair, Report
 from vidseg.report.wording import (
-    NAMES,
     count,
     joined,
     level,
@@ -18,6 +17,7 @@ from vidseg.report.wording import (
     span,
 )
 from vidseg.stats import Comparison, Verdict
+from vidseg.tasks.registry import find_task
 from vidseg.utils.text import plural
 
 
@@ -37,7 +37,7 @@ def comparisons(report: Report) -> Section | None:
 
 
 def _forest(report: Report, pairs: list[Pair]) -> Figure:
-    unit = NAMES.get(report.primary, report.primary)
+    unit = report.unit
     bars = [_bar(report, pair, pair.result) for pair in pairs if pair.result]
     title = f"{unit} differences of {count(len(bars), 'comparison')} with intervals"
     caption = (
@@ -74,12 +74,19 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
     levels = list(dict.fromkeys(level(pair.result.interval.level) for pair in pairs if pair.result))
     one = levels[0] if len(levels) == 1 else ""
     head = ["a → b", "pipeline", "groups", "difference", f"{one} interval".strip(), "p"]
-    head += ["Holm's p", "verdict", "would show it", "would settle it", "biased accuracy"]
-    rows = [_comparison_row(pair, pair.result, not one) for pair in pairs if pair.result]
+    head += ["Holm's p", "verdict", "would show it", "would settle it"]
+    secondary = find_task(report.task).secondary
+    beside = find_task(report.task).scores[secondary].label if secondary else ""
+    head += [beside] * bool(beside)
+    rows = [
+        _comparison_row(pair, pair.result, not one) + [points(pair.secondary)] * bool(beside)
+        for pair in pairs
+        if pair.result
+    ]
     alike = [i for i in (1, 2) if len({row[i] for row in rows}) == 1]
     head, *rows = ([cell for i, cell in enumerate(row) if i not in alike] for row in [head, *rows])
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
-    unit = NAMES.get(report.primary, report.primary)
+    unit = report.unit
     notes = [
         f"Points of {unit}, b − a, paired by group ({_groups(pairs)}); intervals at the level "
         f"nearest to {level(report.level)} that so many groups allow; p: two-sided sign-flip "
@@ -89,7 +96,7 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
         "these would show a difference as large as the one seen, with 80 % chance; would settle "
         f"it: show one of {_delta(report)}, or that there is none. Rough, as the spread is known "
         "from these groups only.",
-        "Biased accuracy: its difference, in points.",
+        *[f"{beside.capitalize()}: its difference, in points."] * bool(beside),
     ]
     return Table("Comparisons", head, rows, notes=notes)
 
@@ -113,7 +120,6 @@ def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[st
         str(result.verdict),
         number(pair.groups_for_seen),
         number(pair.groups_needed if result.verdict is Verdict.CANNOT_TELL else None),
-        points(pair.biased),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from vidseg.experiment.records import Row
 from vidseg.stats import Allocation, Comparison, ExchangeRate, GainCurve
+from vidseg.tasks.registry import DEFAULT, find_task
 
 
 class Kind(StrEnum):
@@ -71,7 +72,8 @@ class Pair:
         groups_needed: groups that would tell, delta or nothing, among this many comparisons; None
             if unknown, or if there are as many already.
         groups_for_seen: groups that would show a difference as large as the one seen.
-        biased: mean over groups of the difference in biased accuracy; None if undefined.
+        secondary: mean over groups of the difference in the task's secondary score; None if
+            undefined.
         same_frames: videos for which both arms took the same frames.
         extra_frames: labelled frames of b beyond a's; negative if b needs fewer.
         leaky: the arms are split in different ways.
@@ -87,7 +89,7 @@ class Pair:
     reason: str
     groups_needed: int | None
     groups_for_seen: int | None
-    biased: float | None
+    secondary: float | None
     same_frames: list[str]
     extra_frames: int
     leaky: bool
@@ -188,9 +190,10 @@ class Report:
         frame_lists: one for each distinct list; the advised or candidate one first.
         config: the resolved suite file.
         axes: values of each arm of a grid.
-        margin: half-width of biased accuracy's band, in mask pixels.
+        margin: of the task, in target pixels.
         plan: what was announced and done.
         notes: facts that the reader should know.
+        task: name of what was predicted.
     """
 
     suite: str
@@ -216,6 +219,12 @@ class Report:
     margin: float
     plan: Row
     notes: list[str] = field(default_factory=list)
+    task: str = DEFAULT
+
+    @property
+    def unit(self) -> str:
+        """Name of the primary score."""
+        return find_task(self.task).scores[self.primary].label
 
     @property
     def failures(self) -> list[Row]:

@@ -8,7 +8,7 @@ from vidseg.report import axes, closing, comparisons, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_told
-from vidseg.report.wording import MISSING, NAMES, count
+from vidseg.report.wording import MISSING, count
 from vidseg.stats import Verdict
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
@@ -64,7 +64,7 @@ def _tone(report: Report) -> str:
 
 def _marks(report: Report) -> list[tuple[str, str]]:
     videos = report.dataset["videos"]
-    unit = NAMES.get(report.primary, report.primary)
+    unit = report.unit
     seeds = max((setting.seeds for setting in report.settings), default=0)
     marks = [
         ("Data", f"{report.dataset['name']}, {count(len(videos), 'video')}"),

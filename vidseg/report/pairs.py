@@ -16,6 +16,7 @@ from vidseg.stats import (
     smallest_groups,
     with_holm,
 )
+from vidseg.tasks.registry import find_task
 
 
 def make_pairs(record: SuiteRecord, facts: Mapping[str, SettingFacts]) -> list[Pair]:
@@ -90,11 +91,18 @@ def _pair(
         reason=reason,
         groups_needed=_needed(result, result.delta, family) if result else None,
         groups_for_seen=_needed(result, abs(result.difference), family) if result else None,
-        biased=_mean_difference(a, b, "biased_accuracy", result),
+        secondary=_secondary(record, a, b, result),
         same_frames=list(one.same_frames),
         extra_frames=facts[one.b].labelled - facts[one.a].labelled,
         leaky=splits[0] != splits[1],
     )
+
+
+def _secondary(
+    record: SuiteRecord, a: SettingRecord, b: SettingRecord, result: Comparison | None
+) -> float | None:
+    name = find_task(record.task).secondary
+    return None if name is None else _mean_difference(a, b, name, result)
 
 
 def _needed(result: Comparison, effect: float, family: int) -> int | None:

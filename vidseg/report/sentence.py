@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from vidseg.report.facts import Curve, Grid, Kind, Pair, Report, SettingFacts
-from vidseg.report.wording import NAMES, count, level, number, p_value, points, span
+from vidseg.report.wording import count, level, number, p_value, points, span
 from vidseg.stats import Comparison, ExchangeRate, GainCurve, Interval, Verdict, smallest_groups
 from vidseg.utils.text import plural
 
@@ -64,7 +64,7 @@ def _pair(report: Report, pair: Pair, result: Comparison) -> str:
     plain = a.endswith(PER_VIDEO) and b.endswith(PER_VIDEO)
     a_again, b_again = (one.split()[0] if plain else one for one in (a, b))
     where = _pipeline(report, pair.pipeline)
-    unit = _unit(report)
+    unit = report.unit
     match result.verdict:
         case Verdict.BETTER:
             claim = f"Keep {b} rather than {a_again}{where}: {unit} rises by {_amount(result)}"
@@ -85,7 +85,7 @@ def _pair(report: Report, pair: Pair, result: Comparison) -> str:
 
 
 def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
-    where, unit = _pipeline(report, pair.pipeline), _unit(report)
+    where, unit = _pipeline(report, pair.pipeline), report.unit
     by = f"{points(result.difference)} {unit} points"
     a, b = f"'{pair.arm_a}'", f"'{pair.arm_b}'"
     match result.verdict:
@@ -142,7 +142,7 @@ def _would_tell(report: Report, pair: Pair, groups: int) -> str:
 
 
 def _curve(report: Report, curve: Curve) -> str:
-    unit, where = _unit(report), _pipeline(report, curve.pipeline, curve.label)
+    unit, where = report.unit, _pipeline(report, curve.pipeline, curve.label)
     if curve.fit is None:
         ends = [curve.means[0], curve.means[-1]]
         change = None if None in ends else (ends[1] or 0.0) - (ends[0] or 0.0)
@@ -267,7 +267,7 @@ def _best(report: Report) -> str:
     best = max(scored, key=lambda setting: setting.scores[report.primary])
     score = points(best.scores[report.primary], sign=False)
     return (
-        f"Nothing is compared; {best.name} has the highest {_unit(report)}, {score} %, over "
+        f"Nothing is compared; {best.name} has the highest {report.unit}, {score} %, over "
         f"{count(len(best.groups), 'group')}"
     )
 
@@ -295,12 +295,8 @@ def _amount(result: Comparison) -> str:
     return f"{points(abs(result.difference), sign=False)} points"
 
 
-def _unit(report: Report) -> str:
-    return NAMES.get(report.primary, report.primary)
-
-
 def _delta(report: Report) -> str:
-    return count(round(100 * report.delta, 9), f"{_unit(report)} point")
+    return count(round(100 * report.delta, 9), f"{report.unit} point")
 
 
 def _pipeline(report: Report, name: str, label: str = "") -> str:

@@ -13,20 +13,12 @@ from vidseg.report.published import (
     paper_pipeline,
     tables_for,
 )
-from vidseg.report.wording import MISSING, NAMES, joined, number, points, seconds, whole
+from vidseg.report.wording import MISSING, joined, number, points, seconds, whole
+from vidseg.tasks.base import Readings, Score
+from vidseg.tasks.registry import find_task
 
 PAPER = "paper"
 WIDE = 8
-SCORE_COLUMNS = (
-    "accuracy",
-    "iou",
-    "gscore",
-    "precision",
-    "recall",
-    "f1",
-    "ap",
-    "biased_accuracy",
-)
 
 
 def paper(report: Report) -> Section | None:
@@ -54,30 +46,34 @@ def paper(report: Report) -> Section | None:
 
 
 def scores(report: Report) -> Section | None:
-    """Return every score of every setting, and gscore in its three readings."""
+    """Return every score of every setting, and the task's further readings of some."""
     settings = [s for s in report.settings if s.scores]
     if not settings:
         return None
-    columns = [c for c in SCORE_COLUMNS if any(c in s.scores for s in settings)]
+    task = find_task(report.task)
+    columns = [c for c in task.report_order if any(c in s.scores for s in settings)]
     spread = any(s.seed_spread is not None for s in settings)
-    head = ["setting", *(NAMES[c] for c in columns), *(["spread over seeds"] if spread else [])]
+    head = [
+        "setting",
+        *(task.scores[c].label for c in columns),
+        *(["spread over seeds"] if spread else []),
+    ]
     rows = [
         [
             s.name + ("" if s.complete else " (incomplete)"),
-            *(points(s.scores.get(c), sign=False) for c in columns),
+            *(_score(s.scores.get(c), task.scores[c]) for c in columns),
             *([points(s.seed_spread, sign=False)] if spread else []),
         ]
         for s in settings
     ]
     notes = [
         "Percent; means over groups of the mean over each group's videos, seeds averaged.",
-        f"Biased accuracy looks at positives and at negatives within {number(report.margin)} "
-        "pixels of one.",
+        *filter(None, [task.words.scores_note.format(margin=number(report.margin))]),
     ]
     if spread:
         notes.append("Spread: standard deviation over seeds of the mean over groups.")
     blocks: list[Block] = [Table("Scores", head, rows, notes=notes)]
-    blocks.append(_gscores(settings))
+    blocks += [_readings(one, settings) for one in task.readings]
     return Section("Scores", "scores", blocks)
 
 
@@ -88,7 +84,7 @@ def per_video(report: Report) -> Section | None:
     if not videos:
         return None
     groups = {str(r["video"]): str(r.get("group", "")) for r in report.dataset["videos"]}
-    name = NAMES.get(report.primary, report.primary)
+    name = report.unit
     if len(settings) <= max(WIDE, len(videos)):
         head = ["video", "group", *(s.name for s in settings)]
         rows = [
@@ -98,7 +94,8 @@ def per_video(report: Report) -> Section | None:
     else:
         head = ["setting", *videos]
         rows = [[s.name, *(points(s.videos.get(v), sign=False) for v in videos)] for s in settings]
-    notes = [f"{name}, percent. {MISSING}: undefined, the video has no foreground pixel."]
+    lack = find_task(report.task).words.empty
+    notes = [f"{name}, percent. {MISSING}: undefined, the video has {lack}."]
     return Section("Per video", "videos", [Table(f"{name} of each video", head, rows, notes=notes)])
 
 
@@ -110,7 +107,7 @@ def budget(report: Report) -> Section | None:
     columns = [
         ("train_videos", "videos", number),
         ("train_frames", "training images", number),
-        ("train_positive_share", "positive pixels", _share),
+        ("train_positive_share", find_task(report.task).words.positives, _share),
         ("epochs", "epochs", number),
         ("updates", "updates", number),
         ("pixels_seen", "pixels seen", number),
@@ -157,9 +154,8 @@ def baselines(report: Report) -> Section | None:
     kinds = list(dict.fromkeys(kind for s in settings for kind in s.baselines))
     if not kinds:
         return None
-    titles = {"foreground": "all foreground", "position": "mean mask", "colour": "colour only"}
-    name = NAMES.get(report.primary, report.primary)
-    head = ["setting", "this setting", *(titles.get(kind, kind) for kind in kinds)]
+    words, name = find_task(report.task).words, report.unit
+    head = ["setting", "this setting", *(words.baselines.get(kind, kind) for kind in kinds)]
     rows = [
         [
             s.name,
@@ -168,10 +164,7 @@ def baselines(report: Report) -> Section | None:
         ]
         for s in settings
     ]
-    notes = [
-        f"{name}, percent. All foreground calls every pixel a person; mean mask is where people "
-        "stood in the training frames; colour only sees each pixel's colour."
-    ]
+    notes = [f"{name}, percent. {words.baselines_note}".strip()]
     return Section("Baselines", "baselines", [Table("Baselines", head, rows, notes=notes)])
 
 
@@ -179,13 +172,15 @@ def effective(report: Report) -> Section | None:
     """Return how many independent frames each test video is worth."""
     if not report.effective:
         return None
+    task = find_task(report.task)
+    unit = task.scores[task.primary].label
     rows = [
         [str(r["video"]), number(r["frames"]), number(r["low"], 2), number(r["high"], 2)]
         for r in report.effective
     ]
     head = ["video", "scored frames", "effective, fewest", "effective, most"]
     notes = [
-        "From the autocorrelation of IoU over time, over settings and seeds. This is about how "
+        f"From the autocorrelation of {unit} over time, over settings and seeds. This is about how "
         "exactly a video's own score is known; verdicts count groups, never frames."
     ]
     table = Table("Effective test frames", head, rows, notes=notes)
@@ -279,16 +274,18 @@ def _printed(row: Printed | None, with_accuracy: bool, notes: _Notes) -> list[st
     return [*accuracy, f"{row.iou}{mark}", f"{row.gscore}{mark}"]
 
 
-def _gscores(settings: Sequence[SettingFacts]) -> Table:
-    keys = ("gscore", "gscore_pooled", "gscore_of_means", "iou", "iou_pooled")
-    head = ["setting", "mean of P × R", "pooled P × R", "mean P × mean R", "mean", "pooled"]
-    rows = [[s.name, *(points(s.scores.get(k), sign=False) for k in keys)] for s in settings]
-    notes = [
-        "gscore is precision × recall. The paper does not say how it averages over videos, and its "
-        "tables seem to mix three ways; all are here, percent."
+def _readings(readings: Readings, settings: Sequence[SettingFacts]) -> Table:
+    head = ["setting", *(title for _, title in readings.columns)]
+    rows = [
+        [s.name, *(points(s.scores.get(key), sign=False) for key, _ in readings.columns)]
+        for s in settings
     ]
-    spans = [("", 1), ("gscore", 3), ("IoU", 2)]
-    return Table("gscore three ways", head, rows, spans=spans, notes=notes, folded=True)
+    spans = [("", 1), *readings.spans]
+    return Table(readings.title, head, rows, spans=spans, notes=list(readings.notes), folded=True)
+
+
+def _score(value: float | None, score: Score) -> str:
+    return points(value, sign=False) if score.share else number(value)
 
 
 def _per_video(setting: SettingFacts) -> str:

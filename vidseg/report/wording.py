@@ -1,4 +1,4 @@
-"""Numbers in words: points, levels, p values, names of scores."""
+"""Numbers in words: points, levels, p values."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from vidseg.experiment.records import Row
 from vidseg.stats import Interval
 from vidseg.utils.text import plural
 
-NAMES = {
-    "iou": "IoU",
-    "gscore": "gscore",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "biased_accuracy": "biased accuracy",
-    "ap": "AP",
-}
 MISSING = "–"
 
 

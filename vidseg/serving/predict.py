@@ -26,7 +26,6 @@ from vidseg.media.clip import SUFFIXES as CLIPS
 from vidseg.media.clip import ClipFrames
 from vidseg.media.write_clip import write_clip
 from vidseg.serving.predictor import Predictor
-from vidseg.tasks.segmentation.overlays import draw_prediction
 from vidseg.types import Image
 from vidseg.utils.files import replacing
 from vidseg.utils.progress import Progress
@@ -247,7 +246,10 @@ def _masks(
     predictor: Predictor, source: Source, output: Path, threshold: float, progress: Progress
 ) -> int:
     """Write the masks and overlays that are missing; return their number."""
-    places = [(output / MASKS / f"{n}.png", output / OVERLAYS / f"{n}.jpg") for n in source.names]
+    places = [
+        (output / MASKS / f"{name}{predictor.task.suffix}", output / OVERLAYS / f"{name}.jpg")
+        for name in source.names
+    ]
     missing = [
         index
         for index, (mask, overlay) in enumerate(places)
@@ -257,9 +259,8 @@ def _masks(
         for index, image in zip(missing, source.frames(missing), strict=True):
             found = predictor.mask(image, threshold)
             mask, overlay = places[index]
-            _write(mask, _encoded(found.astype(np.uint8) * 255, "PNG"))
-            drawn = draw_prediction(image, found)
-            _write(overlay, _encoded(drawn, "JPEG", quality=_JPEG_QUALITY))
+            _write(mask, predictor.task.encode(found))
+            _write(overlay, _jpeg(predictor.task.draw_output(image, found)))
             check_stop()
             task.advance()
     return len(missing)
@@ -287,11 +288,11 @@ def _overlay_clip(source: Source, output: Path, clip: Path, progress: Progress) 
             write_clip(pictures(), part, source.fps or FPS)
 
 
-def _encoded(array: Image, kind: str, **options: Any) -> bytes:
+def _jpeg(image: Image) -> bytes:
     from PIL import Image as Pillow
 
     buffer = io.BytesIO()
-    Pillow.fromarray(array).save(buffer, kind, **options)
+    Pillow.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 

@@ -27,6 +27,8 @@ from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.media.resize import resize
 from vidseg.plugins.spec import Spec
 from vidseg.store import weights as backbones
+from vidseg.tasks.base import Output, Task
+from vidseg.tasks.registry import DEFAULT, find_task
 from vidseg.types import Image, Model, Network, Scores, Size
 
 HEAD = "head.safetensors"
@@ -55,6 +57,7 @@ def save(record: ModelRecord, folder: Path) -> tuple[Path, Path]:
         "image_size": None if size is None else str(size),
         "mask_size": str(record.mask_size),
         "threshold": record.threshold,
+        "task": record.task,
     }
     description.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return head, description
@@ -99,6 +102,7 @@ def load(
         image_size=None if size is None else Size.parse(size),
         mask_size=Size.parse(content["mask_size"]),
         threshold=float(content["threshold"]),
+        task=find_task(content.get("task", DEFAULT)),
     )
 
 
@@ -147,6 +151,7 @@ class Predictor:
         image_size: what images are resized to; None: their own size.
         mask_size: size at which the model scores, as in its evaluation.
         threshold: scores above it are foreground.
+        task: what is decided from scores, and how it is drawn and written.
     """
 
     model: Model
@@ -154,6 +159,7 @@ class Predictor:
     image_size: Size | None
     mask_size: Size
     threshold: float
+    task: Task
 
     def scores(self, image: Image) -> Scores:
         """Return the scores of an image at the IMAGE's size: ``float32 (H, W)``.
@@ -175,7 +181,7 @@ class Predictor:
         resized = cv2.resize(scores, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(resized, np.float32)
 
-    def mask(self, image: Image, threshold: float | None = None) -> npt.NDArray[np.bool_]:
+    def mask(self, image: Image, threshold: float | None = None) -> Output:
         """Return where the image shows foreground: ``bool (H, W)`` at the image's size.
 
         Raises:
@@ -184,7 +190,7 @@ class Predictor:
         limit = self.threshold if threshold is None else threshold
         if limit != limit:
             raise DataError("is not a number", where="threshold", hint="leave it out, or give one")
-        return np.asarray(self.scores(image) > limit)
+        return self.task.decide(self.scores(image), limit)
 
 
 def as_images(given: Iterable[Any]) -> Iterator[Image]:

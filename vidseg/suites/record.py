@@ -77,6 +77,7 @@ def suite_record(
         comparisons=_comparisons(bench, settings),
         axes={arm.name: dict(arm.axes) for arm in suite.arms if arm.axes},
         margin=first.margin,
+        task=first.task.name,
         plan={
             **plan,
             **done,

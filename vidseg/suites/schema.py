@@ -6,17 +6,16 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from vidseg.errors import UsageError, VidsegError
 from vidseg.experiment.options import CONDITIONS
+from vidseg.tasks.registry import find_task
 from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import CoreLoader
-
-Score = Literal["iou", "gscore", "accuracy", "precision", "recall", "f1", "biased_accuracy", "ap"]
 
 
 class _Strict(BaseModel):
@@ -58,7 +57,7 @@ class SuiteFile(_Strict):
     name: Annotated[str, Field(pattern=r"^[^/\\\s][^/\\]*$")]
     question: str
     about: str = ""
-    primary: Score = "iou"
+    primary: str = Field(default_factory=lambda: find_task().primary)
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
@@ -66,6 +65,15 @@ class SuiteFile(_Strict):
     arms: Annotated[dict[str, ArmFile], Field(min_length=1)]
     pipelines: Annotated[dict[str, PipelineFile], Field(min_length=1)]
     comparisons: list[ComparisonFile] = []
+
+    @field_validator("primary")
+    @classmethod
+    def _is_score(cls, primary: str) -> str:
+        if primary not in find_task().scores:
+            raise ValueError(
+                f"no score has this name; it is one of {', '.join(find_task().scores)}"
+            )
+        return primary
 
     @field_validator("seeds")
     @classmethod

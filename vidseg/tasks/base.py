@@ -84,7 +84,7 @@ class Words:
         baselines_note: what the baselines are.
         scores_note: about the scores; ``{margin}`` is the margin in target pixels.
         effort: what is drawn on a frame when labels are priced: ``"one person"``.
-        output: heading of what is predicted, and its folder: ``"masks"``.
+        target: what a target is called: ``"mask"``.
     """
 
     empty: str
@@ -93,7 +93,7 @@ class Words:
     baselines_note: str = ""
     scores_note: str = ""
     effort: str = "one object"
-    output: str = "predictions"
+    target: str = "target"
 
 
 class ScoredVideo(Protocol):
@@ -186,6 +186,7 @@ class Task(Protocol):
         readings: more tables of the report.
         words: what tables say.
         refinements: values of the option ``refine``, the first changes nothing.
+        suffix: of the file that an output becomes, such as ``".png"``.
         columns: (MLflow type, name) of what a served model answers for one image.
     """
 
@@ -207,6 +208,8 @@ class Task(Protocol):
     def words(self) -> Words: ...
     @property
     def refinements(self) -> Sequence[str]: ...
+    @property
+    def suffix(self) -> str: ...
     @property
     def columns(self) -> Sequence[tuple[str, str]]: ...
 
@@ -323,7 +326,10 @@ class Task(Protocol):
     def curve(
         self, videos: Sequence[Any]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-        """Return (recall, mean precision) over videos, or None where there is none."""
+        """Return (recall, mean precision) over videos, or None where there is none.
+
+        On its plot the summary's ``precision`` and ``recall`` are marked, and ``ap`` is named.
+        """
         ...
 
     def choose_frames(self, videos: Sequence[Any]) -> list[tuple[str, str, int]]:
@@ -371,8 +377,8 @@ class Task(Protocol):
         """Return the image with what was decided drawn on it."""
         ...
 
-    def encode(self, output: Output) -> tuple[str, bytes]:
-        """Return an output as a file: its suffix, such as ``".png"``, and its bytes."""
+    def encode(self, output: Output) -> bytes:
+        """Return an output as the bytes of a file, see :attr:`suffix`."""
         ...
 
     def answer(self, output: Output) -> Row:

@@ -6,14 +6,19 @@ import shlex
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
+from vidseg.tasks.registry import find_task
 from vidseg.tracking.store import redact
 
 Role = Literal["run", "suite", "setting"]
 
 ROLE = "vidseg.role"
-PRIMARY_METRIC = "test/iou"
 
 _TRAINING_UI = "workflowType=machine_learning"  # else a new browser shows the pages for LLM work
+
+
+def primary_metric() -> str:
+    """Return the metric by which runs are ranked: ``test/iou``."""
+    return f"test/{find_task().primary}"
 
 
 def served_by_http(uri: str) -> bool:
@@ -46,7 +51,7 @@ def compare_url(
     only = f" and tags.`mlflow.parentRunId`='{parent}'" if parent else ""
     query = {
         "searchFilter": f"tags.`{ROLE}`='{role}'{only}",
-        "orderByKey": f"metrics.`{PRIMARY_METRIC}`",
+        "orderByKey": f"metrics.`{primary_metric()}`",
         "orderByAsc": "false",
         "startTime": "ALL",
         "compareRunsMode": "CHART",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vidseg.experiment.records import FoldRecord, RunRecord
+from vidseg.tasks.registry import find_task
 
 Point = tuple[str, float, int]
 """Name, value, step of a metric."""
@@ -16,11 +17,12 @@ def test_points(record: RunRecord) -> list[Point]:
 
 
 def baseline_points(record: RunRecord) -> list[Point]:
-    """Return each baseline's IoU as ``baseline/<name>``, step 0.
+    """Return each baseline's primary score as ``baseline/<name>``, step 0.
 
     With one slash: the UI makes a section of its charts of what stands before the last one.
     """
-    return [(f"baseline/{row['baseline']}", row["iou"], 0) for row in record.baselines]
+    primary = find_task(record.task).primary
+    return [(f"baseline/{row['baseline']}", row[primary], 0) for row in record.baselines]
 
 
 def fold_points(fold: FoldRecord) -> list[Point]:

@@ -23,6 +23,8 @@ from vidseg.media.resize import resize
 from vidseg.plugins.registry import PACKAGE
 from vidseg.plugins.spec import parse
 from vidseg.serving import predictor as served
+from vidseg.tasks.base import Task
+from vidseg.tasks.registry import find_task
 from vidseg.tracking.store import load_mlflow, retry_conflicts, translate_errors
 from vidseg.types import Image, Size
 
@@ -87,7 +89,8 @@ def log_dataset(record: DatasetRecord, run: OpenRun) -> None:
 
 
 def _columns() -> list[tuple[str, str]]:
-    return [("video", "string"), ("group", "string"), ("image", "binary"), ("mask", "binary")]
+    target = find_task().words.target
+    return [("video", "string"), ("group", "string"), ("image", "binary"), (target, "binary")]
 
 
 def log_model(record: RunRecord, run: OpenRun) -> str:
@@ -165,7 +168,7 @@ def model_arguments(model: ModelRecord, folder: Path) -> dict[str, Any]:
         "python_model": str(code / "vidseg" / "tracking" / "pyfunc.py"),
         "artifacts": {"head": str(head), "description": str(description)},
         "code_paths": [str(code / "vidseg"), str(code / "pyproject.toml")],
-        "signature": signature(model.threshold),
+        "signature": signature(model.threshold, find_task(model.task)),
         "input_example": (example(model.example), {"threshold": model.threshold}),
         "pip_requirements": pip_requirements(model),
         "metadata": {"classifier": model.classifier, "extractor": model.extractor},
@@ -234,8 +237,8 @@ def copy_package(folder: Path) -> Path:
     return folder
 
 
-def signature(threshold: float) -> Any:
-    """Return the schema that MLflow enforces: images in, masks and their facts out.
+def signature(threshold: float, task: Task) -> Any:
+    """Return the schema that MLflow enforces: images in, what the task answers out.
 
     The image may be of any type, for MLflow has none that is base64 or an array; the model itself
     refuses what is neither.
@@ -245,10 +248,9 @@ def signature(threshold: float) -> Any:
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType
 
-    outputs = [("binary", "mask"), ("long", "height"), ("long", "width")]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), "image")]),
-        outputs=Schema([ColSpec(*one) for one in [*outputs, ("double", "positive_share")]]),
+        outputs=Schema([ColSpec(*one) for one in task.columns]),
         params=ParamSchema([ParamSpec("threshold", "double", float(threshold))]),
     )
 

@@ -9,14 +9,12 @@ image's own size: ``mask`` (PNG bytes, 0 and 255; base64 when served), ``height`
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
-import numpy.typing as npt
 import pandas as pd  # type: ignore[import-untyped]
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
@@ -57,18 +55,13 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         Raises:
             Refused: a row is no image.
         """
-        threshold = (params or {}).get("threshold")
+        threshold, task = (params or {}).get("threshold"), self.predictor.task
         try:
-            rows = [self._row(image, threshold) for image in served.as_images(_cells(model_input))]
+            images = served.as_images(_cells(model_input))
+            rows = [task.answer(self.predictor.mask(image, threshold)) for image in images]
         except VidsegError as error:
             raise Refused(str(error)) from error
-        return pd.DataFrame(rows, columns=["mask", "height", "width", "positive_share"])
-
-    def _row(self, image: npt.NDArray[np.uint8], threshold: float | None) -> dict[str, Any]:
-        mask = self.predictor.mask(image, threshold)
-        height, width = mask.shape
-        share = float(mask.mean())
-        return {"mask": _png(mask), "height": height, "width": width, "positive_share": share}
+        return pd.DataFrame(rows, columns=[name for _, name in task.columns])
 
 
 def _cells(given: Any) -> Iterator[Any]:
@@ -80,14 +73,6 @@ def _cells(given: Any) -> Iterator[Any]:
         # {"inputs": {"image": [...]}} arrives as one cell that holds the list
         texts = isinstance(cell, list) and cell and isinstance(cell[0], str | bytes)
         yield from cell if texts else [cell]
-
-
-def _png(mask: npt.NDArray[np.bool_]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 mlflow.models.set_model(ServedModel())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidseg.errors import Stopped, TrackingError, UnreachableError
-from vidseg.tracking.links import PRIMARY_METRIC, ROLE, Role, run_url, served_by_http, ui_command
+from vidseg.tracking.links import ROLE, Role, primary_metric, run_url, served_by_http, ui_command
 from vidseg.tracking.store import (
     claiming,
     load_mlflow,
@@ -175,7 +175,7 @@ def _make_experiment(mlflow: Any, uri: str, name: str) -> Any:
         maker = open_sqlite(uri) if uri.startswith("sqlite:") else client
         made = maker.create_experiment(name)
         client.set_experiment_tag(made, "mlflow.experimentKind", "custom_model_development")
-        client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.name", PRIMARY_METRIC)
+        client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.name", primary_metric())
         client.set_experiment_tag(made, "mlflow.experiment.primaryMetric.greaterIsBetter", "True")
     except mlflow.MlflowException:
         # Another process may have made it since we looked.

@@ -38,12 +38,12 @@ _WORDS = Words(
         "position": "mean mask",
         "colour": "colour only",
     },
-    baselines_note="All foreground calls every pixel foreground; mean mask knows where objects "
-    "stood in the training frames; colour only knows each pixel's colour.",
+    baselines_note="All foreground calls every pixel foreground; mean mask is where objects "
+    "stood in the training frames; colour only sees each pixel's colour.",
     scores_note="Biased accuracy looks at positives and at negatives within {margin} pixels of "
     "one.",
     effort="one object",
-    output="masks",
+    target="mask",
 )
 
 _GSCORE = Readings(
@@ -89,6 +89,7 @@ class Segmentation:
     readings: Sequence[Readings] = (_GSCORE,)
     words: Words = _WORDS
     refinements: Sequence[str] = ("box", "ellipse", "grabcut")
+    suffix: str = ".png"
     columns: Sequence[tuple[str, str]] = (
         ("binary", "mask"),
         ("long", "height"),
@@ -196,17 +197,17 @@ class Segmentation:
         """Return the image with the foreground tinted and outlined."""
         return overlays.draw_prediction(image, output)
 
-    def encode(self, output: Found) -> tuple[str, bytes]:
+    def encode(self, output: Found) -> bytes:
         """Return a PNG: 0 and 255."""
         from PIL import Image as Pillow
 
         buffer = io.BytesIO()
         Pillow.fromarray(output.astype(np.uint8) * 255).save(buffer, "PNG", compress_level=1)
-        return ".png", buffer.getvalue()
+        return buffer.getvalue()
 
     def answer(self, output: Found) -> Row:
         """Return the PNG, the size, and the share of foreground."""
         height, width = output.shape
         share = float(output.mean())
-        mask = self.encode(output)[1]
+        mask = self.encode(output)
         return {"mask": mask, "height": height, "width": width, "positive_share": share}
