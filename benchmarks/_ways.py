@@ -19,6 +19,7 @@ import sklearn.linear_model  # noqa: F401
 import torch
 
 from benchmarks._methods import cpu_seconds
+from vidseg.api.session import Places, SuiteSession
 from vidseg.classifiers.hypercolumns import hypercolumns
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.classifiers.linear.sgd import Sgd
@@ -27,8 +28,6 @@ from vidseg.errors import DataError
 from vidseg.experiment.config import RunConfig
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
-from vidseg.experiment.run import run
-from vidseg.experiment.stages import read_counts
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.store import Store
 from vidseg.suites.cells import setting_name
@@ -37,9 +36,9 @@ from vidseg.suites.executors.local import Local
 from vidseg.suites.opened import open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
 from vidseg.suites.record import suite_record
+from vidseg.suites.single import finished_run, single
 from vidseg.suites.suite import Suite, load_suite
 from vidseg.tasks.base import Counts
-from vidseg.tasks.registry import find_task
 from vidseg.types import Size
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Quiet
@@ -187,10 +186,13 @@ def whole_suite(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
 def one_run(job: Job, store: Store, ledger: Ledger) -> dict[str, str]:
     """Do one setting on all folds as ``vidseg run --no-refit`` does."""
     config = configurations(job)[job["part"]]
-    record = run(config, store=store, ledger=ledger, progress=Quiet())
+    session = SuiteSession(single(config), Places(store, None, ledger, Local(), fresh=False))
+    bench, cells = session.open(Quiet())
+    results, _ = session.do(bench, cells, Quiet())
+    finished_run(bench, results)
     return {
-        f"{job['part']} {fold.index}": content(read_counts(fold.cell["counts"], find_task()))
-        for fold in record.folds
+        f"{job['part']} {cell.fold.index}": content(results.finished[cell.id].scored.counts)
+        for cell in cells
     }
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.helpers.suites import Place, install
-from vidseg.cli.plan_lines import describe_rest, show_plan
+from vidseg.cli.plan_lines import show_plan
 from vidseg.suites.opened import OpenedSuite
-from vidseg.suites.plan import waiting_cells
+from vidseg.suites.plan import describe_rest, waiting_cells
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from tests.helpers.mlflow_fixtures import migrated, tracking
 from tests.helpers.trees import mot_sequence, truncate
-from vidseg.cli.cell_lines import shared_error
 from vidseg.cli.main import main
+from vidseg.cli.suite import shared_error
 from vidseg.report.wording import errors
 from vidseg.store import Store
 

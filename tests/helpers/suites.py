@@ -15,10 +15,14 @@ import pytest
 from pydantic import Field
 
 from vidseg import plugins
+from vidseg.api.runs import PreparedRun, do_run
+from vidseg.api.session import Places, SuiteSession
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.errors import DataError, StoreError
+from vidseg.experiment.config import RunConfig
 from vidseg.experiment.ledger import Ledger
+from vidseg.experiment.records import RunRecord
 from vidseg.plugins import registry
 from vidseg.store import Store
 from vidseg.suites import worker
@@ -28,6 +32,7 @@ from vidseg.suites.executors.base import Job, JobResult, Work
 from vidseg.suites.executors.local import Local
 from vidseg.suites.opened import OpenedSuite, open_suite
 from vidseg.suites.plan import make_plan, waiting_cells
+from vidseg.suites.single import single
 from vidseg.suites.suite import make_suite
 from vidseg.suites.worker import context
 from vidseg.types import TrainingSet
@@ -164,6 +169,13 @@ class Place:
             **more,
         )
         return results, plan
+
+    def run_one(self, config: RunConfig, executor: Any = None) -> RunRecord:
+        """Return the record of a run."""
+        workers = executor or Local()
+        places = Places(Store(self.folder / "store"), None, self.ledger, workers, fresh=False)
+        prepared = PreparedRun(config, SuiteSession(single(config), places))
+        return do_run(prepared, tracking=False, progress=Quiet()).record
 
 
 class InTurn:

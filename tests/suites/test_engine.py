@@ -18,11 +18,9 @@ import pytest
 from tests.helpers.suites import COUNTS, InTurn, Place, install, mapping, numbers
 from vidseg.classifiers.linear.head import LinearHead, score_heads
 from vidseg.errors import DataError, Stopped, StoreError
-from vidseg.experiment import run as runs
 from vidseg.experiment.config import make_config
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.stages import MODEL
-from vidseg.store import Store
 from vidseg.suites.cells import select
 from vidseg.suites.engine import forget_cells, run_cells
 from vidseg.suites.executors.local import Local
@@ -657,8 +655,7 @@ def test_a_run_that_is_split_by_frame_has_each_video_once(place: Place, split: s
     suite = mapping()
     options = {key: suite[key] for key in ("dataset", "image_size", "device", "threads")}
     config = make_config({**options, **suite["pipelines"]["q"], "sampler": "all", "split": split})
-    store = Store(place.folder / "store")
-    record = runs.run(config, store=store, ledger=place.ledger, progress=Quiet())
+    record = place.run_one(config)
     assert [row["video"] for row in record.per_video] == sorted(THREE)
     assert [row["frames"] for row in record.per_video] == [8, 8, 8]
     assert record.overlays

@@ -23,6 +23,7 @@ from vidseg.errors import DataError, Stopped, TrackingError, UnreachableError
 from vidseg.experiment.records import RunRecord
 from vidseg.tracking import links
 from vidseg.tracking import run as runs
+from vidseg.tracking.artifacts import write_cell
 from vidseg.tracking.log import log_metrics, log_run
 from vidseg.tracking.model import log_dataset
 from vidseg.tracking.run import OpenRun, log_params, open_run
@@ -90,9 +91,9 @@ def test_artifacts(logged: tuple[RunRecord, Any], tmp_path: Path) -> None:
     assert table["columns"][:2] == ["video", "iou"]
     assert [row[0] for row in table["data"]] == ["video-0", "video-1"]
     assert table["data"][0][2] is None
-    cells = sorted(path.name for path in (folder / "cells").iterdir())
-    assert cells == [f"{index:032x}.json" for index in range(2)]
-    assert json.loads((folder / "cells" / cells[0]).read_text())["nothing"] is None
+    cell = write_cell("abc", record.folds[0].cell, tmp_path)
+    assert cell == tmp_path / "cells" / "abc.json"
+    assert json.loads(cell.read_text())["nothing"] is None
     for name, picture in record.overlays:
         stored = np.asarray(Image.open(folder / "overlays" / f"{name}.png"))
         np.testing.assert_array_equal(stored, picture)

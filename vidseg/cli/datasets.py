@@ -44,7 +44,8 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
 
     SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train.
     """
-    from vidseg.cli.screen import Screen, show_table
+    from vidseg.api.screen import Screen
+    from vidseg.cli.screen import show_table
     from vidseg.experiment.open import open_dataset
     from vidseg.plugins.spec import parse
     from vidseg.store import Store
@@ -76,7 +77,7 @@ def check(spec: str, quiet: bool) -> None:
     stand in several groups. A fault is a line that begins with "wrong".
     """
     from vidseg import plugins
-    from vidseg.cli.screen import Screen
+    from vidseg.api.screen import Screen
     from vidseg.datasets.checks import examine
     from vidseg.plugins.spec import parse
     from vidseg.utils.stop import check_stop

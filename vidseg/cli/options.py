@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,6 +40,12 @@ ledger = click.option(
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where finished stages are kept. [default: VIDSEG_LEDGER, else the user's data folder]",
+)
+executor = click.option(
+    "--executor",
+    metavar="SPEC",
+    default="local",
+    help="Where the work is done: local, processes:n=2 or ray.  [default: local]",
 )
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
 
@@ -97,23 +102,6 @@ def several(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
 
 
 device, threads = conditions("device"), conditions("threads")
-
-
-def open_store(root: Path | None, limit: str | None) -> Any:
-    """Return the store that the options name.
-
-    Raises:
-        UsageError: the limit is no amount of disk.
-    """
-    from vidseg.store import Store
-    from vidseg.utils.bytes import parse_bytes
-
-    return Store(root, limit=parse_bytes(limit, where="--store-limit") if limit else None)
-
-
-def experiment_name(given: str | None) -> str:
-    """Return the MLflow experiment: the option, the environment's, or ``vidseg``."""
-    return given or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vidseg"
 
 
 def where_to_look(run: OpenRun, what: str, role: Role) -> str:

@@ -54,24 +54,20 @@ def predict(
     or one folder of them, or one clip. DIR gets masks/*.png, overlays/*.jpg and, for a clip or a
     folder of consecutive frames, overlay.mp4. What is there already is not done again.
     """
-    from vidseg.cli.screen import Screen
-    from vidseg.experiment.config import choose_device
-    from vidseg.serving.predict import open_source
-    from vidseg.serving.predict import predict as do_predict
-    from vidseg.tracking.load import open_model
+    from vidseg.api.data import predict as do_predict
+    from vidseg.api.screen import Screen
 
     screen = Screen(quiet=quiet)
     with screen.showing():
-        source = open_source([path.expanduser() for path in inputs], fps)
-        with screen.task("opening the model", None):
-            place = choose_device(device or "auto")
-            predictor, digest = open_model(model, tracking_uri, device=place, threads=threads)
         done = do_predict(
-            predictor,
-            source,
-            output,
-            model={"address": model, "digest": digest},
+            model,
+            inputs,
+            output=output,
             threshold=threshold,
+            fps=fps,
+            device=device or "auto",
+            threads=threads,
+            tracking_uri=tracking_uri,
             fresh=fresh,
             progress=screen,
         )

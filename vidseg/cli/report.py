@@ -35,24 +35,23 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
 
     Without one it is the latest suite's. Several give one report with a section each.
     """
-    from vidseg.report import build, short, suite_from_json, write_report
-    from vidseg.tracking.store import connect_existing
-    from vidseg.tracking.suite import find_suites
+    from vidseg.api.suites import rebuild_report
+    from vidseg.report import short
 
     # under `mlflow run` an argument that is not meant is empty
-    uri = connect_existing(tracking_uri)
-    found = find_suites(uri, [name for name in suites if name])
-    records = [suite_from_json(one.content) for one in found]
-    chosen = list(zip(found, records, strict=True))
-    for one, record in chosen:
-        if one.others:
-            click.echo(_describe(one, record))
-    written = write_report(records, output)
-    names = [record.name for record in records]
-    for one, record in chosen:
-        label = record.name if names.count(record.name) == 1 else f"{record.name} {one.run_id[:8]}"
-        click.echo(f"{label}: {short(build(record))}" if len(records) > 1 else short(build(record)))
-    for path in written.values():
+    found = rebuild_report(
+        *(name for name in suites if name), output=output, tracking_uri=tracking_uri
+    )
+    for one in found:
+        if one.found and one.found.others:
+            click.echo(_describe(one.found, one.record))
+    names = [one.name for one in found]
+    for one in found:
+        label = one.name
+        if one.found and names.count(label) > 1:
+            label = f"{label} {one.found.run_id[:8]}"
+        click.echo(f"{label}: {short(one.report)}" if len(found) > 1 else short(one.report))
+    for path in found[0].files.values():
         click.echo(path.absolute())
 
 

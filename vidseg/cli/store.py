@@ -19,8 +19,9 @@ def store() -> None:
 @options.store
 def info(store_root: Path | None) -> None:
     """Show where the store is and what it holds."""
+    from vidseg.store import Store
 
-    found = options.open_store(store_root, None).info()
+    found = Store(store_root).info()
     click.echo(f"store       {found.root}")
     click.echo(f"limit       {format_bytes(found.limit)}")
     parts = (("frames", found.frames), ("features", found.features), ("masks", found.masks))
@@ -50,9 +51,10 @@ def prune(
     Without an option only the unfinished ones go. Everything removed is made again when it is
     needed.
     """
+    from vidseg.store import Store
 
     limit = parse_bytes(max_size, where="--max-size") if max_size else None
-    removed = options.open_store(store_root, None).prune(
+    removed = Store(store_root).prune(
         max_bytes=0 if everything else limit,
         older_than=None if older_than is None else older_than * 86400,
     )

@@ -136,9 +136,17 @@ class RunConfig:
     @property
     def name(self) -> str:
         """Return ``"20 sgd"``: the setting and the pipeline, as the paper names them."""
-        return (
-            f"{_short_name('sampler', self.sampler)} {_short_name('classifier', self.classifier)}"
-        )
+        return f"{self.sampler_name} {self.classifier_name}"
+
+    @property
+    def sampler_name(self) -> str:
+        """Return the sampler's name and what differs from its defaults."""
+        return _short_name("sampler", self.sampler)
+
+    @property
+    def classifier_name(self) -> str:
+        """Return the classifier's name and what differs from its defaults."""
+        return _short_name("classifier", self.classifier)
 
     @property
     def setting(self) -> Setting:

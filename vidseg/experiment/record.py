@@ -91,7 +91,7 @@ def run_record(
         config=config,
         params=dict(params),
         dataset=dataset_record(experiment, next(iter(own.values()), [])),
-        folds=[_fold_record(experiment, cell, cell.result) for cell in cells if cell.result],
+        folds=[fold_record(experiment, cell, cell.result) for cell in cells if cell.result],
         headline=mean_scores([task.summary(videos) for videos in own.values()]),
         per_video=_per_video(by_kind, task),
         baselines=[
@@ -148,7 +148,8 @@ def _headline(videos: Sequence[Counts]) -> Scores:
     return mean_over_groups((video.group, video.scores()) for video in videos)
 
 
-def _fold_record(experiment: Experiment, cell: RunCell, result: CellResult) -> FoldRecord:
+def fold_record(experiment: Experiment, cell: RunCell, result: CellResult) -> FoldRecord:
+    """Return one finished cell as a fold of its run."""
     train = experiment.training_videos(cell.setting, cell.fold.train)
     return FoldRecord(
         index=cell.step,

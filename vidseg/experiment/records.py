@@ -42,7 +42,7 @@ class FoldRecord:
         facts: frames, positive share, epochs, updates, pixels, seconds of the fit.
         curves: training curves, rows of (name, value, step).
         key: the cell's key in the ledger.
-        cell: the ledger's JSON of the cell, logged as ``cells/<key>.json``.
+        cell: ``effective``: for each test video how many independent frames its frames are worth.
     """
 
     index: int

@@ -11,10 +11,6 @@ from vidseg.experiment.config import Setting
 from vidseg.experiment.splits import Fold, folds
 from vidseg.suites.suite import Arm, Suite, setting_name
 
-FOLD_SEED = 0
-"""Seeds the shuffle of ``k-fold``: every seed of a suite has the same folds, so that its scores
-are paired by group, and adding a seed changes no cell of the others."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -58,7 +54,7 @@ def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
     for arm, pipeline in suite.settings:
         split = str(arm.split)
         if split not in plans:
-            plans[split] = folds(arm.split, groups, FOLD_SEED)
+            plans[split] = folds(arm.split, groups, suite.file.fold_seed)
         name = setting_name(arm, pipeline)
         for seed in suite.file.seeds:
             setting, depth = suite.setting(arm, pipeline, seed), suite.depth(pipeline)

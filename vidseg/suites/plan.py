@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
 from vidseg.suites.opened import OpenedSuite, reads_features
 from vidseg.suites.worker import explain, reraise_fatal
+from vidseg.utils.bytes import format_bytes
 
 TRIALS = 3
 HEADER = 4096
 """Bytes of a store entry beside its payload."""
+NAMED = 8
+"""Settings that a line names."""
 
 
 def waiting_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> list[Cell]:
@@ -168,3 +172,28 @@ def _median_seconds(work: Callable[[], object]) -> float:
         work()
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
+
+
+def describe_plan(plan: Row) -> str:
+    """Return one line about what is to be done, and one about the time where it was calibrated."""
+    about = "" if plan["forwards_exact"] else "at least "
+    lines = [
+        f"{plan['cells_waiting']} cells to do: {about}{plan['forwards_announced']} extractor "
+        f"forwards, {format_bytes(plan['store_bytes'])} into the store, "
+        f"{format_bytes(plan['training_bytes'])} of features in the largest training set"
+    ]
+    if "seconds_forwards" in plan:
+        lines.append(
+            f"about {plan['seconds_forwards']:.0f} s for the forwards and "
+            f"{plan['seconds_scoring']:.0f} s for scoring, on this machine as it is now; "
+            "fits come on top"
+        )
+    return "\n".join(lines)
+
+
+def describe_rest(waiting: Sequence[Cell]) -> str:
+    """Return which settings have cells to do: of a suite that was stopped, or edited."""
+    counts = Counter(cell.name for cell in waiting)
+    named = [f"{name} ({count})" for name, count in counts.items()]
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return f"to do: {', '.join(named[:NAMED])}{more}"

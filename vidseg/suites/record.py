@@ -139,14 +139,14 @@ def _run_record(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> 
     params["run.seed"] = ",".join(str(seed) for seed in bench.suite.file.seeds)
     return run_record(
         bench.experiments[cell.pipeline],
-        _run_cells(bench, cells, results),
+        run_cells_of(bench, cells, results),
         name=cell.name,
         config=mapping,
         params=params,
     )
 
 
-def _run_cells(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[RunCell]:
+def run_cells_of(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[RunCell]:
     """Return cells of one setting as the record of a run takes them."""
     seeds = bench.suite.file.seeds
     count = 1 + max(cell.fold.index for cell in cells)
@@ -162,7 +162,7 @@ def _run_cells(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> l
 
 
 def _counts(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> BySeed:
-    return counts_by_kind(_run_cells(bench, cells, results)).get(MODEL, {})
+    return counts_by_kind(run_cells_of(bench, cells, results)).get(MODEL, {})
 
 
 def cell_content(cell: Cell, found: CellResult) -> Row:

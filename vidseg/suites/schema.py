@@ -52,7 +52,11 @@ class ComparisonFile(_Strict):
 
 
 class SuiteFile(_Strict):
-    """The keys of a suite file, without the conditions of its runs."""
+    """The keys of a suite file, without the conditions of its runs.
+
+    ``fold_seed`` shuffles ``k-fold``: every seed of a suite has the same folds, so that its scores
+    are paired by group, and adding a seed changes no cell of the others.
+    """
 
     name: Annotated[str, Field(pattern=r"^[^/\\\s][^/\\]*$")]
     question: str
@@ -61,6 +65,7 @@ class SuiteFile(_Strict):
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    fold_seed: Annotated[int, Field(ge=0)] = 0
     dataset: Any = None
     arms: Annotated[dict[str, ArmFile], Field(min_length=1)]
     pipelines: Annotated[dict[str, PipelineFile], Field(min_length=1)]

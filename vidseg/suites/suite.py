@@ -114,6 +114,7 @@ class Suite:
         return {
             **self.file.model_dump(include={"name", "question", "primary", "delta", "level"}),
             "seeds": self.file.seeds,
+            **({"fold_seed": self.file.fold_seed} if self.file.fold_seed else {}),
             **common,
             "arms": {arm.name: _arm_mapping(arm, first) for arm in self.arms},
             "pipelines": {

@@ -18,7 +18,7 @@ TABLES = ("per_video.json", "baselines.json")
 
 
 def write_files(record: RunRecord, folder: Path) -> None:
-    """Write everything but the model into ``folder``, as it is to stand among the artifacts.
+    """Write all artifacts but the model and the cells into ``folder``, as they are to stand.
 
     Raises:
         OSError: the disk is full or the folder unwritable.
@@ -27,9 +27,6 @@ def write_files(record: RunRecord, folder: Path) -> None:
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     _write_json(folder / "per_video.json", table(record.per_video))
     _write_json(folder / "baselines.json", table(record.baselines))
-    for fold in record.folds:
-        if "counts" in fold.cell:
-            write_cell(fold.key, fold.cell, folder)
     if record.notes:
         (folder / "notes.txt").write_text("\n".join(record.notes) + "\n", encoding="utf-8")
     _write_overlays(record, folder / "overlays")

@@ -162,6 +162,17 @@ def no_retries() -> Iterator[None]:
             os.environ[_RETRIES] = before
 
 
+@contextmanager
+def restored() -> Iterator[None]:
+    """Give MLflow back, after a ``with`` block, the store of the session that called us."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")  # MLflow's own `set_tracking_uri` sets it
+    try:
+        yield
+    finally:
+        if (mlflow := sys.modules.get("mlflow")) is not None:
+            mlflow.set_tracking_uri(before or None)
+
+
 def connect_existing(tracking_uri: str | None = None) -> str:
     """Connect as :func:`connect` does, but make nothing: for commands that only read.
 

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers.suites import Place
 from tests.labels.test_labels import opened
 from vidseg.errors import DataError, UsageError, VidsegError
 from vidseg.experiment.config import make_config
 from vidseg.experiment.evaluate import frame_scores
-from vidseg.experiment.run import run
 from vidseg.experiment.splits import folds
 from vidseg.tasks.segmentation.class_weights import positive_weight
 from vidseg.tasks.segmentation.counts import score_histogram
 from vidseg.tasks.segmentation.thresholds import best_threshold
-from vidseg.utils.progress import Quiet
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
@@ -185,12 +184,7 @@ def test_thresholds_that_are_none(threshold: object) -> None:
 
 def test_the_served_model_has_the_chosen_threshold(tmp_path: Any) -> None:
     experiment = opened(tmp_path, threshold="inner")
-    record = run(
-        experiment.config,
-        store=next(iter(experiment.materials.values())).store,
-        ledger=experiment.ledger,
-        progress=Quiet(),
-    )
+    record = Place(tmp_path).run_one(experiment.config)
     assert record.config["threshold"] == "inner"
     assert record.model is not None
     assert all(np.isfinite(fold.facts["threshold"]) for fold in record.folds)

@@ -1,0 +1,138 @@
+"""Data sets, plugins and kept models, as a session in Python opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidseg.api.progress import showing
+from vidseg.utils.paths import user_path
+from vidseg.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from vidseg.experiment.open import OpenDataset
+    from vidseg.plugins import Plugin
+    from vidseg.serving.predict import Prediction
+    from vidseg.serving.predictor import Predictor
+
+
+def open_dataset(
+    dataset: str | dict[str, Any],
+    *,
+    store: str | Path | None = None,
+    progress: bool | Progress = False,
+) -> OpenDataset:
+    """Open a data set: its videos, their groups after the content check, and notes on it.
+
+    Args:
+        dataset: ``"mot:MOT16/train"``, or ``{"use": "mot", "path": ...}``.
+        store: where what costs a decoding to find is kept.
+        progress: as of :func:`vidseg.run`.
+
+    Raises:
+        VidsegError: what the data set refuses.
+    """
+    from vidseg import plugins
+    from vidseg.experiment.open import open_dataset as opened
+    from vidseg.store import Store
+
+    spec = plugins.resolve("dataset", dataset, where="dataset")
+    facts = Store(user_path(store) if store else None).fact_cache
+    with showing(progress) as shown:
+        return opened(spec, shown, facts)
+
+
+def list_plugins(kind: str | None = None) -> list[Plugin]:
+    """Return the installed plugins of one kind, or of all; none of them is imported.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    from vidseg.errors import UsageError
+    from vidseg.plugins import KINDS, available
+    from vidseg.utils.suggest import did_you_mean
+
+    if kind is not None and kind not in KINDS:
+        hint = f"{did_you_mean(kind, KINDS)}choose {', '.join(KINDS)}"
+        raise UsageError(f"there is no kind {kind!r}", hint=hint)
+    return [plugin for one in KINDS if kind in (None, one) for plugin in available(one)]
+
+
+def open_model(
+    model: str | Path,
+    *,
+    tracking_uri: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Predictor:
+    """Open a model that a run logged; ``predictor.mask(image)`` finds the mask of an image.
+
+    Args:
+        model: ``runs:/RUN_ID/model``, ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, or a
+            model's folder.
+        tracking_uri: MLflow store; None: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
+        device, threads: where its extractor computes.
+
+    Raises:
+        VidsegError: there is no such model, or its backbone's weights are not found.
+    """
+    return _open(model, tracking_uri, device, threads)[0]
+
+
+def _open(
+    model: str | Path, tracking_uri: str | None, device: str, threads: int | None
+) -> tuple[Predictor, str]:
+    from vidseg.experiment.config import choose_device
+    from vidseg.tracking.load import open_model as load
+    from vidseg.tracking.store import restored
+
+    with restored():
+        return load(str(model), tracking_uri, device=choose_device(device), threads=threads)
+
+
+def predict(
+    model: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    output: str | Path,
+    threshold: float | None = None,
+    fps: float | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    tracking_uri: str | None = None,
+    fresh: bool = False,
+    progress: bool | Progress = False,
+) -> Prediction:
+    """Find masks in new pictures with a model that a run logged; what is there is not done again.
+
+    Args:
+        model: as of :func:`open_model`.
+        inputs: pictures, or one folder of them, or one clip.
+        output: folder of masks, overlays and, for consecutive frames, a clip of the overlays.
+        threshold: scores above it are foreground; None: the model's own.
+        fps: frames per second of the overlay clip; None: the clip's, 25 for a folder.
+        device, threads, tracking_uri: as of :func:`open_model`.
+        fresh: replace a prediction that ``output`` holds.
+        progress: as of :func:`vidseg.run`.
+
+    Raises:
+        VidsegError: what was refused, where, and what to do about it.
+    """
+    from vidseg.serving.predict import open_source
+    from vidseg.serving.predict import predict as done
+
+    paths = [inputs] if isinstance(inputs, str | Path) else inputs
+    with showing(progress) as shown:
+        source = open_source([user_path(path) for path in paths], fps)
+        with shown.task("opening the model", None):
+            predictor, digest = _open(model, tracking_uri, device, threads)
+        return done(
+            predictor,
+            source,
+            user_path(output),
+            model={"address": str(model), "digest": digest},
+            threshold=threshold,
+            fresh=fresh,
+            progress=shown,
+        )

@@ -1,0 +1,243 @@
+"""A whole protocol, and the reports of those that ran before."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from vidseg.api.logged import experiment_name, keeping, refill
+from vidseg.api.progress import showing
+from vidseg.api.results import SuiteResult
+from vidseg.api.runs import Conditions
+from vidseg.api.session import Places, SuiteSession, check_names
+from vidseg.errors import DataError
+from vidseg.experiment.records import Row, SuiteRecord
+from vidseg.report import build, suite_from_json, suite_to_json, write_report
+from vidseg.suites.cells import Cell
+from vidseg.suites.engine import Results, read_cells
+from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.record import cell_content, suite_key, suite_record
+from vidseg.suites.suite import load_suite
+from vidseg.utils.paths import user_path
+from vidseg.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from vidseg.suites.executors.base import Executor
+    from vidseg.tracking.run import OpenRun
+    from vidseg.tracking.suite import CellLog
+
+PIPELINE = ("extractor", "classifier")
+"""Conditions that a suite states for each of its pipelines."""
+
+
+def run_suite(
+    suite: str | Path,
+    *,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
+    only: str | None = None,
+    output: str | Path | None = None,
+    tracking: bool = True,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    executor: str | Executor = "local",
+    store: str | Path | None = None,
+    store_limit: str | int | None = None,
+    ledger: str | Path | None = None,
+    fresh: bool = False,
+    progress: bool | Progress = False,
+    **conditions: Unpack[Conditions],
+) -> SuiteResult:
+    """Run a suite, or what is left of it, log it to MLflow and report it.
+
+    Args:
+        suite: name of a shipped suite, or a YAML file.
+        set: values of the file to change, by dotted path: ``{"pipelines.sgd.classifier": "sgd"}``.
+        only: only the cells whose name matches or holds it.
+        output: folder of the report's files; None: none is written.
+        conditions: as of :func:`run`, for all settings; ``extractor`` and ``classifier`` of every
+            pipeline. ``sampler``, ``seed`` and ``refit`` are the suite's own.
+        tracking, tracking_uri, experiment, executor, store, store_limit, ledger, fresh, progress:
+            as of :func:`run`.
+
+    Returns:
+        Its record and report; cells that failed are in ``failures``.
+
+    Raises:
+        DataError: every cell failed.
+        VidsegError: what was refused, where, and what to do about it.
+    """
+    check_names(conditions, run_suite)
+    places = Places.find(store, store_limit, ledger, executor, fresh)
+    session = prepare_suite(suite, set or {}, conditions, only, places)
+    with showing(progress) as shown:
+        return do_suite(
+            session,
+            output=user_path(output) if output is not None else None,
+            tracking=tracking,
+            tracking_uri=tracking_uri,
+            experiment=experiment,
+            progress=shown,
+        )
+
+
+def prepare_suite(
+    suite: str | Path,
+    changes: Mapping[str, Any],
+    conditions: Mapping[str, Any],
+    only: str | None,
+    places: Places,
+) -> SuiteSession:
+    """Return a suite that is ready to be opened.
+
+    Args:
+        suite: name of a shipped suite, or a YAML file.
+        changes: values by dotted path.
+        conditions: by name; None stands for the file's.
+        only: pattern of the cells that are asked for.
+        places: where things are kept and done.
+
+    Raises:
+        UsageError: names the file, the line and the key.
+    """
+    changed = dict(changes)
+    for name, value in conditions.items():
+        if value is not None:
+            changed[f"pipelines.*.{name}" if name in PIPELINE else name] = value
+    loaded = load_suite(str(suite), changed)
+    if more := places.threads(loaded.file.conditions.get("threads")):
+        loaded = load_suite(str(suite), changed | more)
+    return SuiteSession(loaded, places, only)
+
+
+def do_suite(
+    session: SuiteSession,
+    *,
+    output: Path | None,
+    tracking: bool = True,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    progress: Progress,
+) -> SuiteResult:
+    """Do a suite, as :func:`run_suite` does."""
+    if not tracking:
+        bench, cells = session.open(progress)
+        return _reported(_do(session, bench, cells, progress), cells, output)
+    from vidseg.tracking.run import open_run
+    from vidseg.tracking.store import connect, restored
+
+    with restored():
+        with progress.task("opening the tracking store", None):
+            connect(tracking_uri)
+        bench, cells = session.open(progress)
+        name, key = experiment_name(experiment), suite_key(bench)
+        with open_run(
+            name, session.suite.name, role="suite", key=key, notice=progress.say
+        ) as opened:
+            return _logged(session, bench, cells, progress, opened, name, output)
+
+
+def _logged(
+    session: SuiteSession,
+    bench: OpenedSuite,
+    cells: list[Cell],
+    progress: Progress,
+    opened: OpenRun,
+    experiment: str,
+    folder: Path | None,
+) -> SuiteResult:
+    """Do the suite inside its run of MLflow; write and log its report."""
+    from vidseg.tracking.suite import CellLog, log_suite
+
+    log = CellLog(opened, progress.say)
+    if not session.places.fresh:
+        refill(bench, session.places.ledger, log)
+    record = _do(session, bench, cells, progress, log)
+    with tempfile.TemporaryDirectory(prefix="vidseg-") as scratch:
+        written = write_report([record], folder or Path(scratch))
+        with progress.task("logging to MLflow", None), keeping(folder):
+            log.flush()
+            log_suite(
+                record,
+                opened,
+                experiment=experiment,
+                sentence=build(record).sentence,
+                suite_json=suite_to_json(record),
+                report=written,
+            )
+    _refuse_nothing(record, cells, folder)
+    return SuiteResult(record, build(record), written if folder else {}, opened)
+
+
+def _do(
+    session: SuiteSession,
+    bench: OpenedSuite,
+    cells: list[Cell],
+    progress: Progress,
+    log: CellLog | None = None,
+) -> SuiteRecord:
+    """Do what is left of the cells, send them as they finish, and return the suite's record."""
+    results, plan = session.do(
+        bench,
+        cells,
+        progress,
+        lambda cell, found: log.send(cell_content(cell, found)) if log else None,
+    )
+    return _record(bench, results, plan)
+
+
+def _record(bench: OpenedSuite, results: Results, plan: Row) -> SuiteRecord:
+    # settings that `only` left out are shown where they are finished
+    read_cells(bench, bench.cells, results)
+    begun = {c.name for c in bench.cells if c.id in results.finished or c.id in results.failures}
+    shown = [cell for cell in bench.cells if cell.name in begun]
+    return suite_record(bench, shown, results, plan)
+
+
+def _reported(record: SuiteRecord, cells: list[Cell], folder: Path | None) -> SuiteResult:
+    written = write_report([record], folder) if folder else {}
+    _refuse_nothing(record, cells, folder)
+    return SuiteResult(record, build(record), written)
+
+
+def _refuse_nothing(record: SuiteRecord, cells: list[Cell], folder: Path | None) -> None:
+    """End the suite as failed when every cell failed that was asked for.
+
+    Raises:
+        DataError: they did.
+    """
+    failures = [row for setting in record.settings for row in setting.failures]
+    if {cell.id for cell in cells} <= {row["cell"] for row in failures}:
+        raise DataError(
+            f"every cell failed, the first with: {failures[0]['error']}",
+            where=f"suite {record.name}",
+            hint=f"the others are in {(folder / 'report.html').absolute()}" if folder else "",
+        )
+
+
+def rebuild_report(
+    *suites: str, output: str | Path | None = None, tracking_uri: str | None = None
+) -> list[SuiteResult]:
+    """Return the reports of suites that ran before, rebuilt from MLflow alone.
+
+    Args:
+        suites: run ids, unique beginnings of them, or names of suites; none: the latest suite.
+        output: folder of one report of all of them; None: none is written.
+        tracking_uri: MLflow store; None: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
+
+    Raises:
+        DataError: there is no such run, or it holds no finished suite.
+        TrackingError: the store does not answer, or there is none.
+    """
+    from vidseg.tracking.store import connect_existing, restored
+    from vidseg.tracking.suite import find_suites
+
+    with restored():
+        found = find_suites(connect_existing(tracking_uri), suites)
+    records = [suite_from_json(one.content) for one in found]
+    written = write_report(records, user_path(output)) if output is not None else {}
+    return [
+        SuiteResult(record, build(record), written, found=one)
+        for one, record in zip(found, records, strict=True)
+    ]

@@ -1,0 +1,166 @@
+"""A run: a suite of one setting, which leaves pictures and a model beside its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+from vidseg.errors import DataError, VidsegError
+from vidseg.experiment.config import RunConfig
+from vidseg.experiment.evaluate import frame_scores
+from vidseg.experiment.experiment import Experiment
+from vidseg.experiment.record import counts_by_kind, empty_videos, run_record
+from vidseg.experiment.records import ModelRecord, RunRecord
+from vidseg.experiment.splits import Fold
+from vidseg.experiment.stages import MODEL, FitResult
+from vidseg.experiment.training import PreparedVideo
+from vidseg.store import weights as backbones
+from vidseg.suites.cells import Cell
+from vidseg.suites.engine import Results
+from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.record import run_cells_of
+from vidseg.suites.schema import SuiteFile
+from vidseg.suites.suite import Arm, Suite
+from vidseg.tasks.base import Counts
+from vidseg.types import Image
+
+NAME = "run"
+
+
+def single(config: RunConfig) -> Suite:
+    """Return a run as a suite: one arm, one pipeline, one seed, which shuffles the folds too."""
+    arm, pipeline = config.sampler_name, config.classifier_name
+    file = SuiteFile.model_validate(
+        {
+            "name": NAME,
+            "question": "",
+            "seeds": [config.seed],
+            "fold_seed": config.seed,
+            "arms": {arm: {"sampler": config.sampler.mapping()}},
+            "pipelines": {pipeline: {}},
+        }
+    )
+    only = Arm(arm, config.sampler, None, config.split, (pipeline,), {}, config.labelling)
+    return Suite(file, (only,), {pipeline: config}, ())
+
+
+def parts(bench: OpenedSuite) -> tuple[RunConfig, Experiment]:
+    """Return the configuration and the experiment of a run."""
+    (config,) = bench.suite.pipelines.values()
+    (experiment,) = bench.experiments.values()
+    return config, experiment
+
+
+def check_lengths(bench: OpenedSuite) -> None:
+    """Let the sampler refuse a short video before any fold is fitted.
+
+    Raises:
+        VidsegError: it does.
+    """
+    config, experiment = parts(bench)
+    groups = {group for cell in bench.cells for group in cell.fold.train}
+    experiment.training(config.setting, Fold(0, tuple(sorted(groups)), ()))
+
+
+def everyone(experiment: Experiment) -> Fold:
+    """Return the fold that the served model is fitted on: all groups, none held out."""
+    return Fold(0, tuple(sorted(set(experiment.groups.values()))), ())
+
+
+def raise_failures(cells: Sequence[Cell], results: Results) -> None:
+    """End a run as failed when one of its cells did; the others are kept.
+
+    Raises:
+        VidsegError: the error where all that failed have one.
+        Exception: the same, where it is a bug.
+        DataError: they have several; names them.
+    """
+    failures = [(cell, results.failures[cell.id]) for cell in cells if cell.id in results.failures]
+    if not failures:
+        return
+    error = failures[0][1]
+    if len({str(one) for _, one in failures}) == 1:
+        raise error.__cause__ if type(error) is VidsegError and error.__cause__ else error
+    told = "; ".join(f"fold {cell.fold.index + 1}: {one}" for cell, one in failures)
+    raise DataError(f"{len(failures)} of {len(cells)} folds failed: {told}")
+
+
+def finished_run(bench: OpenedSuite, results: Results) -> RunRecord:
+    """Return the record of a run whose cells are all finished, with its pictures and its model.
+
+    Args:
+        bench: the opened suite of the run.
+        results: its finished cells.
+
+    Raises:
+        VidsegError: what fitting the served model refuses.
+    """
+    config, experiment = parts(bench)
+    cells = run_cells_of(bench, bench.cells, results)
+    params = {**config.params(), "run.margin": experiment.margin}
+    record = run_record(experiment, cells, name=config.name, config=config.mapping(), params=params)
+    (scored,) = counts_by_kind(cells)[MODEL].values()
+    record.notes = list(experiment.notes)
+    if empty := empty_videos(scored):
+        left_out = "left out of every mean but accuracy's"
+        record.notes.append(f"{experiment.task.words.empty} in {empty}: {left_out}")
+
+    @cache
+    def fitted(place: int) -> FitResult:
+        cell = bench.cells[place]
+        return experiment.fit(cell.setting, cell.fold, cell.id)
+
+    record.overlays = list(_overlays(experiment, bench.cells, fitted, scored))
+    served = None
+    if config.refit:
+        served = experiment.fit(config.setting, everyone(experiment), "refit on all groups")
+    elif len(bench.cells) == 1:
+        served = fitted(0)
+    if served is not None:
+        record.model = _model(config, experiment, served)
+        backbones.keep(record.model.weights, bench.store.root)
+    record.notes += [note for note in bench.store.notes if note not in record.notes]
+    return record
+
+
+def _overlays(
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    fitted: Callable[[int], FitResult],
+    scored: Sequence[Counts],
+) -> Iterator[tuple[str, Image]]:
+    task = experiment.task
+    for rank, video, index in task.choose_frames(scored):
+        material = experiment.materials[video]
+        place = next(i for i, cell in enumerate(cells) if _tests(cell.fold, material, index))
+        fit = fitted(place)
+        scores = frame_scores(
+            {MODEL: experiment.model(fit)}, material, index, experiment.config.device
+        )[MODEL]
+        counts = next(v for v in scored if v.video == video)
+        score = counts.frame_scores(task.primary)[counts.frames.index(index)]
+        text = f"{video} frame {index}, {task.scores[task.primary].label} {score:.2f} ({rank})"
+        threshold = experiment.threshold(fit)
+        picture = task.draw(material.image(index), material.mask(index), scores, threshold, text)
+        yield f"{video}_{rank}_{index:06d}", picture
+
+
+def _tests(fold: Fold, material: PreparedVideo, index: int) -> bool:
+    held_out = fold.part is None or fold.part.holds(index, material.length)
+    return material.group in fold.test and held_out
+
+
+def _model(config: RunConfig, experiment: Experiment, fitted: FitResult) -> ModelRecord:
+    first = next(iter(experiment.materials.values()))
+    return ModelRecord(
+        classifier=str(config.classifier),
+        extractor=str(config.extractor),
+        extractor_fingerprint=experiment.handle.fingerprint,
+        weights=getattr(experiment.handle, "weights_info", dict)(),
+        image_size=config.image_size,
+        mask_size=first.mask_size,
+        threshold=experiment.threshold(fitted),
+        state=experiment.state(fitted),
+        example=next(iter(first.video.frames([0]))),
+        task=experiment.task.name,
+    )
