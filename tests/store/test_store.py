@@ -112,6 +112,14 @@ class TestFrames:
         assert small.read(3).shape == (24, 32, 3)
         assert small.key != native.key
 
+    def test_frames_that_another_code_resized_are_others(
+        self, clip: Clip, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = Store(root).frames(clip, Size(20, 30)).key
+        code = {"vidseg.media.resize": "changed"}
+        monkeypatch.setattr("vidseg.store.frames.code_of", code.__getitem__)
+        assert Store(root).frames(clip, Size(20, 30)).key != before
+
     def test_what_is_read_may_be_changed_without_harm(self, clip: Clip, root: Path) -> None:
         frames = Store(root).frames(clip, SIZE)
         frames.read(1)

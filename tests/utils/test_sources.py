@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import zipfile
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
@@ -96,6 +97,20 @@ def test_what_does_not_run_does_not_count(place: Path) -> None:
         text.replace("LAZY = 'pack.lazy:Name'", 'LAZY = (  "pack.lazy:Name" )\n"""Doc"""')
     )
     assert read(place) == before
+
+
+def test_every_python_gives_the_same_hash() -> None:
+    """``ast.dump`` names empty fields up to 3.12; 3.12.1 has an empty text after ``{n}``."""
+    text = "def f(n=None) -> str:\n    return f'{1:0{n}}'\n"
+    expected = (
+        "Module(body=[FunctionDef(name='f',args=arguments(args=[arg(arg='n')],defaults=[Constant()])"
+        ",body=[Return(value=JoinedStr(values=[FormattedValue(value=Constant(value=1),"
+        "conversion=-1,format_spec=JoinedStr(values=[Constant(value='0'),"
+        "FormattedValue(value=Name(id='n',ctx=Load()),conversion=-1)]))]))],"
+        "returns=Name(id='str',ctx=Load()))])"
+    )
+    found = sources._parsed(text, "pack.f", "pack", "f.py").digest
+    assert found == hashlib.sha256(expected.encode()).hexdigest()
 
 
 def test_what_is_left_out_is_left_out_with_what_only_it_imports(place: Path) -> None:

@@ -1,12 +1,9 @@
-"""The one rule by which frames change size."""
+"""The one rule by which frames change size; its code is part of every key of the store."""
 
 from __future__ import annotations
 
 from vidseg.errors import VidsegError
 from vidseg.types import Image, Size
-
-RESIZE_RULE = "area-linear-1"
-"""Part of every key of the store: change it when :func:`resize` computes something else."""
 
 
 def resize(image: Image, size: Size) -> Image:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidseg.errors import DataError
-from vidseg.media.resize import RESIZE_RULE, resize
+from vidseg.media.resize import resize
 from vidseg.store.entries import EntrySet
 from vidseg.store.entry import Layout
 from vidseg.store.quota import Quota
 from vidseg.types import Image, Size, Video, VideoInfo
+from vidseg.utils.sources import code_of
 
 if TYPE_CHECKING:
     from vidseg.utils.progress import ProgressBar
@@ -60,7 +61,7 @@ class StoredFrames:
 
     @cached_property
     def _entries(self) -> EntrySet:
-        key = f"{self.video.image_key} {self.size} {RESIZE_RULE}"
+        key = f"{self.video.image_key} {self.size} {code_of('vidseg.media.resize')}"
         return EntrySet(self._quota, "frames", key)
 
     def path(self, index: int) -> Path:

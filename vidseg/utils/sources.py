@@ -78,6 +78,16 @@ def locate(module: str) -> tuple[str, Package]:
     return module, Package(top, (str(Path(spec.origin).parent),), single=True)
 
 
+def code_of(module: str) -> str:
+    """Return the hash of a module's own code, without what it imports.
+
+    Raises:
+        VidsegError: it has no source.
+    """
+    name, package = locate(module)
+    return closure(name, {package})[name]
+
+
 def closure(
     module: str, packages: Collection[Package], leave: Collection[str] = ()
 ) -> dict[str, str]:
@@ -189,7 +199,7 @@ def _parsed(text: str, name: str, parent: str, file: str) -> _Source:
     scripts = [t.removesuffix(".py").replace("/", ".") for t in texts if t.endswith(".py")]
     started = [f"{parent}.{script}" for script in scripts if reads]
     return _Source(
-        _sha256(ast.dump(tree).encode()), (*imports, *modules, *started), tuple(texts), reads, file
+        _sha256(_dump(tree).encode()), (*imports, *modules, *started), tuple(texts), reads, file
     )
 
 
@@ -200,10 +210,25 @@ class _Code(ast.NodeTransformer):
         bare = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if bare else self.generic_visit(node)
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        # Python 3.12.0 and .1 end a format with an empty text
+        node.values = [v for v in node.values if getattr(v, "value", None) != ""]
+        return self.generic_visit(node)
+
     def visit_If(self, node: ast.If) -> ast.AST | None:
         if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             node.body = []
         return self.generic_visit(node) if node.body or node.orelse else None
+
+
+def _dump(node: object) -> str:
+    """Return a syntax tree as text: ``ast.dump``, but the same from every version of Python."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+    return f"{type(node).__name__}({','.join(f'{n}={_dump(value)}' for n, value in fields)})"
 
 
 def _imports(tree: ast.AST, parent: str) -> Iterator[str]:
