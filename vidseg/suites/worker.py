@@ -24,6 +24,7 @@ from vidseg.suites.executors.base import Job, JobResult
 from vidseg.suites.opened import OpenedSuite, open_suite
 from vidseg.suites.suite import Suite, make_suite
 from vidseg.utils.progress import Quiet
+from vidseg.utils.threads import keep_freed_pages
 
 LOOKUPS = ("VIDSEG_DATA", "VIDSEG_WEIGHTS")
 """Variables by which relative paths of a suite are found."""
@@ -74,6 +75,7 @@ def _opened(text: str) -> OpenedSuite:
     if Path(given["folder"]).is_dir():
         os.chdir(given["folder"])
     os.environ.update(given["environment"])
+    keep_freed_pages()
     return open_suite(
         make_suite(given["suite"]),
         store=Store(Path(given["store"]), limit=given["limit"]),
