@@ -127,6 +127,21 @@ def test_one_room_only_knows_the_library(library: str, room: str):
     assert knowing == {room}
 
 
+ENGINE = ("experiment", "stats", "suites", "tracking", "serving", "report", "api", "cli")
+
+
+def test_the_engine_knows_tasks_by_their_contract_only():
+    """:mod:`vidseg.tasks.registry` is the one place that imports a task."""
+    knowing = [
+        f"{name} imports {other}"
+        for name, path in MODULES.items()
+        if room_of(name) in ENGINE or (name.startswith("vidseg.tasks") and name.count(".") == 2)
+        for other in imported(path)
+        if other.startswith("vidseg.tasks.") and other.count(".") > 2
+    ]
+    assert knowing == ["vidseg.tasks.registry imports vidseg.tasks.segmentation.task"]
+
+
 def test_importing_the_package_is_light():
     code = "import sys, vidseg; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
     done = subprocess.run(
