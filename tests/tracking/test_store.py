@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from vidseg.errors import TrackingError, UnreachableError, UsageError
-from vidseg.tracking import store
+from vidseg.tracking import processes, store
 
 
 def test_uri_is_the_option_then_the_environment_then_sqlite_here(
@@ -202,31 +202,31 @@ def dead_pid() -> str:
 
 
 def test_reap_closes_dead_runs_of_this_host_only(tracking: str) -> None:
-    mine = store.process_tags()
-    namespace = {store.NAMESPACE: "pid:[1]", store.PID: dead_pid()}
+    mine = processes.process_tags()
+    namespace = {processes.NAMESPACE: "pid:[1]", processes.PID: dead_pid()}
     dead = [
-        start(tracking, {**mine, store.PID: dead_pid()}),
-        start(tracking, {**mine, store.STARTED: "12345.0"}),
-        start(tracking, {**mine, store.BOOT: "another boot"}),
+        start(tracking, {**mine, processes.PID: dead_pid()}),
+        start(tracking, {**mine, processes.STARTED: "12345.0"}),
+        start(tracking, {**mine, processes.BOOT: "another boot"}),
     ]
     alive = [
         start(tracking, mine),
-        start(tracking, {**mine, store.HOST: "elsewhere", store.PID: dead_pid()}),
+        start(tracking, {**mine, processes.HOST: "elsewhere", processes.PID: dead_pid()}),
         start(tracking, {**mine, **namespace}),
         start(tracking, {}),
-        start(tracking, {store.HOST: mine[store.HOST]}),
+        start(tracking, {processes.HOST: mine[processes.HOST]}),
     ]
-    assert sorted(store.reap(tracking)) == sorted(dead)
+    assert sorted(processes.reap(tracking)) == sorted(dead)
     assert {status(tracking, run) for run in dead} == {"KILLED"}
     assert {status(tracking, run) for run in alive} == {"RUNNING"}
-    assert store.reap(tracking) == []
+    assert processes.reap(tracking) == []
 
 
 def test_run_that_was_killed_is_reaped_by_the_next(tracking: str) -> None:
     from vidseg.tracking.run import open_run
 
     told: list[str] = []
-    run_id = start(tracking, {**store.process_tags(), store.PID: dead_pid()})
+    run_id = start(tracking, {**processes.process_tags(), processes.PID: dead_pid()})
     with open_run("next", "next", notice=told.append):
         assert status(tracking, run_id) == "KILLED"
     assert len(told) == 1

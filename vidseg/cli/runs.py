@@ -19,9 +19,10 @@ def reap(tracking_uri: str | None) -> None:
 
     Every `vidseg run` and `vidseg suite` does so when it starts.
     """
-    from vidseg.tracking import store
+    from vidseg.tracking.processes import reap
+    from vidseg.tracking.store import connect_existing
 
-    closed = store.reap(store.connect_existing(tracking_uri))
+    closed = reap(connect_existing(tracking_uri))
     for run_id in closed:
         click.echo(f"{run_id} KILLED")
     click.echo(f"runs closed: {len(closed)}")

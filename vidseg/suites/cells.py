@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from vidseg.errors import UsageError
 from vidseg.experiment.config import Setting
 from vidseg.experiment.splits import Fold, folds
-from vidseg.suites.suite import Arm, Suite, setting_name
+from vidseg.suites.arms import Arm, setting_name
+from vidseg.suites.suite import Suite
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import MODEL, FitResult
 from vidseg.experiment.training import PreparedVideo
 from vidseg.store import weights as backbones
+from vidseg.suites.arms import Arm
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.record import run_cells_of
 from vidseg.suites.schema import SuiteFile
-from vidseg.suites.suite import Arm, Suite
+from vidseg.suites.suite import Suite
 from vidseg.tasks.base import Counts
 from vidseg.types import Image
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,52 +13,20 @@ from pydantic import ValidationError
 from vidseg import plugins
 from vidseg.errors import UsageError, VidsegError
 from vidseg.experiment.config import (
-    LabelConfig,
     RunConfig,
     Setting,
     Start,
     make_config,
-    make_label_config,
 )
 from vidseg.experiment.options import CONDITIONS
-from vidseg.experiment.splits import resolve_split
-from vidseg.plugins.spec import Spec
+from vidseg.suites.arms import Arm, arm_mapping, expand_arm, setting_name
 from vidseg.suites.overrides import override
-from vidseg.suites.schema import SCHEMA, ArmFile, Source, SuiteFile
-from vidseg.tasks.registry import find_task
+from vidseg.suites.schema import SCHEMA, Source, SuiteFile
 from vidseg.utils.paths import user_path
 from vidseg.utils.suggest import did_you_mean
-from vidseg.utils.yaml import parse_yaml, read_text, scalar
+from vidseg.utils.yaml import parse_yaml, read_text
 
 FILES = Path(__file__).parent / "files"
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One arm of a suite.
-
-    Attributes:
-        name: as in the file; of a grid, its template filled in.
-        sampler: resolved spec.
-        videos: train on so many videos, None on all.
-        split: resolved spec; usually the suite's.
-        pipelines: names of the pipelines that run it.
-        axes: the values of its grid, such as ``{"frames": 5}``.
-        labelling: training masks and class weights; usually the suite's.
-    """
-
-    name: str
-    sampler: Spec
-    videos: int | None
-    split: Spec
-    pipelines: tuple[str, ...]
-    axes: dict[str, Any] = field(default_factory=dict)
-    labelling: LabelConfig = field(default_factory=LabelConfig)
-
-
-def setting_name(arm: Arm, pipeline: str) -> str:
-    """Return ``"20 liblinear"``, as the paper names settings."""
-    return f"{arm.name} {pipeline}"
 
 
 @dataclass(frozen=True)
@@ -116,7 +83,7 @@ class Suite:
             "seeds": self.file.seeds,
             **({"fold_seed": self.file.fold_seed} if self.file.fold_seed else {}),
             **common,
-            "arms": {arm.name: _arm_mapping(arm, first) for arm in self.arms},
+            "arms": {arm.name: arm_mapping(arm, first) for arm in self.arms},
             "pipelines": {
                 name: {
                     "extractor": config.extractor.mapping(),
@@ -208,7 +175,7 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
     pipelines = _pipelines(file, source)
     arms: list[Arm] = []
     for name, arm in file.arms.items():
-        arms.extend(_arms(name, arm, pipelines, source))
+        arms.extend(expand_arm(name, arm, pipelines, source))
     _check_names(arms, source)
     starts = _starts(file, arms, source)
     return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source), starts)
@@ -311,104 +278,3 @@ def _comparisons(
             )
         found.append((a, b, comparison.question))
     return tuple(found)
-
-
-def _arms(name: str, arm: ArmFile, configs: Mapping[str, RunConfig], source: Source) -> list[Arm]:
-    where, first = ("arms", name), next(iter(configs.values()))
-    pipelines = tuple(configs)
-    if arm.pipelines is not None:
-        unknown = [one for one in arm.pipelines if one not in pipelines]
-        if unknown:
-            raise UsageError(
-                f"there is no pipeline {unknown[0]!r}",
-                where=source.place([*where, "pipelines"]),
-                hint=f"the pipelines are {', '.join(pipelines)}",
-            )
-        pipelines = tuple(one for one in pipelines if one in arm.pipelines)
-    with source.at(*where, "split"):
-        own = first.split if arm.split is None else resolve_split(arm.split)
-    grid = arm.matrix or {}
-    made = []
-    for values in itertools.product(*grid.values()):
-        axes = dict(zip(grid, values, strict=True))
-        with source.at(*where):
-            filled = str(_filled(name, axes))
-        with source.at(*where, "sampler"):
-            sampler = plugins.resolve("sampler", _filled(arm.sampler, axes))
-        with source.at(*where, "videos"):
-            videos = _videos(_filled(arm.videos, axes))
-        labelling = _labelling(arm, axes, first.labelling, where, source)
-        with source.at(*where, "prior"):
-            for one in pipelines:
-                find_task().check_prior(configs[one].classifier, labelling.prior)
-        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
-    return made
-
-
-def _labelling(
-    arm: ArmFile,
-    axes: Mapping[str, Any],
-    common: LabelConfig,
-    where: Sequence[str],
-    source: Source,
-) -> LabelConfig:
-    """Return the suite's labelling with what the arm says otherwise."""
-    made = common
-    for key in ("train_labels", "refine", "prior"):
-        value = getattr(arm, key)
-        if value is not None:
-            with source.at(*where, key):
-                filled = _filled(value, axes)
-                filled = scalar(filled) if key == "prior" and isinstance(filled, str) else filled
-                made = make_label_config({**made.mapping(), key: filled})
-    return made
-
-
-def _filled(value: Any, axes: Mapping[str, Any]) -> Any:
-    """Put a grid's values into ``{name}`` places."""
-    if not axes:
-        return value
-    if isinstance(value, Mapping):
-        return {key: _scalar(one, _filled(one, axes)) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_scalar(one, _filled(one, axes)) for one in value]
-    if not isinstance(value, str):
-        return value
-    try:
-        return value.format(**axes)
-    except (LookupError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"{value!r} names {error}, which is not in the matrix",
-            hint=f"the matrix has {', '.join(axes)}",
-        ) from error
-
-
-def _scalar(before: Any, after: Any) -> Any:
-    """Return a number that was put into a mapping as the number."""
-    return scalar(after) if isinstance(after, str) and after != before else after
-
-
-def _videos(value: Any) -> int | None:
-    number = scalar(value) if isinstance(value, str) else value
-    if number is None or number == "all":
-        return None
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise UsageError(f"{value!r} is refused", hint="videos is int (>= 1) or all")
-    return number
-
-
-def _arm_mapping(arm: Arm, common: RunConfig) -> dict[str, Any]:
-    mapping: dict[str, Any] = {"sampler": arm.sampler.mapping()}
-    if arm.videos is not None:
-        mapping["videos"] = arm.videos
-    if arm.split != common.split:
-        mapping["split"] = arm.split.mapping()
-    shared = common.labelling.mapping()
-    mapping |= {
-        key: "none" if value is None else value
-        for key, value in arm.labelling.mapping().items()
-        if value != shared[key]
-    }
-    if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
-        mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
-    return {**mapping, "pipelines": list(arm.pipelines)}

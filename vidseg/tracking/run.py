@@ -10,13 +10,12 @@ from typing import Any
 
 from vidseg.errors import Stopped, TrackingError, UnreachableError
 from vidseg.tracking.links import ROLE, Role, primary_metric, run_url, served_by_http, ui_command
+from vidseg.tracking.processes import process_tags, reap
 from vidseg.tracking.store import (
     claiming,
     load_mlflow,
     no_retries,
     open_sqlite,
-    process_tags,
-    reap,
     redact,
     translate_errors,
 )
@@ -67,7 +66,7 @@ def open_run(
 
     Under `mlflow run` (``MLFLOW_RUN_ID``) that run is filled: neither renamed nor moved. Inside
     another block the run is its child. The first run of a process closes those that were killed
-    (:func:`vidseg.tracking.store.reap`).
+    (:func:`vidseg.tracking.processes.reap`).
 
     The run ends FINISHED; KILLED on :class:`Stopped` or Ctrl-C; FAILED, with the line of the error
     as tag ``vidseg.error``, on anything else.

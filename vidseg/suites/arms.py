@@ -1,0 +1,160 @@
+"""The arms of a suite file: grids expanded, their values checked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidseg import plugins
+from vidseg.errors import UsageError
+from vidseg.experiment.config import LabelConfig, RunConfig, make_label_config
+from vidseg.experiment.splits import resolve_split
+from vidseg.plugins.spec import Spec
+from vidseg.suites.schema import ArmFile, Source
+from vidseg.tasks.registry import find_task
+from vidseg.utils.yaml import scalar
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a suite.
+
+    Attributes:
+        name: as in the file; of a grid, its template filled in.
+        sampler: resolved spec.
+        videos: train on so many videos, None on all.
+        split: resolved spec; usually the suite's.
+        pipelines: names of the pipelines that run it.
+        axes: the values of its grid, such as ``{"frames": 5}``.
+        labelling: training masks and class weights; usually the suite's.
+    """
+
+    name: str
+    sampler: Spec
+    videos: int | None
+    split: Spec
+    pipelines: tuple[str, ...]
+    axes: dict[str, Any] = field(default_factory=dict)
+    labelling: LabelConfig = field(default_factory=LabelConfig)
+
+
+def setting_name(arm: Arm, pipeline: str) -> str:
+    """Return ``"20 liblinear"``, as the paper names settings."""
+    return f"{arm.name} {pipeline}"
+
+
+def expand_arm(
+    name: str, arm: ArmFile, configs: Mapping[str, RunConfig], source: Source
+) -> list[Arm]:
+    """Return the arms of one entry of a suite file, one for each point of its grid.
+
+    Args:
+        name: of the entry; of a grid, a template such as ``"{frames} frames"``.
+        arm: the entry.
+        configs: the suite's pipelines by name.
+        source: names the place of each value in errors.
+
+    Raises:
+        UsageError: names the file, the line and the key.
+    """
+    where, first = ("arms", name), next(iter(configs.values()))
+    pipelines = tuple(configs)
+    if arm.pipelines is not None:
+        unknown = [one for one in arm.pipelines if one not in pipelines]
+        if unknown:
+            raise UsageError(
+                f"there is no pipeline {unknown[0]!r}",
+                where=source.place([*where, "pipelines"]),
+                hint=f"the pipelines are {', '.join(pipelines)}",
+            )
+        pipelines = tuple(one for one in pipelines if one in arm.pipelines)
+    with source.at(*where, "split"):
+        own = first.split if arm.split is None else resolve_split(arm.split)
+    grid = arm.matrix or {}
+    made = []
+    for values in itertools.product(*grid.values()):
+        axes = dict(zip(grid, values, strict=True))
+        with source.at(*where):
+            filled = str(_filled(name, axes))
+        with source.at(*where, "sampler"):
+            sampler = plugins.resolve("sampler", _filled(arm.sampler, axes))
+        with source.at(*where, "videos"):
+            videos = _videos(_filled(arm.videos, axes))
+        labelling = _labelling(arm, axes, first.labelling, where, source)
+        with source.at(*where, "prior"):
+            for one in pipelines:
+                find_task().check_prior(configs[one].classifier, labelling.prior)
+        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
+    return made
+
+
+def _labelling(
+    arm: ArmFile,
+    axes: Mapping[str, Any],
+    common: LabelConfig,
+    where: Sequence[str],
+    source: Source,
+) -> LabelConfig:
+    """Return the suite's labelling with what the arm says otherwise."""
+    made = common
+    for key in ("train_labels", "refine", "prior"):
+        value = getattr(arm, key)
+        if value is not None:
+            with source.at(*where, key):
+                filled = _filled(value, axes)
+                filled = scalar(filled) if key == "prior" and isinstance(filled, str) else filled
+                made = make_label_config({**made.mapping(), key: filled})
+    return made
+
+
+def _filled(value: Any, axes: Mapping[str, Any]) -> Any:
+    """Put a grid's values into ``{name}`` places."""
+    if not axes:
+        return value
+    if isinstance(value, Mapping):
+        return {key: _scalar(one, _filled(one, axes)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_scalar(one, _filled(one, axes)) for one in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return value.format(**axes)
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{value!r} names {error}, which is not in the matrix",
+            hint=f"the matrix has {', '.join(axes)}",
+        ) from error
+
+
+def _scalar(before: Any, after: Any) -> Any:
+    """Return a number that was put into a mapping as the number."""
+    return scalar(after) if isinstance(after, str) and after != before else after
+
+
+def _videos(value: Any) -> int | None:
+    number = scalar(value) if isinstance(value, str) else value
+    if number is None or number == "all":
+        return None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise UsageError(f"{value!r} is refused", hint="videos is int (>= 1) or all")
+    return number
+
+
+def arm_mapping(arm: Arm, common: RunConfig) -> dict[str, Any]:
+    """Return the YAML form of an arm, without what the suite states for all."""
+    mapping: dict[str, Any] = {"sampler": arm.sampler.mapping()}
+    if arm.videos is not None:
+        mapping["videos"] = arm.videos
+    if arm.split != common.split:
+        mapping["split"] = arm.split.mapping()
+    shared = common.labelling.mapping()
+    mapping |= {
+        key: "none" if value is None else value
+        for key, value in arm.labelling.mapping().items()
+        if value != shared[key]
+    }
+    if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
+        mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
+    return {**mapping, "pipelines": list(arm.pipelines)}
