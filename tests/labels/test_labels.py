@@ -432,7 +432,7 @@ class TestInTheExperiment:
         facts = experiment.fit(experiment.config.setting, fold, "").facts
         count = int(facts["refined_boxes"])
         assert facts["refine_failed"] == count > 0
-        assert f"grabCut failed on {count} of {count} boxes: they stay boxes" in said
+        assert f"{count} of {count} boxes could not be refined: they stay boxes" in said
 
     def test_variants_see_the_training_masks(self, tmp_path: Path) -> None:
         options = {"train_labels": "boxes", "sampler": "noised:base=[successive:n=1],copies=2"}

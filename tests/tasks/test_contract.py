@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+import vidseg
 from tests.helpers.centres import Centres
 from tests.helpers.mlflow_fixtures import make_model
 from tests.helpers.suites import COUNTS, Place, install, numbers
@@ -87,6 +88,27 @@ def test_a_report_of_another_task_has_its_words(place: Place, tmp_path: Path) ->
     assert "the video has no object" in text
     for word in ("IoU", "gscore", "iased accuracy", "foreground", "person"):
         assert word not in text, word
+
+
+@pytest.mark.usefixtures("centres")
+def test_a_run_of_another_task_leaves_its_pictures_and_its_model(place: Place) -> None:
+    found = vidseg.run(
+        tracking=False,
+        store=place.folder / "store",
+        ledger=place.folder / "ledger",
+        dataset="synthetic:videos=3,frames=6,size=64x48",
+        image_size="32x24",
+        sampler="successive:n=2",
+        extractor="filters:octaves=1",
+        classifier="quick",
+    )
+    assert found.means.keys() == {"found", "alarms"}
+    assert found.table()[1][:4] == ["video", "frames", "found", "everywhere"]
+    assert [name for name, _ in found.record.overlays] == [
+        f"syn0{video}_first_000000" for video in range(3)
+    ]
+    assert found.record.model is not None
+    assert (found.record.task, found.record.model.task) == ("centres", "centres")
 
 
 def test_tasks_do_not_share_cells(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def refine_labels(
             boxes += sum(tally.boxes for tally in tallies)
             failed += sum(tally.failed for tally in tallies)
     if failed:
-        progress.say(f"grabCut failed on {failed} of {boxes} boxes: they stay boxes")
+        progress.say(f"{failed} of {boxes} boxes could not be refined: they stay boxes")
     return {"refined_boxes": float(boxes), "refine_failed": float(failed)} if boxes else {}
 
 

@@ -58,7 +58,7 @@ def inner_threshold(
         task: counts the frames and chooses.
 
     Raises:
-        DataError: the training frames belong to one group, or no held-out one has foreground.
+        DataError: the training frames belong to one group, or no held-out one has positives.
     """
     found: list[list[Counts]] = []
     for number, group in enumerate(held_out_groups(train, ctx.seed)):

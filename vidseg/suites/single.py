@@ -103,8 +103,8 @@ def finished_run(bench: OpenedSuite, results: Results) -> RunRecord:
     (scored,) = counts_by_kind(cells)[MODEL].values()
     record.notes = list(experiment.notes)
     if empty := empty_videos(scored):
-        left_out = "left out of every mean but accuracy's"
-        record.notes.append(f"{experiment.task.words.empty} in {empty}: {left_out}")
+        words = experiment.task.words
+        record.notes.append(f"{words.empty} in {empty}: left out of {words.left_out}")
 
     @cache
     def fitted(place: int) -> FitResult:

@@ -79,6 +79,7 @@ class Words:
 
     Attributes:
         empty: what a video without positives lacks: ``"no foreground pixel"``.
+        left_out: the means that such a video leaves: ``"every mean but accuracy's"``.
         positives: heading of the share of positives: ``"positive pixels"``.
         baselines: heading of each baseline, by name.
         baselines_note: what the baselines are.
@@ -89,6 +90,7 @@ class Words:
 
     empty: str
     positives: str
+    left_out: str = "every mean"
     baselines: Mapping[str, str] = field(default_factory=dict)
     baselines_note: str = ""
     scores_note: str = ""

@@ -33,6 +33,7 @@ _BOX_FORMATS = ("mot", "virat")
 _WORDS = Words(
     empty="no foreground pixel",
     positives="positive pixels",
+    left_out="every mean but accuracy's",
     baselines={
         "foreground": "all foreground",
         "position": "mean mask",
