@@ -146,7 +146,7 @@ def open_suite(
                 dataset,
                 store=store,
                 ledger=ledger,
-                progress=WithoutFacts(progress),
+                progress=progress if len(suite.settings) == 1 else WithoutFacts(progress),
                 stop=stop,
                 extractor=extractor,
             )
