@@ -39,10 +39,10 @@ def keeping(folder: Path | None) -> Iterator[None]:
         ) from error
 
 
-def refill(bench: OpenedSuite, ledger: Ledger, log: CellLog) -> None:
+def refill(opened: OpenedSuite, ledger: Ledger, log: CellLog) -> None:
     """Fill the ledger from runs of suites; they may have been begun on another machine."""
-    experiment = next(iter(bench.experiments.values()))
-    keys = [key for cell in bench.cells if (key := bench.key(cell)) is not None]
+    experiment = next(iter(opened.experiments.values()))
+    keys = [key for cell in opened.cells if (key := opened.key(cell)) is not None]
     absent = [key for key in keys if not _is_there(ledger, key)]
     for key, kept in kept_cells(log.run, absent).items():
         if kept.run_id == log.run.run_id:

@@ -174,26 +174,27 @@ def do_run(
         with progress.task("opening the tracking store", None):
             connect(tracking_uri)
         name, params = experiment_name(experiment), config.params()
-        with open_run(name, run_name or config.name, params=params, notice=progress.say) as opened:
-            return _logged(session, progress, opened, register)
+        label = run_name or config.name
+        with open_run(name, label, params=params, notice=progress.say) as tracked:
+            return _logged(session, progress, tracked, register)
 
 
 def _logged(
-    session: SuiteSession, progress: Progress, opened: OpenRun, register: str | None
+    session: SuiteSession, progress: Progress, tracked: OpenRun, register: str | None
 ) -> RunResult:
     """Do the run inside its run of MLflow."""
     from vidseg.tracking.log import log_run
     from vidseg.tracking.suite import CellLog
 
-    log = CellLog(opened, progress.say)
-    record = _do(session, progress, lambda bench: _sender(bench, log))
+    log = CellLog(tracked, progress.say)
+    record = _do(session, progress, lambda opened: _sender(opened, log))
     with progress.task("logging to MLflow", None), keeping(None):
         log.flush()
-        version = log_run(record, opened, register=register)
-    return RunResult(record, opened, version)
+        version = log_run(record, tracked, register=register)
+    return RunResult(record, tracked, version)
 
 
-def _sender(bench: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], None]:
+def _sender(opened: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], None]:
     """Return what sends a finished cell, and its scores as metrics of its fold."""
     from vidseg.tracking.log import log_metrics
     from vidseg.tracking.metrics import fold_points
@@ -202,8 +203,8 @@ def _sender(bench: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], No
         log.send(cell_content(cell, found))
         if log.waiting:
             return
-        (one,) = run_cells_of(bench, [cell], Results(finished={cell.id: found}))
-        fold = fold_record(bench.experiments[cell.pipeline], one, found)
+        (one,) = run_cells_of(opened, [cell], Results(finished={cell.id: found}))
+        fold = fold_record(opened.experiments[cell.pipeline], one, found)
         with contextlib.suppress(TrackingError):  # the record has them: they are sent at the end
             log_metrics(fold_points(fold), log.run)
 
@@ -215,15 +216,15 @@ def _do(
     progress: Progress,
     sender: Callable[[OpenedSuite], Callable[[Cell, CellResult], None]] | None = None,
 ) -> RunRecord:
-    bench, cells = session.open(progress)
-    check_lengths(bench)
-    config, experiment = parts(bench)
+    opened, cells = session.open(progress)
+    check_lengths(opened)
+    config, experiment = parts(opened)
     if session.places.fresh:
         experiment.forget(config.setting, everyone(experiment))
-    on_finished = sender(bench) if sender else lambda cell, found: None
-    results, _ = session.do(bench, cells, progress, on_finished)
+    on_finished = sender(opened) if sender else lambda cell, found: None
+    results, _ = session.do(opened, cells, progress, on_finished)
     raise_failures(cells, results)
-    return finished_run(bench, results)
+    return finished_run(opened, results)
 
 
 def _check_register(register: str | None, config: RunConfig, tracking: bool) -> None:

@@ -116,12 +116,12 @@ class SuiteSession:
             VidsegError: what the data set, the split, a plugin or ``only`` refuses.
         """
         places = self.places
-        bench = open_suite(self.suite, store=places.store, ledger=places.ledger, progress=progress)
-        return bench, select(bench.cells, self.only)
+        opened = open_suite(self.suite, store=places.store, ledger=places.ledger, progress=progress)
+        return opened, select(opened.cells, self.only)
 
     def do(
         self,
-        bench: OpenedSuite,
+        opened: OpenedSuite,
         cells: list[Cell],
         progress: Progress,
         on_finished: Callable[[Cell, CellResult], None] = lambda cell, found: None,
@@ -133,21 +133,21 @@ class SuiteSession:
             StoreError: the disk is full or the ledger cannot be written.
         """
         if self.places.fresh:
-            forget_cells(bench, cells)
+            forget_cells(opened, cells)
         with progress.task("planning", None):
-            waiting = waiting_cells(bench, cells)
-            plan = make_plan(bench, waiting)
+            waiting = waiting_cells(opened, cells)
+            plan = make_plan(opened, waiting)
         progress.say(describe_plan(plan))
         if 0 < len(waiting) < len(cells):
             progress.say(describe_rest(waiting))
-        lines = CellLines(progress, [cell.id for cell in waiting], bench.suite.file.primary)
+        lines = CellLines(progress, [cell.id for cell in waiting], opened.suite.file.primary)
 
         def finished(cell: Cell, found: CellResult) -> None:
             on_finished(cell, found)
             lines.finished(cell, found)
 
         results = run_cells(
-            bench,
+            opened,
             cells,
             self.places.workers,
             context=self._context(),

@@ -122,77 +122,77 @@ def do_suite(
 ) -> SuiteResult:
     """Do a suite, as :func:`run_suite` does."""
     if not tracking:
-        bench, cells = session.open(progress)
-        return _reported(_do(session, bench, cells, progress), cells, output)
+        opened, cells = session.open(progress)
+        return _reported(_do(session, opened, cells, progress), cells, output)
     from vidseg.tracking.run import open_run
     from vidseg.tracking.store import connect, restored
 
     with restored():
         with progress.task("opening the tracking store", None):
             connect(tracking_uri)
-        bench, cells = session.open(progress)
-        name, key = experiment_name(experiment), suite_key(bench)
+        opened, cells = session.open(progress)
+        name, key = experiment_name(experiment), suite_key(opened)
         with open_run(
             name, session.suite.name, role="suite", key=key, notice=progress.say
-        ) as opened:
-            return _logged(session, bench, cells, progress, opened, name, output)
+        ) as tracked:
+            return _logged(session, opened, cells, progress, tracked, name, output)
 
 
 def _logged(
     session: SuiteSession,
-    bench: OpenedSuite,
+    opened: OpenedSuite,
     cells: list[Cell],
     progress: Progress,
-    opened: OpenRun,
+    tracked: OpenRun,
     experiment: str,
     folder: Path | None,
 ) -> SuiteResult:
     """Do the suite inside its run of MLflow; write and log its report."""
     from vidseg.tracking.suite import CellLog, log_suite
 
-    log = CellLog(opened, progress.say)
+    log = CellLog(tracked, progress.say)
     if not session.places.fresh:
-        refill(bench, session.places.ledger, log)
-    record = _do(session, bench, cells, progress, log)
+        refill(opened, session.places.ledger, log)
+    record = _do(session, opened, cells, progress, log)
     with tempfile.TemporaryDirectory(prefix="vidseg-") as scratch:
         written = write_report([record], folder or Path(scratch))
         with progress.task("logging to MLflow", None), keeping(folder):
             log.flush()
             log_suite(
                 record,
-                opened,
+                tracked,
                 experiment=experiment,
                 sentence=build(record).sentence,
                 suite_json=suite_to_json(record),
                 report=written,
             )
     _refuse_nothing(record, cells, folder)
-    return SuiteResult(record, build(record), written if folder else {}, opened)
+    return SuiteResult(record, build(record), written if folder else {}, tracked)
 
 
 def _do(
     session: SuiteSession,
-    bench: OpenedSuite,
+    opened: OpenedSuite,
     cells: list[Cell],
     progress: Progress,
     log: CellLog | None = None,
 ) -> SuiteRecord:
     """Do what is left of the cells, send them as they finish, and return the suite's record."""
     results, plan = session.do(
-        bench,
+        opened,
         cells,
         progress,
         lambda cell, found: log.send(cell_content(cell, found)) if log else None,
     )
-    return _record(bench, results, plan)
+    return _record(opened, results, plan)
 
 
-def _record(bench: OpenedSuite, results: Results, plan: Row) -> SuiteRecord:
+def _record(opened: OpenedSuite, results: Results, plan: Row) -> SuiteRecord:
     # settings that `only` left out are shown where they are finished
-    read_cells(bench, bench.cells, results)
-    begun = {c.name for c in bench.cells if c.id in results.finished or c.id in results.failures}
-    shown = [cell for cell in bench.cells if cell.name in begun]
-    return suite_record(bench, shown, results, plan)
+    read_cells(opened, opened.cells, results)
+    begun = {c.name for c in opened.cells if c.id in results.finished or c.id in results.failures}
+    shown = [cell for cell in opened.cells if cell.name in begun]
+    return suite_record(opened, shown, results, plan)
 
 
 def _reported(record: SuiteRecord, cells: list[Cell], folder: Path | None) -> SuiteResult:

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from vidseg.suites.opened import OpenedSuite
 
 
-def show_plan(bench: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> None:
+def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> None:
     """Print the cells, which of them are left to do, what that takes, and what will fail.
 
     Args:
-        bench: the opened suite.
+        opened: the opened suite.
         cells: the cells that are asked for.
         fresh: finished ones are done again.
     """
     from vidseg.cli.screen import show_table
     from vidseg.suites.plan import calibrate, describe_plan, make_plan, refusals, waiting_cells
 
-    waiting = list(cells) if fresh else waiting_cells(bench, cells)
-    plan = make_plan(bench, waiting)  # first: it counts the forwards that samplers need
-    refused = refusals(bench, cells)
-    plan |= calibrate(bench, waiting, plan)
+    waiting = list(cells) if fresh else waiting_cells(opened, cells)
+    plan = make_plan(opened, waiting)  # first: it counts the forwards that samplers need
+    refused = refusals(opened, cells)
+    plan |= calibrate(opened, waiting, plan)
     left = {cell.id for cell in waiting}
     states = {cell.id: "to do" if cell.id in left else "finished" for cell in cells}
     states |= dict.fromkeys(refused, "fails")

@@ -26,14 +26,14 @@ NAMED = 8
 """Settings that a line names."""
 
 
-def waiting_cells(bench: OpenedSuite, cells: Sequence[Cell]) -> list[Cell]:
+def waiting_cells(opened: OpenedSuite, cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells that are not in the ledger and that nothing refuses."""
     results = Results()
-    read_cells(bench, cells, results)
+    read_cells(opened, cells, results)
     return results.left(cells)
 
 
-def refusals(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
+def refusals(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
     """Return by id why cells will fail, as far as their training frames show it.
 
     Raises:
@@ -42,18 +42,18 @@ def refusals(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
     found = {}
     for cell in cells:
         try:
-            bench.experiments[cell.pipeline].training(cell.setting, cell.fold)
+            opened.experiments[cell.pipeline].training(cell.setting, cell.fold)
         except Exception as error:  # samplers are anybody's
             reraise_fatal(error)
             found[cell.id] = str(explain(error))
     return found
 
 
-def make_plan(bench: OpenedSuite, waiting: Sequence[Cell]) -> Row:
+def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
     """Return what cells will take that are not in the ledger.
 
     Args:
-        bench: the opened suite.
+        opened: the opened suite.
         waiting: the cells.
 
     Returns:
@@ -64,23 +64,23 @@ def make_plan(bench: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         ``store_bytes`` that will be added; ``training_bytes``: the features of the largest
         training set.
     """
-    before = bench.forwards
-    entries, held = _entries(bench, waiting)
+    before = opened.forwards
+    entries, held = _entries(opened, waiting)
     features = sum(kind == "features" for kind, _ in entries.values())
-    planning = bench.forwards - before
-    changed = [_changed_reads(bench, cell) for cell in waiting]
+    planning = opened.forwards - before
+    changed = [_changed_reads(opened, cell) for cell in waiting]
     added = sum(nbytes for _, nbytes in entries.values())
-    fits = not entries or added + held <= bench.store.info().limit
+    fits = not entries or added + held <= opened.store.info().limit
     return {
         "cells_waiting": len(waiting),
         "forwards_announced": features + planning + sum(reads for reads, _ in changed),
         "forwards_exact": fits and all(exact for _, exact in changed),
         "store_bytes": added,
-        "training_bytes": max((_training_bytes(bench, cell) for cell in waiting), default=0),
+        "training_bytes": max((_training_bytes(opened, cell) for cell in waiting), default=0),
     }
 
 
-def calibrate(bench: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
+def calibrate(opened: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
     """Return estimated seconds, from a few timed forwards and scorings of the first video.
 
     Returns:
@@ -90,12 +90,12 @@ def calibrate(bench: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
     if not waiting:
         return {"seconds_forwards": 0.0, "seconds_scoring": 0.0}
     # the slowest pipeline's, so that the estimate errs on the long side
-    forward = max(_forward_seconds(bench, name) for name in {c.pipeline for c in waiting})
-    count = _count_seconds(bench.experiments[waiting[0].pipeline])
+    forward = max(_forward_seconds(opened, name) for name in {c.pipeline for c in waiting})
+    count = _count_seconds(opened.experiments[waiting[0].pipeline])
     frames = sum(
-        len(bench.experiments[cell.pipeline].test_frames(cell.fold, video))
+        len(opened.experiments[cell.pipeline].test_frames(cell.fold, video))
         for cell in waiting
-        for video in bench.experiments[cell.pipeline].members(cell.fold.test)
+        for video in opened.experiments[cell.pipeline].members(cell.fold.test)
     )
     return {
         "seconds_forwards": forward * float(plan["forwards_announced"]),
@@ -103,15 +103,15 @@ def calibrate(bench: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
     }
 
 
-def _entries(bench: OpenedSuite, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
+def _entries(opened: OpenedSuite, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
     """Return (kind, bytes) of the store's entries that cells need and lack, and bytes of the rest.
 
     Pipelines with different extractors share the frames.
     """
     absent: dict[Path, tuple[str, int]] = {}
     held: dict[Path, int] = {}
-    for (pipeline, video), frames in bench.wanted(cells).items():
-        material = bench.experiments[pipeline].materials[video]
+    for (pipeline, video), frames in opened.wanted(cells).items():
+        material = opened.experiments[pipeline].materials[video]
         image = 3 * material.image_size.height * material.image_size.width + HEADER
         features = material.stored_features.nbytes + HEADER
         for index in frames:
@@ -126,13 +126,13 @@ def _entries(bench: OpenedSuite, cells: Sequence[Cell]) -> tuple[dict[Path, tupl
     return absent, sum(held.values())
 
 
-def _changed_reads(bench: OpenedSuite, cell: Cell) -> tuple[int, bool]:
+def _changed_reads(opened: OpenedSuite, cell: Cell) -> tuple[int, bool]:
     """Return how many changed frames a fit computes, and whether that is known exactly."""
-    train = bench.training(cell)
+    train = opened.training(cell)
     if train is None or not reads_features(cell):
         return 0, True
     changed = sum(ref.variant is not None for ref in train.refs)
-    if not changed or bench.experiments[cell.pipeline].is_fitted(cell.setting, cell.fold):
+    if not changed or opened.experiments[cell.pipeline].is_fitted(cell.setting, cell.fold):
         return 0, True
     classifier = plugins.create("classifier", cell.setting.classifier)
     reads = getattr(classifier, "reads", None)
@@ -142,16 +142,16 @@ def _changed_reads(bench: OpenedSuite, cell: Cell) -> tuple[int, bool]:
     return changed * times, cell.setting.budget.max_time is None
 
 
-def _training_bytes(bench: OpenedSuite, cell: Cell) -> int:
-    train = bench.training(cell)
+def _training_bytes(opened: OpenedSuite, cell: Cell) -> int:
+    train = opened.training(cell)
     if train is None or not reads_features(cell):
         return 0
-    materials = bench.experiments[cell.pipeline].materials
+    materials = opened.experiments[cell.pipeline].materials
     return sum(materials[ref.video].stored_features.nbytes for ref in train.refs)
 
 
-def _forward_seconds(bench: OpenedSuite, pipeline: str) -> float:
-    material = next(iter(bench.experiments[pipeline].materials.values()))
+def _forward_seconds(opened: OpenedSuite, pipeline: str) -> float:
+    material = next(iter(opened.experiments[pipeline].materials.values()))
     image = material.image(0)
     material.extractor.extract(image)
     return _median_seconds(lambda: material.extractor.extract(image))

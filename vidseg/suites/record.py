@@ -27,19 +27,21 @@ from vidseg.tasks.means import mean_over_groups
 from vidseg.utils.hashing import digest, plain
 
 
-def suite_key(bench: OpenedSuite) -> str:
+def suite_key(opened: OpenedSuite) -> str:
     """Return the hash of all that a suite's numbers depend on: file, data, code and versions.
 
     Where one of them changes the suite gets another run in MLflow, which would keep the old value
     of a metric beside the new one and show the larger.
     """
-    videos = [[v.name, v.image_key, v.label_key] for v in bench.dataset.videos]
-    return digest([bench.suite.mapping(), videos, [_stages(bench, cell) for cell in bench.cells]])
+    videos = [[v.name, v.image_key, v.label_key] for v in opened.dataset.videos]
+    return digest(
+        [opened.suite.mapping(), videos, [_stages(opened, cell) for cell in opened.cells]]
+    )
 
 
-def _stages(bench: OpenedSuite, cell: Cell) -> Row | None:
+def _stages(opened: OpenedSuite, cell: Cell) -> Row | None:
     """Return what a cell's stages depend on, its key among it; None where it cannot be done."""
-    experiment, key = bench.experiments[cell.pipeline], bench.key(cell)
+    experiment, key = opened.experiments[cell.pipeline], opened.key(cell)
     if key is None:
         return None
     members = experiment.members(cell.fold.test)
@@ -47,34 +49,34 @@ def _stages(bench: OpenedSuite, cell: Cell) -> Row | None:
 
 
 def suite_record(
-    bench: OpenedSuite, cells: Sequence[Cell], results: Results, plan: Row
+    opened: OpenedSuite, cells: Sequence[Cell], results: Results, plan: Row
 ) -> SuiteRecord:
     """Return everything that MLflow and the report show of a suite.
 
     Args:
-        bench: the opened suite.
+        opened: the opened suite.
         cells: the cells that it shows, whole settings.
         results: what they gave.
         plan: what was announced, see :mod:`vidseg.suites.plan`.
     """
-    suite = bench.suite
+    suite = opened.suite
     names = list(dict.fromkeys(cell.name for cell in cells))
     by_name = {name: [cell for cell in cells if cell.name == name] for name in names}
-    settings = [_setting(bench, own, results) for own in by_name.values()]
-    first = next(iter(bench.experiments.values()))
-    scored = next(filter(None, (_counts(bench, own, results) for own in by_name.values())), {})
+    settings = [_setting(opened, own, results) for own in by_name.values()]
+    first = next(iter(opened.experiments.values()))
+    scored = next(filter(None, (_counts(opened, own, results) for own in by_name.values())), {})
     done = {"cells": len(cells), "cells_reused": results.reused, "seconds": results.seconds}
     record = SuiteRecord(
         name=suite.name,
         question=suite.file.question,
         config=suite.mapping(),
-        key=suite_key(bench),
+        key=suite_key(opened),
         primary=suite.file.primary,
         delta=suite.file.delta,
         level=suite.file.level,
         dataset=dataset_record(first, next(iter(scored.values()), [])),
         settings=settings,
-        comparisons=_comparisons(bench, settings),
+        comparisons=_comparisons(opened, settings),
         axes={arm.name: dict(arm.axes) for arm in suite.arms if arm.axes},
         margin=first.margin,
         task=first.task.name,
@@ -85,7 +87,7 @@ def suite_record(
             "failed": len(results.failures),
             "versions": {"vidseg": __version__, **package_versions()},
         },
-        notes=[*bench.dataset.notes, *bench.store.notes],
+        notes=[*opened.dataset.notes, *opened.store.notes],
     )
     if empty := empty_videos(next(iter(scored.values()), [])):
         said = f"{first.task.words.empty} in {empty}"
@@ -93,9 +95,9 @@ def suite_record(
     return record
 
 
-def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> SettingRecord:
+def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> SettingRecord:
     cell = cells[0]
-    own = _counts(bench, cells, results)
+    own = _counts(opened, cells, results)
     finished = [found for one in cells if (found := results.finished.get(one.id))]
     by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
     failures = [
@@ -107,7 +109,7 @@ def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> Set
         name=cell.name,
         arm=cell.arm.name,
         pipeline=cell.pipeline,
-        run=_run_record(bench, cells, results),
+        run=_run_record(opened, cells, results),
         group_scores=_averaged(by_seed),
         by_seed=by_seed,
         video_scores=_averaged(
@@ -116,15 +118,15 @@ def _setting(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> Set
         facts=mean_scores(
             [found.facts for one in cells if (found := results.finished.get(one.id))]
         ),
-        frames=_frames(bench, cells),
+        frames=_frames(opened, cells),
         failures=failures,
         complete=len(finished) == len(cells),
     )
 
 
-def _run_record(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> RunRecord:
+def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> RunRecord:
     cell = cells[0]
-    config = bench.suite.pipelines[cell.pipeline]
+    config = opened.suite.pipelines[cell.pipeline]
     mapping = config.mapping() | {"sampler": cell.setting.sampler.mapping()}
     mapping |= {"split": cell.arm.split.mapping(), "seed": cell.seed}
     labelling = cell.setting.labelling
@@ -132,23 +134,23 @@ def _run_record(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> 
     given = ("sampler.", "train_labels.")
     params = {k: v for k, v in config.params().items() if not k.startswith(given)}
     params |= {"setting": cell.name, "arm": cell.arm.name, "pipeline": cell.pipeline}
-    params |= {"sampler": str(cell.setting.sampler), "suite": bench.suite.name}
+    params |= {"sampler": str(cell.setting.sampler), "suite": opened.suite.name}
     params |= {"train_labels": str(labelling.source), "run.refine": labelling.refine}
     params["run.prior"] = "null" if labelling.prior is None else labelling.prior
     params["videos"] = cell.arm.videos or "all"
-    params["run.seed"] = ",".join(str(seed) for seed in bench.suite.file.seeds)
+    params["run.seed"] = ",".join(str(seed) for seed in opened.suite.file.seeds)
     return run_record(
-        bench.experiments[cell.pipeline],
-        run_cells_of(bench, cells, results),
+        opened.experiments[cell.pipeline],
+        run_cells_of(opened, cells, results),
         name=cell.name,
         config=mapping,
         params=params,
     )
 
 
-def run_cells_of(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[RunCell]:
+def run_cells_of(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[RunCell]:
     """Return cells of one setting as the record of a run takes them."""
-    seeds = bench.suite.file.seeds
+    seeds = opened.suite.file.seeds
     count = 1 + max(cell.fold.index for cell in cells)
     return [
         RunCell(
@@ -161,8 +163,8 @@ def run_cells_of(bench: OpenedSuite, cells: Sequence[Cell], results: Results) ->
     ]
 
 
-def _counts(bench: OpenedSuite, cells: Sequence[Cell], results: Results) -> BySeed:
-    return counts_by_kind(run_cells_of(bench, cells, results)).get(MODEL, {})
+def _counts(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> BySeed:
+    return counts_by_kind(run_cells_of(opened, cells, results)).get(MODEL, {})
 
 
 def cell_content(cell: Cell, found: CellResult) -> Row:
@@ -197,7 +199,7 @@ def _averaged(by_seed: Mapping[int, Mapping[str, Scores]]) -> dict[str, Scores]:
     return {name: mean_scores([scores[name] for scores in by_seed.values()]) for name in names}
 
 
-def _frames(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
+def _frames(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
     """Return the frames of each training video in the first seed.
 
     Folds draw for themselves: a video's are those of the first fold that trains on it. Of an arm
@@ -206,7 +208,7 @@ def _frames(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
     """
     found: dict[str, set[int]] = {}
     for cell in cells:
-        train = bench.training(cell) if cell.seed == cells[0].seed else None
+        train = opened.training(cell) if cell.seed == cells[0].seed else None
         own: dict[str, set[int]] = {}
         for ref in train.refs if train else ():
             own.setdefault(ref.video, set()).add(ref.index)
@@ -216,18 +218,18 @@ def _frames(bench: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
                 known |= frames
         if found and cell.arm.videos is not None:
             break
-    return {v.name: sorted(found[v.name]) for v in bench.dataset.videos if v.name in found}
+    return {v.name: sorted(found[v.name]) for v in opened.dataset.videos if v.name in found}
 
 
-def _comparisons(bench: OpenedSuite, settings: Sequence[SettingRecord]) -> list[ComparisonRecord]:
+def _comparisons(opened: OpenedSuite, settings: Sequence[SettingRecord]) -> list[ComparisonRecord]:
     by_parts = {(setting.arm, setting.pipeline): setting for setting in settings}
     records = []
-    for pipeline in bench.suite.pipelines:
-        for a, b, question in bench.suite.comparisons:
+    for pipeline in opened.suite.pipelines:
+        for a, b, question in opened.suite.comparisons:
             left, right = by_parts.get((a, pipeline)), by_parts.get((b, pipeline))
             if left is None or right is None:
                 continue
-            plain_arms = _plain_arms(bench, a, b)
+            plain_arms = _plain_arms(opened, a, b)
             same = [
                 video
                 for video, frames in left.frames.items()
@@ -237,13 +239,13 @@ def _comparisons(bench: OpenedSuite, settings: Sequence[SettingRecord]) -> list[
     return records
 
 
-def _plain_arms(bench: OpenedSuite, a: str, b: str) -> bool:
+def _plain_arms(opened: OpenedSuite, a: str, b: str) -> bool:
     """Return whether two arms can only differ in their frames: no changed copies, one split."""
-    arms = {arm.name: arm for arm in bench.suite.arms}
+    arms = {arm.name: arm for arm in opened.suite.arms}
     trains = [
         train
-        for cell in bench.cells
-        if cell.arm.name in (a, b) and (train := bench.training(cell)) is not None
+        for cell in opened.cells
+        if cell.arm.name in (a, b) and (train := opened.training(cell)) is not None
     ]
     return (
         arms[a].split == arms[b].split

@@ -45,21 +45,21 @@ def single(config: RunConfig) -> Suite:
     return Suite(file, (only,), {pipeline: config}, ())
 
 
-def parts(bench: OpenedSuite) -> tuple[RunConfig, Experiment]:
+def parts(opened: OpenedSuite) -> tuple[RunConfig, Experiment]:
     """Return the configuration and the experiment of a run."""
-    (config,) = bench.suite.pipelines.values()
-    (experiment,) = bench.experiments.values()
+    (config,) = opened.suite.pipelines.values()
+    (experiment,) = opened.experiments.values()
     return config, experiment
 
 
-def check_lengths(bench: OpenedSuite) -> None:
+def check_lengths(opened: OpenedSuite) -> None:
     """Let the sampler refuse a short video before any fold is fitted.
 
     Raises:
         VidsegError: it does.
     """
-    config, experiment = parts(bench)
-    groups = {group for cell in bench.cells for group in cell.fold.train}
+    config, experiment = parts(opened)
+    groups = {group for cell in opened.cells for group in cell.fold.train}
     experiment.training(config.setting, Fold(0, tuple(sorted(groups)), ()))
 
 
@@ -86,18 +86,18 @@ def raise_failures(cells: Sequence[Cell], results: Results) -> None:
     raise DataError(f"{len(failures)} of {len(cells)} folds failed: {told}")
 
 
-def finished_run(bench: OpenedSuite, results: Results) -> RunRecord:
+def finished_run(opened: OpenedSuite, results: Results) -> RunRecord:
     """Return the record of a run whose cells are all finished, with its pictures and its model.
 
     Args:
-        bench: the opened suite of the run.
+        opened: the opened suite of the run.
         results: its finished cells.
 
     Raises:
         VidsegError: what fitting the served model refuses.
     """
-    config, experiment = parts(bench)
-    cells = run_cells_of(bench, bench.cells, results)
+    config, experiment = parts(opened)
+    cells = run_cells_of(opened, opened.cells, results)
     params = {**config.params(), "run.margin": experiment.margin}
     record = run_record(experiment, cells, name=config.name, config=config.mapping(), params=params)
     (scored,) = counts_by_kind(cells)[MODEL].values()
@@ -108,19 +108,19 @@ def finished_run(bench: OpenedSuite, results: Results) -> RunRecord:
 
     @cache
     def fitted(place: int) -> FitResult:
-        cell = bench.cells[place]
+        cell = opened.cells[place]
         return experiment.fit(cell.setting, cell.fold, cell.id)
 
-    record.overlays = list(_overlays(experiment, bench.cells, fitted, scored))
+    record.overlays = list(_overlays(experiment, opened.cells, fitted, scored))
     served = None
     if config.refit:
         served = experiment.fit(config.setting, everyone(experiment), "refit on all groups")
-    elif len(bench.cells) == 1:
+    elif len(opened.cells) == 1:
         served = fitted(0)
     if served is not None:
         record.model = _model(config, experiment, served)
-        backbones.keep(record.model.weights, bench.store.root)
-    record.notes += [note for note in bench.store.notes if note not in record.notes]
+        backbones.keep(record.model.weights, opened.store.root)
+    record.notes += [note for note in opened.store.notes if note not in record.notes]
     return record
 
 
