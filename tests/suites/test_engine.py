@@ -166,7 +166,7 @@ class Steps:
         yield types.SimpleNamespace(advance=self.advance if own else lambda steps=1: None)
 
     def advance(self, steps: float = 1) -> None:
-        self.seen.append(f"+{steps}")
+        self.seen += [f"+{steps}"] if steps else []
 
     def say(self, text: str) -> None:
         pass
