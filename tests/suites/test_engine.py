@@ -160,9 +160,9 @@ class Steps:
 
     @contextlib.contextmanager
     def task(self, description: str, total: float | None) -> Iterator[Any]:
-        own = description.startswith("suite ")
+        own = description.startswith("tiny: ")
         if own:
-            self.seen.append(f"{description.removeprefix('suite tiny: ')} of {total}")
+            self.seen.append(f"{description.removeprefix('tiny: ')} of {total}")
         yield types.SimpleNamespace(advance=self.advance if own else lambda steps=1: None)
 
     def advance(self, steps: float = 1) -> None:

@@ -254,7 +254,7 @@ class _Course:
             self.results.fail({cell.id: lost})
 
     def _line(self, what: str, steps: int) -> contextlib.AbstractContextManager[ProgressBar]:
-        return self.progress.task(f"suite {self.opened.suite.name}: {what}", steps)
+        return self.progress.task(f"{self.opened.suite.name}: {what}", steps)
 
 
 def feature_jobs(
