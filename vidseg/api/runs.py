@@ -14,6 +14,7 @@ from vidseg.api.results import RunResult
 from vidseg.api.session import Places, SuiteSession, check_names
 from vidseg.errors import TrackingError, UsageError
 from vidseg.experiment.config import RunConfig, make_config, read_config
+from vidseg.experiment.distributed import joined
 from vidseg.experiment.record import fold_record
 from vidseg.experiment.records import RunRecord
 from vidseg.experiment.stages import CellResult
@@ -151,6 +152,7 @@ def prepare_run(
     return PreparedRun(made, SuiteSession(single(made), places))
 
 
+@joined()
 def do_run(
     prepared: PreparedRun,
     *,

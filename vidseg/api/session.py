@@ -11,6 +11,7 @@ from typing import Any
 from vidseg import plugins
 from vidseg.api.progress import CellLines
 from vidseg.errors import UsageError
+from vidseg.experiment.distributed import check_executor
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.options import OPTIONS
 from vidseg.experiment.records import Row
@@ -73,7 +74,8 @@ class Places:
         """Return the places that a caller names.
 
         Raises:
-            UsageError: the limit is no amount of disk; there is no such executor.
+            UsageError: the limit is no amount of disk; there is no such executor, or a launcher
+                started processes beside it.
         """
         limit = None
         if store_limit not in (None, ""):
@@ -83,6 +85,7 @@ class Places:
             if isinstance(executor, str)
             else executor
         )
+        check_executor(workers.workers)
         return cls(
             Store(user_path(store) if store else None, limit=limit),
             limit,

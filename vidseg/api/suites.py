@@ -13,6 +13,7 @@ from vidseg.api.results import SuiteResult
 from vidseg.api.runs import Conditions
 from vidseg.api.session import Places, SuiteSession, check_names
 from vidseg.errors import DataError
+from vidseg.experiment.distributed import joined
 from vidseg.experiment.records import Row, SuiteRecord
 from vidseg.report import build, suite_from_json, suite_to_json, write_report
 from vidseg.suites.cells import Cell
@@ -111,6 +112,7 @@ def prepare_suite(
     return SuiteSession(loaded, places, only)
 
 
+@joined()
 def do_suite(
     session: SuiteSession,
     *,

@@ -92,6 +92,9 @@ class Classifier(Protocol):
 
     Attributes:
         needs: ``{"features"}`` for heads on frozen features, ``{"frames"}`` for networks.
+
+    A class attribute ``distributed = True`` says that ``fit`` may be called in several processes at
+    once, each with its ``ctx.rank``; without it, one process fits.
     """
 
     contract: ClassVar[int]

@@ -137,5 +137,9 @@ def _bug(error: BaseException) -> str:
 
 
 def _say(text: Any, code: int) -> int:
+    from vidseg.experiment.distributed import first_process
+
+    if not first_process():
+        return code
     click.echo(f"vidseg: error: {text}" if code not in (130, 143) else f"vidseg: {text}", err=True)
     return code

@@ -10,25 +10,27 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
 from typing import Any
 
 from vidseg import plugins
-from vidseg.classifiers.base import Classifier, FitContext
+from vidseg.classifiers.base import Classifier
 from vidseg.classifiers.load import load_model
-from vidseg.errors import DataError, StoreError
-from vidseg.experiment.config import RunConfig, Setting, Start
+from vidseg.errors import StoreError
+from vidseg.experiment.config import Setting, Start
+from vidseg.experiment.distributed import team_for
 from vidseg.experiment.fit import (
+    FitJob,
+    KeptModel,
     check_training,
-    choose_threshold,
+    fit_model,
     make_classifier,
     prepare,
     refine_labels,
+    torch_threads,
 )
+from vidseg.experiment.fold_frames import FoldFrames
 from vidseg.experiment.keys import fit_inputs, score_inputs, score_stage
 from vidseg.experiment.ledger import Ledger, Stage
 from vidseg.experiment.locks import hold
@@ -38,7 +40,6 @@ from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import (
     CellCounts,
     CellResult,
-    Curves,
     FitResult,
     ScoreResult,
     read_counts,
@@ -46,149 +47,36 @@ from vidseg.experiment.stages import (
     read_facts,
 )
 from vidseg.experiment.threshold import held_out_groups
-from vidseg.experiment.training import Labelled, PreparedVideo, SamplingContext, TrainingFrames
-from vidseg.experiment.training_labels import TrainingLabels
+from vidseg.experiment.training import PreparedVideo
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.tasks.base import Task
-from vidseg.tasks.registry import find_task
-from vidseg.types import FrameRef, Model, State
-from vidseg.utils.hashing import digest, plain
+from vidseg.types import Model, State
+from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Progress
-from vidseg.utils.random import seed_of
 from vidseg.utils.stop import check_stop
 
 
 @dataclass
-class Experiment:
+class Experiment(FoldFrames):
     """An opened data set with an extractor, ready to fit and score cells.
 
     Attributes:
-        config: data set, extractor, sizes and limits; a cell's setting is given with it.
-        materials: the videos by name.
         handle: the extractor.
         ledger: where finished stages are kept.
         progress: where to tell how far it is.
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
         fresh: do finished stages again.
         notes: facts that the user should see.
-        task: what is predicted, and how it is counted.
         siblings: experiments by pipeline, whose cells may be what others start from.
     """
 
-    config: RunConfig
-    materials: Mapping[str, PreparedVideo]
     handle: ExtractorHandle
     ledger: Ledger
     progress: Progress
     stop: Callable[[], None] = check_stop
     fresh: bool = False
     notes: list[str] = field(default_factory=list)
-    task: Task = field(default_factory=find_task)
     siblings: Mapping[str, Experiment] = field(default_factory=dict, repr=False)
-    _refs: dict[str, list[FrameRef]] = field(default_factory=dict, repr=False)
-    _labelled: dict[tuple[str, str, str], Labelled] = field(default_factory=dict, repr=False)
     _held: set[str] = field(default_factory=set, repr=False)
-
-    @property
-    def groups(self) -> dict[str, str]:
-        """Group by video name."""
-        return {name: material.group for name, material in self.materials.items()}
-
-    def members(self, groups: Sequence[str]) -> list[PreparedVideo]:
-        """Return the videos of ``groups``, in the data set's order."""
-        return [material for material in self.materials.values() if material.group in groups]
-
-    @cached_property
-    def margin(self) -> float:
-        """What counting needs to know of all videos, see :meth:`vidseg.tasks.base.Task.margin`."""
-        return self.task.margin(list(self.materials.values()))
-
-    def training_videos(self, setting: Setting, groups: Sequence[str]) -> list[PreparedVideo]:
-        """Return the videos of ``groups`` that a setting trains on.
-
-        Of several videos of a group the first ones come after every group has given one. The
-        choice is seeded by (seed, fold), and nested: two videos are among the fold's four.
-
-        Raises:
-            DataError: there are fewer than the setting asks for.
-        """
-        members = self.members(groups)
-        if setting.videos is None:
-            return members
-        if setting.videos > len(members):
-            raise DataError(
-                f"videos={setting.videos}, but a fold trains on {len(members)} videos",
-                where=f"setting {setting.sampler}",
-                hint="ask for fewer, or add videos",
-            )
-        ranked = sorted(
-            members, key=lambda m: seed_of(setting.seed, "videos", *groups, m.video.name)
-        )
-        turns: Counter[str] = Counter()
-        rounds: list[tuple[int, str]] = []
-        for material in ranked:
-            rounds.append((turns[material.group], material.video.name))
-            turns[material.group] += 1
-        chosen = sorted(rounds, key=lambda entry: entry[0])[: setting.videos]
-        names = {name for _, name in chosen}
-        return [material for material in members if material.video.name in names]
-
-    def training(self, setting: Setting, fold: Fold) -> TrainingFrames:
-        """Return the frames that a setting trains on, of the videos of the training groups.
-
-        Raises:
-            DataError: a video is too short for the sampler, or it takes no frame at all.
-        """
-        # the plan, the fit, the baselines and the report ask; a selector reads whole videos
-        place = digest([str(setting.sampler), setting.seed, setting.videos, fold.train])
-        if place not in self._refs:
-            sampler = plugins.create("sampler", setting.sampler)
-            videos = [material.video for material in self.training_videos(setting, fold.train)]
-            self._refs[place] = list(
-                sampler.sample(videos, SamplingContext(self.materials, setting.seed, fold.train))
-            )
-        refs = self._refs[place]
-        if fold.part is not None:
-            part, materials = fold.part, self.materials
-            refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
-            if (taken := len(self._refs[place])) and not refs:
-                raise DataError(
-                    f"every frame that it took, {taken} in all, is in the part that the split "
-                    f"{part.kind}:k={part.k} holds out",
-                    where=f"sampler {setting.sampler}",
-                    hint="choose a sampler that takes more frames, or a split by group",
-                )
-        if not refs:
-            raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
-        return TrainingFrames(self.materials, refs, self._labels(setting, {r.video for r in refs}))
-
-    def _labels(self, setting: Setting, videos: Collection[str]) -> dict[str, Labelled]:
-        """Return the training masks of videos where they are not the true ones."""
-        if setting.labelling.plain:
-            return {}
-        return {video: self._labels_of(setting, video) for video in sorted(videos)}
-
-    def _labels_of(self, setting: Setting, video: str) -> Labelled:
-        labelling, material = setting.labelling, self.materials[video]
-        place = str(labelling.source), labelling.refine, video
-        if place not in self._labelled:
-            source = plugins.create("label", labelling.source, where="train_labels")
-            labels = TrainingLabels(
-                material.video,
-                source.of(material.video),
-                labelling.refine,
-                partial(getattr, material, "mask_size"),
-                material.store,
-                self.task,
-            )
-            self._labelled[place] = Labelled(material, labels)
-        return self._labelled[place]
-
-    def test_frames(self, fold: Fold, material: PreparedVideo) -> list[int]:
-        """Return the frames of a test video that are scored."""
-        frames = range(0, material.length, self.config.test_stride)
-        part = fold.part
-        return [i for i in frames if part is None or part.holds(i, material.length)]
 
     def key(self, setting: Setting, fold: Fold) -> str:
         """Return the key of a cell: the same content, configuration and code, the same key."""
@@ -309,16 +197,21 @@ class Experiment:
         """Read the arrays of a fitted cell's model; see :meth:`model`."""
         state = fitted.state.load()
         if state is None:
-            with self._alone([fitted.key], "fit again"):
-                kept = self._kept_fit(fitted.key, fitted.setting, fitted.fold)
-                state = None if kept is None else kept.state.load()
-                if state is None:
-                    inputs = self._fit_inputs(fitted.setting, fitted.fold)
-                    args = fitted.key, inputs, fitted.setting, fitted.fold, "fit again"
-                    state = self._fit_now(*args).state.load()
+            state = self._whole(fitted).state.load()
         if state is None:
             raise StoreError("is not read as it was written", where=fitted.state.path)
         return state
+
+    def _whole(self, fitted: FitResult) -> FitResult:
+        """Return a fitted cell, done again where the file of its model is not as it was written."""
+        if fitted.state.intact:
+            return fitted
+        with self._alone([fitted.key], "fit again"):
+            kept = self._kept_fit(fitted.key, fitted.setting, fitted.fold)
+            if kept is not None and kept.state.intact:
+                return kept
+            inputs = self._fit_inputs(fitted.setting, fitted.fold)
+            return self._fit_now(fitted.key, inputs, fitted.setting, fitted.fold, "fit again")
 
     @contextlib.contextmanager
     def _alone(self, keys: Iterable[str], label: str) -> Iterator[None]:
@@ -372,42 +265,39 @@ class Experiment:
         if self.config.threshold == INNER:
             held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
         facts = refine_labels(train, label, self.progress, self.stop)
-        facts |= check_training(train, self.task)
-        classifier, weight = make_classifier(setting, facts, self.task)
-        facts |= weight
+        counted = check_training(train, self.task)
+        classifier, _ = make_classifier(setting, counted, self.task)
         features = "features" in classifier.needs
         prepare(train, label, self.progress, self.stop, features=features)
-        curves: Curves = []
-        ctx = self._context(key, setting, curves)
-        if init := setting.init:
-            ctx.init = self.siblings[init.pipeline].model(self._started(init, fold, label))
-        began = time.perf_counter()
-        with _torch_threads(self.config.threads):
-            model = classifier.fit(train, self.handle, ctx)
-            facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
-            if self.config.threshold == INNER:
-                facts |= choose_threshold(train, setting, self.handle, ctx, self.task)
-        result = {"facts": facts, "curves": [list(row) for row in curves]}
+        job = FitJob(
+            train,
+            self.handle,
+            self.task,
+            setting,
+            counted,
+            self.config.threshold == INNER,
+            self.config.device,
+            self.config.memory_budget,
+            self.config.threads,
+            self.ledger.workdir(key),
+            self._init(setting, fold, label),
+        )
+        team = team_for(classifier, len(train.refs))
+        model, found, curves = team.run(fit_model, job, progress=self.progress, stop=self.stop)
+        result = {"facts": facts | counted | found, "curves": [list(row) for row in curves]}
         stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
-        shutil.rmtree(ctx.workdir, ignore_errors=True)
+        shutil.rmtree(job.workdir, ignore_errors=True)
         fitted = _fit_result(key, setting, fold, stage, reused=False)
         assert fitted is not None
         return fitted
 
-    def _context(self, key: str, setting: Setting, curves: Curves) -> FitContext:
-        def log(name: str, value: float, step: int) -> None:
-            curves.append((name, float(value), int(step)))
-
-        return FitContext(
-            seed=setting.seed,
-            device=self.config.device,
-            memory_budget=self.config.memory_budget,
-            workdir=self.ledger.workdir(key),
-            budget=setting.budget,
-            log=log,
-            progress=self.progress,
-            stop=self.stop,
-        )
+    def _init(self, setting: Setting, fold: Fold, label: str) -> KeptModel | None:
+        """Return the model that a fit starts from, if it starts from one."""
+        if setting.init is None:
+            return None
+        owner = self.siblings[setting.init.pipeline]
+        start = owner._whole(self._started(setting.init, fold, label))
+        return KeptModel(start.state, start.setting.classifier, owner.handle)
 
     def _score_now(
         self, cells: Mapping[str, FitResult], fold: Fold, label: str
@@ -422,7 +312,7 @@ class Experiment:
         )
         groups = batches(cells, self.config.memory_budget)
         names = ", ".join(material.video.name for material in side.videos)
-        threads = _torch_threads(self.config.threads)
+        threads = torch_threads(self.config.threads)
         title = f"{label}: scoring {names}"
         with self.progress.task(title, len(groups) * side.count) as bar, threads:
             for material in side.videos:
@@ -459,7 +349,7 @@ class Experiment:
     def _label_key(self, setting: Setting, material: PreparedVideo) -> str:
         if setting.labelling.plain:
             return material.video.label_key
-        return self._labels_of(setting, material.video.name).labels.key
+        return self.labels_of(setting, material.video.name).labels.key
 
     def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
         return score_inputs(self.config, key, fold, self.members(fold.test), self.margin)
@@ -473,16 +363,3 @@ def _fit_result(
         return None
     facts, curves = read_facts(stage.result["facts"]), read_curves(stage.result["curves"])
     return FitResult(key, setting, fold, stage.model, facts, curves, reused)
-
-
-@contextlib.contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    """Let torch sum on as many threads as the key of a cell says."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from vidseg import plugins
 from vidseg.classifiers.base import Classifier, FitContext
+from vidseg.classifiers.load import load_model
+from vidseg.errors import DataError
 from vidseg.experiment.config import Setting
+from vidseg.experiment.distributed import Team
+from vidseg.experiment.ledger import StateFile
+from vidseg.experiment.stages import Curves
 from vidseg.experiment.threshold import inner_threshold
 from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.base import ExtractorHandle
+from vidseg.plugins.spec import Spec
 from vidseg.tasks.base import Task
-from vidseg.utils.progress import Progress
+from vidseg.types import Model
+from vidseg.utils.hashing import plain
+from vidseg.utils.progress import Progress, Quiet
+from vidseg.utils.stop import check_stop
 
 
 def refine_labels(
@@ -85,6 +97,114 @@ def make_classifier(
         spec, facts = task.weighted(spec, prior, counted)
     classifier: Classifier = plugins.create("classifier", spec)
     return classifier, facts
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """A fit whose labels and features are prepared; can be pickled.
+
+    Attributes:
+        train: the training frames.
+        handle: the extractor.
+        task: what is predicted.
+        setting: what is trained.
+        counted: facts of the training frames, of :func:`check_training`.
+        choose: choose a threshold as well.
+        device, memory_budget, threads: of the configuration.
+        workdir: where checkpoints are kept.
+        init: the model that the classifier starts from.
+    """
+
+    train: TrainingFrames
+    handle: ExtractorHandle
+    task: Task
+    setting: Setting
+    counted: Mapping[str, float]
+    choose: bool
+    device: str
+    memory_budget: int
+    threads: int
+    workdir: Path
+    init: KeptModel | None = None
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """A fitted model in a file, and what loads it.
+
+    Attributes:
+        state: its file.
+        classifier: spec of the classifier that fitted it.
+        handle: the extractor that it was fitted on.
+    """
+
+    state: StateFile
+    classifier: Spec
+    handle: ExtractorHandle
+
+    def load(self) -> Model:
+        """Read the model.
+
+        Raises:
+            DataError: the file was altered, or the classifier refuses it.
+        """
+        state = self.state.load()
+        if state is None:
+            raise DataError("is not as it was written", where=self.state.path)
+        classifier: Classifier = plugins.create("classifier", self.classifier)
+        return load_model(classifier, state, self.handle, where=self.state.path)
+
+
+def fit_model(
+    team: Team,
+    job: FitJob,
+    *,
+    progress: Progress | None = None,
+    stop: Callable[[], None] = check_stop,
+) -> tuple[Model, dict[str, float], Curves]:
+    """Fit a classifier, in each process of a team; return its model, facts and curves.
+
+    Raises:
+        VidsegError: whatever the classifier or the data refuses.
+    """
+    curves: Curves = []
+    ctx = FitContext(
+        seed=job.setting.seed,
+        device=job.device,
+        memory_budget=job.memory_budget,
+        workdir=job.workdir,
+        budget=job.setting.budget,
+        log=lambda name, value, step: curves.append((name, float(value), int(step))),
+        progress=progress or Quiet(),
+        stop=stop,
+        reduce=team.reduce,
+        rank=team.rank,
+        world=team.world,
+        init=None if job.init is None else job.init.load(),
+    )
+    classifier, facts = make_classifier(job.setting, job.counted, job.task)
+    began = time.perf_counter()
+    with torch_threads(job.threads):
+        model = classifier.fit(job.train, job.handle, ctx)
+        facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
+        if job.choose:
+            facts |= choose_threshold(job.train, job.setting, job.handle, ctx, job.task)
+    if team.world > 1:
+        facts["processes"] = float(team.world)
+    return model, facts, curves
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch sum on as many threads as the key of a cell says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_threshold(

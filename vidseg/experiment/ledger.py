@@ -52,6 +52,14 @@ class StateFile:
     sha256: str
     nbytes: int
 
+    @property
+    def intact(self) -> bool:
+        """Whether the file is there as it was written."""
+        try:
+            return _sha256(self.path) == self.sha256
+        except OSError:
+            return False
+
     def load(self) -> State | None:
         """Return the arrays, or None when the file is absent, torn or altered.
 

@@ -112,7 +112,7 @@ def open_experiment(
         stop,
         fresh,
         list(dataset.notes),
-        task,
+        task=task,
     )
 
 

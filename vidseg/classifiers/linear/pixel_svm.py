@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -45,6 +45,8 @@ class PixelSvm(LinearClassifier):
         sample: pixels of which the solver makes hypercolumns at a time; by default 30 to 100 for
             each weight, with the number of pixels. More: fewer readings, more memory.
     """
+
+    distributed: ClassVar[bool] = True
 
     def __init__(
         self,
