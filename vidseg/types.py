@@ -247,6 +247,29 @@ class Network(Protocol):
 
 Model = Head | Network
 
+Box = tuple[float, float, float, float]
+"""Left, top, width, height in pixels; 0 is the left (top) edge of the first pixel."""
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Follows one object from frame to frame (entry-point group ``vidseg.trackers``).
+
+    A plugin is a class with typed keyword parameters and ``contract = 1``; each object gets a
+    tracker of its own.
+    """
+
+    def start(self, image: Image, box: Box) -> None:
+        """Take the object in ``box`` of ``image``, ``uint8 (H, W, 3)``, as what is followed."""
+        ...
+
+    def update(self, image: Image) -> tuple[Box, float]:
+        """Return where the object is in the next frame, and how sure that is: more is surer.
+
+        The confidence is on the tracker's own scale, such as a peak-to-sidelobe ratio.
+        """
+        ...
+
 
 class TrainingSet(Protocol):
     """The training frames of one cell, in the order of the sampler.

@@ -55,6 +55,7 @@ class TinyNet:
 
     contract: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"frames"})
+    takes_init: ClassVar[bool] = True
 
     def __init__(self, steps: Annotated[int, Field(ge=0)] = 4) -> None:
         self.steps = steps

@@ -21,7 +21,9 @@ from vidseg.errors import DataError, PluginError
 from vidseg.plugins import registry
 from vidseg.plugins import signature as signatures
 from vidseg.plugins.describe import source_of
+from vidseg.plugins.registry import Plugin
 from vidseg.plugins.spec import Spec
+from vidseg.types import Tracker
 
 
 class Sized:
@@ -164,6 +166,31 @@ def test_listing_shows_broken_plugins_and_imports_nothing(broken):
     assert imported(broken) == []
     new = {name.partition(".")[0] for name in set(sys.modules) - before}
     assert not new & {"torch", "mlflow", "timm", *broken_plugins.MODULES}
+
+
+class Follower:
+    """Follow the object by standing still."""
+
+    contract = 1
+
+    def start(self, image, box):
+        self.box = box
+
+    def update(self, image):
+        return self.box, 1.0
+
+
+def test_kinds_without_a_plugin_are_listed_and_a_tracker_is_one(monkeypatch):
+    mine = Plugin("tracker", "mine", "tests.plugins.test_plugins:Follower", "tests", "1")
+    for known, kinds in (((), set(registry.KINDS)), ((mine,), set(registry.KINDS) - {"tracker"})):
+        monkeypatch.setattr(registry, "all_plugins", lambda known=known: known)
+        result = CliRunner().invoke(command, ["list"], catch_exceptions=False)
+        assert result.exit_code == 0
+        empty = [line.split("│") for line in result.output.splitlines() if "none is inst" in line]
+        assert {cells[1].strip() for cells in empty} == kinds
+    assert rows_of(result.output)["mine"][3] == "Follow the object by standing still."
+    assert plugins.check(mine) == ""
+    assert isinstance(plugins.create("tracker", "mine"), Tracker)
 
 
 REASONS = {

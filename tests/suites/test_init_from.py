@@ -167,6 +167,11 @@ comparisons: [{a: one, b: two}]
         ("from: svm", "from: other", r":10 .*init_from: starts from itself \(other from other\)"),
         ("init_from: svm", "init_frm: svm", r":10 .*no key 'init_frm'; did you mean 'init_from'"),
         (
+            "classifier: sgd}",
+            "classifier: sgd, init_from: svm}",
+            r":11 pipelines.third.init_from: the classifier sgd does not start from a fitted",
+        ),
+        (
             "pixel_svm}",
             "pixel_svm, init_from: other}",
             r":6 pipelines.svm.init_from: starts from itself \(svm from other from svm\)",

@@ -59,17 +59,25 @@ class FitContext:
 
     Attributes:
         seed: seed of the cell; the same seed gives the same model on the CPU.
-        device: ``"cpu"`` or ``"cuda"``...
-        memory_budget: bytes of anonymous memory that the fit may take.
-        workdir: a folder of this cell for checkpoints; it survives a kill. Cleared after the fit.
+        device: ``"cpu"`` or ``"cuda"``, of several GPUs this process's own.
+        memory_budget: bytes of anonymous memory that the fit may take, in each process.
+        workdir: a folder of this cell for checkpoints, the same in all processes of a team. No
+            other command works on the cell meanwhile. It survives a kill, so that the next fit of
+            the cell may go on from there, and is removed after the fit.
         budget: how many epochs.
-        log: ``log(name, value, step)`` records a training curve (``train/<name>``).
+        log: ``log(name, value, step)`` records a training curve (``train/<name>``); of several
+            processes the first one's counts.
         progress: where to tell how far the fit is.
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop; call it often.
-        reduce: sums an array over all processes; the identity in one process.
-        rank, world: this process and the number of processes.
-        init: a fitted model to start from, along a declared edge only.
-        facts: what the classifier wants recorded beside the score: epochs, updates, pixels_seen...
+        reduce: returns the sum of an array over all processes, each of which must call it as often;
+            the identity in one process.
+        rank, world: this process and the number of processes, 0 and 1 unless the classifier says
+            that it is ``distributed`` and a launcher started several. torch.distributed is
+            initialised then.
+        init: the fitted model to start from (``init_from`` in a suite), or None; a classifier that
+            cannot start from its kind raises a DataError.
+        facts: what the classifier wants recorded beside the score: epochs, updates, pixels_seen...;
+            of several processes the first one's count.
     """
 
     seed: int = 0
@@ -93,8 +101,9 @@ class Classifier(Protocol):
     Attributes:
         needs: ``{"features"}`` for heads on frozen features, ``{"frames"}`` for networks.
 
-    A class attribute ``distributed = True`` says that ``fit`` may be called in several processes at
-    once, each with its ``ctx.rank``; without it, one process fits.
+    Two class attributes may be added. ``distributed = True``: ``fit`` may be called in several
+    processes at once, each with its ``ctx.rank``; without it, one process fits. ``takes_init =
+    True``: ``fit`` starts from ``ctx.init``; without it, ``init_from`` is refused.
     """
 
     contract: ClassVar[int]

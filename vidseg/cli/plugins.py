@@ -35,7 +35,8 @@ def list_plugins(check: bool) -> None:
     from vidseg.plugins.describe import summary
     from vidseg.plugins.registry import KINDS, available
 
-    found = [plugin for kind in KINDS for plugin in available(kind)]
+    kinds = {kind: available(kind) for kind in KINDS}
+    found = [plugin for own in kinds.values() for plugin in own]
     verdicts = _check(found) if check else [""] * len(found)
     rows = []
     for plugin, verdict in zip(found, verdicts, strict=True):
@@ -50,6 +51,8 @@ def list_plugins(check: bool) -> None:
                 **({"check": "broken" if verdict or clash else "ok"} if check else {}),
             }
         )
+    none = {"name": "-", "package": "-", "check": "-", "what": "(none is installed)"}
+    rows += [{"kind": kind, **none} for kind, own in kinds.items() if not own]
     columns = ["kind", "name", "package", *(["check"] if check else []), "what"]
     show_table("plugins", rows, columns)
     if any(row.get("check") == "broken" for row in rows):

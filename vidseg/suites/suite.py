@@ -19,6 +19,7 @@ from vidseg.experiment.config import (
     make_config,
 )
 from vidseg.experiment.options import CONDITIONS
+from vidseg.plugins.spec import Spec
 from vidseg.suites.arms import Arm, arm_mapping, expand_arm, setting_name
 from vidseg.suites.overrides import override
 from vidseg.suites.schema import SCHEMA, Source, SuiteFile
@@ -177,7 +178,7 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
     for name, arm in file.arms.items():
         arms.extend(expand_arm(name, arm, pipelines, source))
     _check_names(arms, source)
-    starts = _starts(file, arms, source)
+    starts = _starts(file, arms, pipelines, source)
     return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source), starts)
 
 
@@ -200,12 +201,14 @@ def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
     return made
 
 
-def _starts(file: SuiteFile, arms: Sequence[Arm], source: Source) -> dict[str, str]:
+def _starts(
+    file: SuiteFile, arms: Sequence[Arm], configs: Mapping[str, RunConfig], source: Source
+) -> dict[str, str]:
     """Return by pipeline the one that it starts from.
 
     Raises:
-        UsageError: there is none of that name, they start from each other, or an arm runs a
-            pipeline without the one that it starts from.
+        UsageError: there is none of that name, they start from each other, the classifier does not
+            start from a model, or an arm runs a pipeline without the one that it starts from.
     """
     pipelines = file.pipelines
     starts = {name: one.init_from for name, one in pipelines.items() if one.init_from is not None}
@@ -214,6 +217,7 @@ def _starts(file: SuiteFile, arms: Sequence[Arm], source: Source) -> dict[str, s
         if before not in pipelines:
             hint = f"{did_you_mean(before, pipelines)}the pipelines are {', '.join(pipelines)}"
             raise UsageError(f"there is no pipeline {before!r}", where=where, hint=hint)
+        _check_takes_init(configs[name].classifier, where)
         chain = [name]
         while (last := starts.get(chain[-1])) is not None and last not in chain:
             chain.append(last)
@@ -228,6 +232,16 @@ def _starts(file: SuiteFile, arms: Sequence[Arm], source: Source) -> dict[str, s
                     hint=f"add {before} to the pipelines of the arm",
                 )
     return starts
+
+
+def _check_takes_init(classifier: Spec, where: str) -> None:
+    found = plugins.load(plugins.find("classifier", classifier.name))
+    if not getattr(found, "takes_init", False):
+        raise UsageError(
+            f"the classifier {classifier.name} does not start from a fitted model",
+            where=where,
+            hint="remove init_from, or choose one that does, such as pixel_svm",
+        )
 
 
 def _check_names(arms: Sequence[Arm], source: Source) -> None:

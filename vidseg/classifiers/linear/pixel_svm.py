@@ -47,6 +47,7 @@ class PixelSvm(LinearClassifier):
     """
 
     distributed: ClassVar[bool] = True
+    takes_init: ClassVar[bool] = True
 
     def __init__(
         self,
