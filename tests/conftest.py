@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from vidseg.utils.threads import configure_threads
 __all__ = ["migrated", "tracking"]
 
 configure_threads()
+
+# a shell starts background jobs with Ctrl-C ignored, and tests of it would wait for ever
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the same examples every time: a found counterexample is a bug, not a flaky run
 settings.register_profile("vidseg", derandomize=True, deadline=None)
