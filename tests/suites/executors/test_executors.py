@@ -326,3 +326,27 @@ def test_processes_stay_from_one_stage_to_the_next(
     executor.run([deadly_job(tmp_path, "c", "work")], deadly, print, lambda: None)
     executor.close()
     assert len({path.name.split(".")[2] for path in tmp_path.iterdir()}) == 2
+
+
+def test_a_script_without_a_guard_is_refused(tmp_path: Path) -> None:
+    """Each process imports the script, which would start processes in turn."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from vidseg.suites.executors.base import Job\n"
+        "from vidseg.suites.executors.processes import Processes\n"
+        "from tests.helpers.deadly import deadly\n"
+        "print('read')\n"
+        "Processes(1).run([Job({}, 'fit', ('a',))], deadly, print, lambda: None)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines() == ["read", "read"]
+    assert "vidseg.errors.UsageError: a process of the executor would start others" in ran.stderr
+    last = ran.stderr.strip().splitlines()[-1]
+    assert last.startswith("vidseg.errors.ResourceError: executor processes: no process starts")
+    assert "`if __name__ == '__main__':`" in last

@@ -12,13 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from vidseg.errors import ResourceError, UsageError
 from vidseg.suites.executors.base import ATTEMPTS, Job, JobResult, Work
 
 POLL_SECONDS = 0.5
+GUARD = "in a script, call vidseg under `if __name__ == '__main__':`, for each process reads it"
 
 
 class Processes:
@@ -35,6 +38,9 @@ class Processes:
     def __init__(self, n: Annotated[int, Field(ge=1)] = 2) -> None:
         self.workers = n
         self._pool: ProcessPoolExecutor | None = None
+        self._started: Event | None = None
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise UsageError("a process of the executor would start others", hint=GUARD)
 
     def run(
         self,
@@ -43,7 +49,11 @@ class Processes:
         done: Callable[[Job, JobResult], None],
         stop: Callable[[], None],
     ) -> None:
-        """Run the jobs; a worker that dies has the jobs run again that were under way."""
+        """Run the jobs; a worker that dies has the jobs run again that were under way.
+
+        Raises:
+            ResourceError: no process starts.
+        """
         attempts: Counter[int] = Counter()
         left = list(range(len(jobs)))
         while left:
@@ -81,7 +91,7 @@ class Processes:
                 try:
                     waiting[pool.submit(work, jobs[index])] = index
                 except BrokenProcessPool:
-                    self.close()
+                    self._broken()
                     break
             while waiting:
                 stop()
@@ -93,11 +103,17 @@ class Processes:
                     try:
                         result = future.result()
                     except BrokenProcessPool:
-                        self.close()
+                        self._broken()
                         continue
                     done(jobs[index], result)
                     finished.add(index)
         return finished, (under_way - finished) or (set(indices[:1]) - finished)
+
+    def _broken(self) -> None:
+        """Leave a pool of which a process died; one in which none started is not tried again."""
+        self.close()
+        if self._started is not None and not self._started.is_set():
+            raise ResourceError("no process starts", where="executor processes", hint=GUARD)
 
     def close(self) -> None:
         """End the processes, when what they do is done."""
@@ -110,7 +126,10 @@ class Processes:
         """Yield the pool; its processes end at once when this one is stopped in the middle."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
+            self._started = self._started or context.Event()
+            self._pool = ProcessPoolExecutor(
+                self.workers, context, initializer=_prepare, initargs=(self._started,)
+            )
         pool = self._pool
         try:
             yield pool
@@ -123,8 +142,9 @@ class Processes:
             raise
 
 
-def _prepare() -> None:
+def _prepare(started: Event) -> None:
     """Leave Ctrl-C to the parent, which then ends this process; end when the parent is gone."""
+    started.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
