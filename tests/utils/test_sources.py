@@ -12,7 +12,7 @@ import pytest
 
 from vidseg.errors import VidsegError
 from vidseg.utils import sources
-from vidseg.utils.sources import Package, closure, locate
+from vidseg.utils.sources import Package, closure, code_of, locate
 
 FILES = {
     "pack/__init__.py": "from pack.always import x\n",
@@ -85,6 +85,21 @@ def test_each_file_of_it_counts(place: Path, name: str) -> None:
     file.write_text(file.read_text() + "\nchanged = 1\n")
     after = read(place)
     assert {one for one in before if before[one] != after[one]} == {name}
+
+
+def test_the_code_of_a_module_is_read_without_its_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"alone/__init__.py": "", "alone/main.py": "import alone.other\n"}
+    root = written(tmp_path, files)
+    (root / "alone" / "other.py").write_bytes(b"x = '\xff'\n")
+    monkeypatch.syspath_prepend(root)
+    _, package = locate("alone")
+    with pytest.raises(VidsegError, match="cannot be read"):
+        closure("alone.main", {package})
+    assert code_of("alone.main")
+    with pytest.raises(VidsegError, match=r"alone\.missing is not found"):
+        code_of("alone.missing")
 
 
 def test_what_does_not_run_does_not_count(place: Path) -> None:

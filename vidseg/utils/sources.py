@@ -85,7 +85,9 @@ def code_of(module: str) -> str:
         VidsegError: it has no source.
     """
     name, package = locate(module)
-    return closure(name, {package})[name]
+    if (source := _read_once(name, package)) is None:
+        raise _missing(module)
+    return source.digest
 
 
 def closure(
@@ -152,7 +154,7 @@ def _read_once(name: str, package: Package) -> _Source | None:
         text = loader.get_source(spec.name) if hasattr(loader, "get_source") else None
         if text is None:  # compiled
             return _Source(_sha256(loader.get_data(spec.origin)))  # type: ignore[attr-defined]
-    except (OSError, ImportError, UnicodeDecodeError) as error:
+    except (OSError, ImportError, UnicodeDecodeError, SyntaxError) as error:  # of its encoding
         raise VidsegError(f"cannot be read: {error}", where=spec.origin) from error
     inside = spec.submodule_search_locations is not None or spec.name.endswith(".__init__")
     return _parsed(text, name, name if inside else name.rpartition(".")[0], spec.origin)
