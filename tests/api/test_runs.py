@@ -62,6 +62,15 @@ def test_a_run_shows_itself_as_html(tmp_path: Path) -> None:
     assert f"<td>{100 * done.means['iou']:.1f}</td>" in page
 
 
+def test_results_and_data_sets_print_in_one_short_line(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    iou = f"{100 * done.means['iou']:.1f}"
+    assert repr(done) == f"RunResult('successive:n=4 quick', iou: {iou} %, videos: 3)"
+    opened = vidseg.open_dataset("synthetic:videos=3,frames=8,size=64x48", store=tmp_path / "store")
+    assert repr(opened).startswith("OpenDataset('synthetic:videos=3,frames=8,size=64x48,")
+    assert repr(opened).endswith(", videos: 3, groups: 3)")
+
+
 def test_a_run_is_logged_and_the_callers_own_store_stays(tracking: str, tmp_path: Path) -> None:
     before = mlflow.get_tracking_uri()
     place = f"sqlite:///{tmp_path / 'other' / 'mlflow.db'}"

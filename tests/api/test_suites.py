@@ -33,6 +33,7 @@ def run(file: Path, **more: Any) -> vidseg.SuiteResult:
 def test_a_suite_is_a_record_with_its_report(file: Path) -> None:
     done = run(file)
     assert done.sentence.endswith(".")
+    assert repr(done) == f"SuiteResult('tiny', {done.sentence!r})"
     assert set(done.scores) == {"one q", "four q"}
     assert done.failures == []
     assert done.files == {}

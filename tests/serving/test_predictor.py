@@ -196,6 +196,13 @@ def test_lost_weights_are_named_by_hash(
         served.load(head, description)
 
 
+def test_it_prints_without_its_numbers(kept: served.Predictor) -> None:
+    assert repr(kept) == (
+        f"Predictor(image_size={kept.image_size!r}, mask_size={kept.mask_size!r}, "
+        f"threshold={kept.threshold!r})"
+    )
+
+
 def test_threshold_is_a_number(kept: served.Predictor) -> None:
     with pytest.raises(DataError, match="threshold: is not a number"):
         kept.mask(picture(), float("nan"))

@@ -88,6 +88,11 @@ class RunResult:
 
         return pd.DataFrame(self.record.per_video).set_index("video")
 
+    def __repr__(self) -> str:
+        primary = find_task(self.record.task).primary
+        mean = _percent(self.means.get(primary))
+        return f"RunResult({self.name!r}, {primary}: {mean} %, videos: {len(self.scores)})"
+
     def _repr_html_(self) -> str:
         title, columns, rows = self.table()
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
@@ -170,6 +175,9 @@ class SuiteResult:
         from vidseg.report.html import to_html
 
         return to_html([self._page], f"{self.name}: report")
+
+    def __repr__(self) -> str:
+        return f"SuiteResult({self.name!r}, {self.sentence!r})"
 
     def _repr_html_(self) -> str:
         page = html.escape(self.to_html(), quote=True)

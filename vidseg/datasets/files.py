@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -78,8 +78,8 @@ class FrameVideo:
 
     name: str
     group: str
-    images: FrameFiles
-    truth: GroundTruth
+    images: FrameFiles = field(repr=False)
+    truth: GroundTruth = field(repr=False)
     notes: tuple[str, ...] = ()
     mismatches: tuple[str, ...] = ()
 

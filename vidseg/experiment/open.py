@@ -38,6 +38,10 @@ class OpenDataset:
     groups: dict[str, str]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        groups = len(set(self.groups.values()))
+        return f"OpenDataset({str(self.spec)!r}, videos: {len(self.videos)}, groups: {groups})"
+
 
 def open_dataset(spec: Spec, progress: Progress, memory: Memory | None = None) -> OpenDataset:
     """Open a data set and find scenes that stand in it under several names.

@@ -12,7 +12,7 @@ import binascii
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +154,12 @@ class Predictor:
         task: what is decided from scores, and how it is drawn and written.
     """
 
-    model: Model
-    extractor: FrozenExtractor
+    model: Model = field(repr=False)
+    extractor: FrozenExtractor = field(repr=False)
     image_size: Size | None
     mask_size: Size
     threshold: float
-    task: Task
+    task: Task = field(repr=False)
 
     def scores(self, image: Image) -> Scores:
         """Return the scores of an image at the IMAGE's size: ``float32 (H, W)``.
