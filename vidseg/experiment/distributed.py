@@ -172,11 +172,14 @@ class Team:
         try:
             work.wait()
         except RuntimeError as error:
-            self._check_others()
+            self._check_others(broken=True)
             raise Stopped("another process of this run ended", AGAIN, 1) from error
 
-    def _check_others(self) -> None:
+    def _check_others(self, *, broken: bool = False) -> None:
         """Raise where another process is done with this job, and will not join the sum.
+
+        Args:
+            broken: the sum failed: who is done may have left in the middle of it.
 
         Raises:
             Stopped: says why.
@@ -185,7 +188,7 @@ class Team:
             key = f"vote/{self._job}/{rank}"
             if rank != self.rank and self._has(key):
                 vote = self._get(key)
-                if vote.sums < self._sums:
+                if broken or vote.sums < self._sums:
                     raise _ended(rank, vote, self.world)
 
     def _get(self, key: str, seconds: float = float("inf")) -> Any:
