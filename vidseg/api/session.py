@@ -140,7 +140,8 @@ class SuiteSession:
         with progress.task("planning", None):
             waiting = waiting_cells(opened, cells)
             plan = make_plan(opened, waiting)
-        progress.say(describe_plan(plan))
+        if waiting:
+            progress.say(describe_plan(plan))
         if 0 < len(waiting) < len(cells):
             progress.say(describe_rest(waiting))
         lines = CellLines(progress, [cell.id for cell in waiting], opened.suite.file.primary)

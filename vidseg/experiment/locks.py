@@ -5,7 +5,8 @@ when its holder ends, however that was, and the next process takes over the work
 checkpoints. Network file systems: NFS (version 4, or 3 with a lock daemon) and SMB hold such locks
 between machines, and a machine that vanished keeps them until its lease ends. A mount whose locks
 are its own (``nolock``, ``local_lock=flock``) excludes processes of one machine only: give each
-machine a ledger then. Where a file system has no locks at all, cells are done without.
+machine a ledger then. Where a file system has no locks at all, a file that exists stands for the
+lock (:class:`filelock.SoftFileLock`), or cells are done without, as the system answers.
 """
 
 from __future__ import annotations
