@@ -33,6 +33,8 @@ FLOORS = (
 """From the ground up; docs/architecture.md says what each room is for."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
+MOST_LINES = 400
+
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -168,3 +170,16 @@ def test_the_page_about_the_rooms_names_each():
         or (named[a] > named[b]) != (FLOOR[a] > FLOOR[b])
     ]
     assert wrong == []
+
+
+def test_files_are_short():
+    long = {n: len(p.read_text(encoding="utf-8").splitlines()) for n, p in MODULES.items()}
+    assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
+
+
+def test_tests_stand_in_the_rooms_that_they_test():
+    rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    own = {"cli", "contract", "docs", "end_to_end", "helpers", "benchmarks", "broken_plugins"}
+    found = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert found <= rooms | own
+    assert rooms - found == set()
