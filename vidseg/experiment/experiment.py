@@ -64,7 +64,6 @@ class Experiment(FoldFrames):
         ledger: where finished stages are kept.
         progress: where to tell how far it is.
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
-        fresh: do finished stages again.
         notes: facts that the user should see.
         siblings: experiments by pipeline, whose cells may be what others start from.
     """
@@ -73,7 +72,6 @@ class Experiment(FoldFrames):
     ledger: Ledger
     progress: Progress
     stop: Callable[[], None] = check_stop
-    fresh: bool = False
     notes: list[str] = field(default_factory=list)
     siblings: Mapping[str, Experiment] = field(default_factory=dict, repr=False)
     _held: set[str] = field(default_factory=set, repr=False)
@@ -85,7 +83,7 @@ class Experiment(FoldFrames):
     def finished(self, setting: Setting, fold: Fold) -> CellResult | None:
         """Return a cell whose two stages are in the ledger, without its model; else None."""
         key = self.key(setting, fold)
-        fit = None if self.fresh else self.ledger.read(key, "fit")
+        fit = self.ledger.read(key, "fit")
         if fit is None:
             return None
         scored = self.kept_scores(key, fold)
@@ -97,7 +95,7 @@ class Experiment(FoldFrames):
 
     def is_fitted(self, setting: Setting, fold: Fold) -> bool:
         """Return whether the ledger holds the fitted model of a cell."""
-        stage = None if self.fresh else self.ledger.read(self.key(setting, fold), "fit")
+        stage = self.ledger.read(self.key(setting, fold), "fit")
         return stage is not None and stage.model is not None
 
     def forget(self, setting: Setting, fold: Fold) -> None:
@@ -175,7 +173,7 @@ class Experiment(FoldFrames):
             return kept or self._fit_now(key, inputs, setting, fold, label)
 
     def _kept_fit(self, key: str, setting: Setting, fold: Fold) -> FitResult | None:
-        stage = None if self.fresh else self.ledger.read(key, "fit")
+        stage = self.ledger.read(key, "fit")
         return None if stage is None else _fit_result(key, setting, fold, stage, reused=True)
 
     def _started(self, init: Start, fold: Fold, label: str) -> FitResult:
@@ -247,9 +245,7 @@ class Experiment(FoldFrames):
         return {name: result[name] for name in fitted}
 
     def _scored(self, fitted: Mapping[str, FitResult], fold: Fold) -> dict[str, ScoreResult]:
-        """Return the scores that are in the ledger, unless all is to be done again."""
-        if self.fresh:
-            return {}
+        """Return the scores that are in the ledger."""
         kept = {name: self.kept_scores(cell.key, fold) for name, cell in fitted.items()}
         return {name: scores for name, scores in kept.items() if scores is not None}
 

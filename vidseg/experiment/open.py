@@ -77,7 +77,6 @@ def open_experiment(
     ledger: Ledger,
     progress: Progress,
     stop: Callable[[], None] = check_stop,
-    fresh: bool = False,
     extractor: FrozenExtractor | None = None,
     task: Task | None = None,
 ) -> Experiment:
@@ -86,7 +85,7 @@ def open_experiment(
     Args:
         config: extractor, sizes and limits; its classifier chooses the levels.
         dataset: of :func:`open_dataset`.
-        store, ledger, progress, stop, fresh: see :class:`vidseg.experiment.experiment.Experiment`.
+        store, ledger, progress, stop: see :class:`vidseg.experiment.experiment.Experiment`.
         extractor: of :func:`open_extractor`; made when it is None.
         task: what is predicted; None: the default one.
 
@@ -114,7 +113,6 @@ def open_experiment(
         ledger,
         progress,
         stop,
-        fresh,
         list(dataset.notes),
         task=task,
     )

@@ -45,9 +45,7 @@ class EntrySet:
             return False
         return size == layout.offset + layout.nbytes
 
-    def load(
-        self, index: int, layout: Layout, buffer: Buffer | None = None
-    ) -> tuple[Array, ...] | None:
+    def load(self, index: int, layout: Layout) -> tuple[Array, ...] | None:
         """Return the arrays of entry ``index``, or None when it is absent or was corrupt.
 
         A corrupt entry is removed. The payload's checksum is compared the first time that this
@@ -56,15 +54,13 @@ class EntrySet:
         Args:
             index: the entry.
             layout: what it must hold.
-            buffer: ``uint8 (n,)``, n at least ``layout.nbytes``, to read into; the arrays are
-                views of it. None maps the file, copied on write.
 
         Raises:
             StoreError: the file exists and cannot be read.
         """
         path = self.path(index)
         try:
-            payload = self._read(path, index, layout, buffer)
+            payload = self._read(path, index, layout)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except CorruptEntry:
@@ -75,13 +71,12 @@ class EntrySet:
         self._quota.use(path)
         return layout.views(payload)
 
-    def _read(self, path: Path, index: int, layout: Layout, buffer: Buffer | None) -> Buffer:
-        target = None if buffer is None else buffer[: layout.nbytes]
+    def _read(self, path: Path, index: int, layout: Layout) -> Buffer:
         with path.open("rb", buffering=0) as file:
             stat = os.fstat(file.fileno())
             identity = stat.st_dev, stat.st_ino
             verify = self._verified.get(index) != identity
-            payload = decode(file, layout, target, verify=verify)
+            payload = decode(file, layout, verify=verify)
         self._verified[index] = identity
         return payload
 

@@ -7,9 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from vidseg.errors import DataError
 from vidseg.store.entries import EntrySet
 from vidseg.store.entry import Layout
@@ -80,22 +77,6 @@ class StoredFeatures:
             StoreError: the store cannot be read or written.
         """
         return self._entries.load(index, self._layout(index)) or self._compute(index)
-
-    def read_into(self, index: int, buffer: npt.NDArray[np.uint8]) -> Features:
-        """As :meth:`read`, into memory that the caller keeps: views of ``buffer``.
-
-        Args:
-            index: the frame.
-            buffer: ``uint8 (n,)``, n at least :attr:`nbytes`, aligned to 2 bytes.
-        """
-        layout = self._layout(index)
-        kept = self._entries.load(index, layout, buffer)
-        if kept is not None:
-            return kept
-        views = layout.views(buffer)
-        for view, level in zip(views, self._compute(index), strict=True):
-            view[...] = level
-        return views
 
     def prepare(self, indices: Sequence[int], task: ProgressBar | None = None) -> int:
         """Compute the features of ``indices`` that are not kept yet, in order.
