@@ -192,12 +192,13 @@ def _parsed(text: str, name: str, parent: str, file: str) -> _Source:
         tree = _Code().visit(ast.parse(text))
     except SyntaxError:  # nothing can run it
         return _Source(_sha256(text.encode()))
-    imports = tuple(dict.fromkeys(_imports(tree, parent)))
-    words = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    nodes = list(ast.walk(tree))
+    imports = tuple(dict.fromkeys(_imports(nodes, parent)))
+    words = [n.value for n in nodes if isinstance(n, ast.Constant)]
     texts = [word for word in words if isinstance(word, str) and _may_be_name(word)]
     top = name.partition(".")[0]
     modules = [t.partition(":")[0] for t in texts if t.startswith(f"{top}.")]
-    reads = any(_asks_place(node) for node in ast.walk(tree)) or bool(_READERS & set(imports))
+    reads = any(map(_asks_place, nodes)) or bool(_READERS & set(imports))
     scripts = [t.removesuffix(".py").replace("/", ".") for t in texts if t.endswith(".py")]
     started = [f"{parent}.{script}" for script in scripts if reads]
     return _Source(
@@ -218,7 +219,8 @@ class _Code(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
-        if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        named = isinstance(node.test, ast.Name | ast.Attribute)
+        if named and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             node.body = []
         return self.generic_visit(node) if node.body or node.orelse else None
 
@@ -233,9 +235,9 @@ def _dump(node: object) -> str:
     return f"{type(node).__name__}({','.join(f'{n}={_dump(value)}' for n, value in fields)})"
 
 
-def _imports(tree: ast.AST, parent: str) -> Iterator[str]:
+def _imports(nodes: Iterable[ast.AST], parent: str) -> Iterator[str]:
     """Yield the names of modules that may be imported; some are names of objects."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
