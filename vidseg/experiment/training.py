@@ -73,10 +73,10 @@ class PreparedVideo:
         given = (self.video, self.group, self.store, *sizes, self.extractor, self.task)
         return PreparedVideo, given
 
-    @cached_property
+    @property
     def info(self) -> VideoInfo:
         """True length and native size."""
-        return self.video.probe()
+        return self.stored.info
 
     @property
     def length(self) -> int:
