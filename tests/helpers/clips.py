@@ -66,6 +66,9 @@ class ClipContext:
     def length(self, video: Clip) -> int:
         return len(video.images)
 
+    def labelled(self, video: Clip) -> range:
+        return range(self.length(video))
+
     def prepare(self, video: Clip, *, features: bool = False) -> None:
         self.prepared.append((video.name, features))
 

@@ -28,6 +28,8 @@ class Dataset(Protocol):
 
     Its videos may have
 
+    * ``labelled() -> Sequence[int]``: the frames with ground truth, ascending; without it every
+      frame has it. Training and scoring ask for the labels of these frames only;
     * ``frame_hashes``, one content hash for each frame's file: the content check finds shared
       frames by them without decoding;
     * ``notes``, and ``mismatches``, those of them that say that frames and annotation disagree
@@ -50,6 +52,12 @@ class Dataset(Protocol):
             DataError: the folder is missing or empty, or holds no ground truth.
         """
         ...
+
+
+def labelled_frames(video: Video) -> Sequence[int]:
+    """Return the 0-based frames of a video that have ground truth, ascending."""
+    labelled = getattr(video, "labelled", None)
+    return labelled() if callable(labelled) else range(video.probe().length)
 
 
 def no_boxes() -> npt.NDArray[np.float64]:

@@ -52,6 +52,14 @@ class GroundTruth(ABC):
     def at(self, index: int, size: Size) -> Labels:
         """Return the labels of one frame, in pixels of a frame of ``size``."""
 
+    def labelled(self, info: VideoInfo) -> Sequence[int]:
+        """Return the frames that have labels, ascending: by default all of them.
+
+        Args:
+            info: true length and size of the video.
+        """
+        return range(info.length)
+
     def remember(self, memory: Memory) -> None:  # noqa: B027 - most labels cost no decoding
         """Keep in ``memory`` what takes a decoding to find."""
 
@@ -116,6 +124,10 @@ class FrameVideo:
         info = self.images.probe()
         self.truth.check(info)
         return info
+
+    def labelled(self) -> Sequence[int]:
+        """Return the frames that have ground truth, ascending."""
+        return self.truth.labelled(self.probe())
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
         """Yield frames at native size."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from vidseg.datasets.base import labelled_frames
 from vidseg.errors import DataError
 from vidseg.experiment.training_labels import MaskCache, TrainingLabels
 from vidseg.extractors.frozen import FrozenExtractor
@@ -82,6 +83,11 @@ class PreparedVideo:
     def length(self) -> int:
         """Number of frames."""
         return self.info.length
+
+    @cached_property
+    def labelled(self) -> tuple[int, ...]:
+        """Frames that have ground truth, ascending."""
+        return tuple(labelled_frames(self.video))
 
     @cached_property
     def image_size(self) -> Size:
@@ -161,6 +167,10 @@ class SamplingContext:
     def length(self, video: Video) -> int:
         """Return the true number of frames."""
         return self.materials[video.name].length
+
+    def labelled(self, video: Video) -> Sequence[int]:
+        """Return the frames that have ground truth, ascending."""
+        return self.materials[video.name].labelled
 
     def prepare(self, video: Video, *, features: bool = False) -> None:
         """Decode a whole video once, in order, and compute its features if they are wanted."""

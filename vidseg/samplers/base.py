@@ -32,6 +32,10 @@ class SampleContext(Protocol):
         """Return the true number of frames."""
         ...
 
+    def labelled(self, video: Video) -> Sequence[int]:
+        """Return the frames that have ground truth, ascending; no other can be trained on."""
+        ...
+
     def prepare(self, video: Video, *, features: bool = False) -> None:
         """Get ready to give all frames of a video, or their features: decode it once, in order."""
         ...
