@@ -33,7 +33,7 @@ test: $(VENV)/installed-test  ## Install what tests need; run ruff, mypy --stric
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n logical --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/installed-test  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
