@@ -78,6 +78,18 @@ class VideoInfo(NamedTuple):
     fps: float | None = None
 
 
+class Question(NamedTuple):
+    """What a video cannot know about itself, and its user has to say before it is trained on.
+
+    Attributes:
+        what: what is seen, and what is not known.
+        hint: how to answer: ``"say labelled=rows, or labelled=all"``.
+    """
+
+    what: str
+    hint: str
+
+
 @runtime_checkable
 class Labels(Protocol):
     """The ground truth of one frame: boxes, or a native mask.

@@ -40,7 +40,7 @@ def open_dataset(
     spec = plugins.resolve("dataset", dataset, where="dataset")
     facts = Store(user_path(store) if store else None).fact_cache
     with showing(progress) as shown:
-        return opened(spec, shown, facts)
+        return opened(spec, shown, facts, unanswered=True)
 
 
 def list_plugins(kind: str | None = None) -> list[Plugin]:

@@ -54,7 +54,9 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
         _check_output(output)
     screen = Screen(quiet=quiet)
     with screen.showing():
-        opened = open_dataset(parse(spec, where="SPEC"), screen, Store().fact_cache)
+        opened = open_dataset(
+            parse(spec, where="SPEC"), screen, Store().fact_cache, unanswered=True
+        )
         rows = [_row(video, opened.groups[video.name], screen) for video in opened.videos]
         sheet = None if output is None else _sheet(opened, frames, screen)
     groups = len({row["group"] for row in rows})

@@ -30,6 +30,9 @@ class Dataset(Protocol):
 
     * ``labelled() -> Sequence[int]``: the frames with ground truth, ascending; without it every
       frame has it. Training and scoring ask for the labels of these frames only;
+    * ``questions``, pairs of what cannot be known of its labels and how to say it (see
+      :class:`vidseg.types.Question`): training refuses the video until they are answered;
+    * ``label_notes() -> Sequence[str]``: notes that need the true length;
     * ``frame_hashes``, one content hash for each frame's file: the content check finds shared
       frames by them without decoding;
     * ``notes``, and ``mismatches``, those of them that say that frames and annotation disagree

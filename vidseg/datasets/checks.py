@@ -79,8 +79,14 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
     return Examined(findings + list(_together(videos, sound)), len(tried), frames)
 
 
-def _notes(video: Video) -> Sequence[str]:
-    return getattr(video, "notes", ())
+def _notes(video: Video) -> list[str]:
+    """Return the notes of a video, those that need its length, and its questions."""
+    later: Callable[[], Sequence[str]] = getattr(video, "label_notes", tuple)
+    asked = [f"{what}; {hint}" for what, hint in getattr(video, "questions", ())]
+    try:
+        return [*asked, *getattr(video, "notes", ()), *later()]
+    except VidsegError:
+        return [*asked, *getattr(video, "notes", ())]
 
 
 def _examine(video: Video, tick: Tick) -> tuple[list[Finding], int]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from pydantic import Field
 
 from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
+from vidseg.datasets.label_states import LabelledFrames, RowFrames
 from vidseg.datasets.mot import ORIGIN
 from vidseg.datasets.mot_rows import (
     FRAME,
@@ -39,7 +40,7 @@ from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
 from vidseg.media.clip import SUFFIXES, ClipFrames
 from vidseg.media.image_folder import content_key, locate, natural_key
-from vidseg.types import Memory, Size, VideoInfo
+from vidseg.types import Memory, Question, Size, VideoInfo
 
 _READER = "clip 1"
 _MASK = "_mask"
@@ -57,6 +58,7 @@ class Clip(FileDataset):
         classes: classes that are foreground in box files of 9 columns; see the data set mot.
         ignore_classes: classes that count neither as foreground nor as background; see mot.
         min_visibility: foreground boxes that are visible to a smaller share are ignored; see mot.
+        labelled: which frames a box file labels: all, rows or every:N; see mot.
         threshold: from this grey value (1 to 255) on, a pixel of a mask clip is foreground.
         include: names of the clips to use (without their suffix), or patterns such as cam2-*;
             without it all.
@@ -70,6 +72,7 @@ class Clip(FileDataset):
         classes: Classes = (1,),
         ignore_classes: IgnoreClasses = (),
         min_visibility: Visibility = 0.0,
+        labelled: LabelledFrames | None = None,
         threshold: Annotated[int, Field(ge=1, le=255)] = 128,
         include: Patterns = (),
         exclude: Patterns = (),
@@ -80,7 +83,7 @@ class Clip(FileDataset):
         if truth is not None:
             self._truth = locate(truth, what=f"{what},truth={truth}", or_file=True)
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
-        self._threshold = threshold
+        self._labelled, self._threshold = labelled, threshold
         self._files = Selection(include, exclude, what).of(_find_clips(self.root), _stem)
         if self._truth.is_file() and len(self._files) > 1:
             raise DataError(
@@ -100,21 +103,31 @@ class Clip(FileDataset):
         file = self._truth if self._truth.is_file() else _find_truth(clip, self._truth)
         if file.suffix.lower() in SUFFIXES:
             return _Masks(ClipFrames(file), self._threshold, clip)
-        return _Boxes(file, self._rule, clip)
+        return _Boxes(file, self._rule, self._labelled, clip)
 
 
 class _Boxes(GroundTruth):
     """A MOT-style file."""
 
-    def __init__(self, file: Path, rule: LabelRule, clip: Path) -> None:
+    def __init__(self, file: Path, rule: LabelRule, labelled: str | None, clip: Path) -> None:
         rows, lines = read_rows(file)
+        self._rows = RowFrames(labelled, rows[:, FRAME].astype(np.int64) - 1)
         self._file, self._clip = file, clip
         self._boxes = select_rows(rows, rule, sequence=clip.stem, file=file)
         self._last = int(rows[:, FRAME].max())
         self._line = lines[int(rows[:, FRAME].argmax())]
 
     def key(self, images: FrameFiles) -> str:
-        return content_key(_READER, images.key, content_key(*self._boxes))
+        return content_key(_READER, images.key, content_key(*self._boxes, *self._rows.key))
+
+    def labelled(self, info: VideoInfo) -> Sequence[int]:
+        return self._rows.labelled(info.length)
+
+    def notes(self, info: VideoInfo) -> tuple[str, ...]:
+        return self._rows.notes(info.length)
+
+    def questions(self) -> tuple[Question, ...]:
+        return self._rows.questions()
 
     def check(self, info: VideoInfo) -> None:
         if self._last > info.length:

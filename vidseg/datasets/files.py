@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 from vidseg.datasets.base import check_source
 from vidseg.errors import DataError
 from vidseg.media.image_folder import name_of
-from vidseg.types import Image, Labels, Memory, Size, VideoInfo
+from vidseg.types import Image, Labels, Memory, Question, Size, VideoInfo
 
 
 class FrameFiles(Protocol):
@@ -59,6 +59,14 @@ class GroundTruth(ABC):
             info: true length and size of the video.
         """
         return range(info.length)
+
+    def notes(self, info: VideoInfo) -> Sequence[str]:
+        """Return what the user should know of the labels, given the video's length and size."""
+        return ()
+
+    def questions(self) -> Sequence[Question]:
+        """Return what the user has to answer before the labels are trained on."""
+        return ()
 
     def remember(self, memory: Memory) -> None:  # noqa: B027 - most labels cost no decoding
         """Keep in ``memory`` what takes a decoding to find."""
@@ -125,9 +133,22 @@ class FrameVideo:
         self.truth.check(info)
         return info
 
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What the user has to answer before the video is trained on."""
+        return tuple(self.truth.questions())
+
     def labelled(self) -> Sequence[int]:
         """Return the frames that have ground truth, ascending."""
+        return self._labelled
+
+    @cached_property
+    def _labelled(self) -> Sequence[int]:
         return self.truth.labelled(self.probe())
+
+    def label_notes(self) -> tuple[str, ...]:
+        """Return what the user should know of the labels, once the true length is known."""
+        return tuple(self.truth.notes(self.probe()))
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
         """Yield frames at native size."""
@@ -176,7 +197,7 @@ class FileDataset(ABC):
 
     def notes(self) -> list[str]:
         """Return what the user should know of the videos."""
-        return [f"{video.name}: {note}" for video in self._videos for note in video.notes]
+        return [f"{video.name}: {note}" for video in self._videos for note in _notes(video)]
 
     @abstractmethod
     def openings(self) -> Sequence[Callable[[], FrameVideo]]:
@@ -189,6 +210,14 @@ class FileDataset(ABC):
     @cached_property
     def _videos(self) -> list[FrameVideo]:
         return [opening() for opening in self.openings()]
+
+
+def _notes(video: FrameVideo) -> tuple[str, ...]:
+    """Return the notes of a video; of one that does not decode those that need no length."""
+    try:
+        return (*video.notes, *video.label_notes())
+    except DataError:
+        return video.notes
 
 
 def _attempt(opening: Callable[[], FrameVideo]) -> FrameVideo | DataError:

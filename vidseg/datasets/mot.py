@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from vidseg.datasets.base import BoxLabels, VideoBoxes
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
+from vidseg.datasets.label_states import LabelledFrames, RowFrames
 from vidseg.datasets.mot_rows import (
     FRAME,
     Classes,
@@ -49,7 +50,7 @@ from vidseg.media.image_folder import (
     name_of,
     natural_key,
 )
-from vidseg.types import Size
+from vidseg.types import Question, Size, VideoInfo
 
 ORIGIN = 1.0
 """MOT's first pixel has coordinate 1 (Milan et al. 2016, section 4.2)."""
@@ -73,6 +74,9 @@ class Mot(FileDataset):
             are not foreground. None by default, as in the paper.
         min_visibility: foreground boxes that are visible to a smaller share are ignored, 0..1;
             files of 9 columns only. 0 ignores none, as in the paper.
+        labelled: which frames are labelled: all (those without rows are empty, the convention),
+            rows (those with rows), or every:N (every N-th, and all with rows). Without it all;
+            where the rows look like key frames, training waits until it is given.
         include: names of the sequences to use, or patterns such as MOT17-*-SDP; without it all.
         exclude: names or patterns of sequences to leave out.
     """
@@ -83,6 +87,7 @@ class Mot(FileDataset):
         classes: Classes = (1,),
         ignore_classes: IgnoreClasses = (),
         min_visibility: Visibility = 0.0,
+        labelled: LabelledFrames | None = None,
         include: Patterns = (),
         exclude: Patterns = (),
     ) -> None:
@@ -90,10 +95,11 @@ class Mot(FileDataset):
         chosen = Selection(include, exclude, f"mot:{path}")
         self._folders = chosen.of(_find_sequences(self.root), name_of)
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
+        self._labelled = labelled
 
     def openings(self) -> list[Callable[[], FrameVideo]]:
         """Return what opens each sequence: frames, annotation and ``seqinfo.ini``."""
-        return [partial(_open, folder, self._rule) for folder in self._folders]
+        return [partial(_open, folder, self._rule, self._labelled) for folder in self._folders]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +108,28 @@ class MotTruth(GroundTruth):
 
     Attributes:
         boxes: their coordinates begin at 1; ignored ones are MOT15's conf 0.
+        rows: the frames that they label.
     """
 
     boxes: VideoBoxes
+    rows: RowFrames
 
     def key(self, images: FrameFiles) -> str:
-        """Return the hash of the boxes, and of the frame size that they refer to."""
+        """Return the hash of the boxes, and of the frames that they refer to."""
         info = images.probe()
-        return content_key(_READER, tuple(info.size), info.length, *self.boxes)
+        return content_key(_READER, tuple(info.size), info.length, *self.boxes, *self.rows.key)
+
+    def labelled(self, info: VideoInfo) -> Sequence[int]:
+        """Return the frames that have labels, ascending."""
+        return self.rows.labelled(info.length)
+
+    def notes(self, info: VideoInfo) -> tuple[str, ...]:
+        """Return what the user should know of the frames without rows."""
+        return self.rows.notes(info.length)
+
+    def questions(self) -> tuple[Question, ...]:
+        """Return whether frames without rows are empty, where it is not clear."""
+        return self.rows.questions()
 
     def at(self, index: int, size: Size) -> BoxLabels:
         """Return the boxes of a frame."""
@@ -144,7 +164,7 @@ def _is_sequence(folder: Path) -> bool:
     return any(sign.exists() for sign in signs)
 
 
-def _open(folder: Path, rule: LabelRule) -> FrameVideo:
+def _open(folder: Path, rule: LabelRule, labelled: str | None) -> FrameVideo:
     info = _read_seqinfo(folder / "seqinfo.ini")
     images = ImageSequence(list_images(folder / info.folder, info.suffix), info.fps)
     check_numbering(images.files, first=1)
@@ -159,10 +179,12 @@ def _open(folder: Path, rule: LabelRule) -> FrameVideo:
     if beyond.any():
         mismatches.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
     name = name_of(folder)
-    boxes = select_rows(rows[~beyond], rule, sequence=name, file=truth_file)
+    rows = rows[~beyond]
+    boxes = select_rows(rows, rule, sequence=name, file=truth_file)
     notes = [*mismatches, *(["no box is foreground"] if boxes.ignored.all() else [])]
     group = _DETECTOR.sub("", name)
-    return FrameVideo(name, group, images, MotTruth(boxes), tuple(notes), tuple(mismatches))
+    truth = MotTruth(boxes, RowFrames(labelled, rows[:, FRAME].astype(np.int64) - 1))
+    return FrameVideo(name, group, images, truth, tuple(notes), tuple(mismatches))
 
 
 def _refuse_missing_truth(file: Path) -> None:

@@ -17,9 +17,10 @@ from vidseg.plugins.spec import Spec
 from vidseg.store import Store
 from vidseg.tasks.base import Task
 from vidseg.tasks.registry import find_task
-from vidseg.types import Memory, Video
+from vidseg.types import Memory, Question, Video
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
+from vidseg.utils.text import plural
 
 
 @dataclass(frozen=True)
@@ -43,27 +44,35 @@ class OpenDataset:
         return f"OpenDataset({str(self.spec)!r}, videos: {len(self.videos)}, groups: {groups})"
 
 
-def open_dataset(spec: Spec, progress: Progress, memory: Memory | None = None) -> OpenDataset:
+def open_dataset(
+    spec: Spec, progress: Progress, memory: Memory | None = None, *, unanswered: bool = False
+) -> OpenDataset:
     """Open a data set and find scenes that stand in it under several names.
 
     Args:
         spec: the data set.
         progress: where to tell how far it is.
         memory: keeps what costs a decoding to find, such as ``store.fact_cache``.
+        unanswered: open it although its labels leave questions; they are notes then.
 
     Raises:
-        VidsegError: what the data set refuses, or two videos of one name.
+        VidsegError: what the data set refuses, two videos of one name, or a question that its
+            labels leave open.
     """
     dataset = plugins.create("dataset", spec, where="dataset")
     videos: list[Video] = list(dataset.videos())
     _check_names(videos, str(spec))
+    questions = [(v.name, Question(*q)) for v in videos for q in getattr(v, "questions", ())]
+    if questions and not unanswered:
+        _refuse_unanswered(questions)
     if memory is not None:
         for video in videos:
             if callable(remember := getattr(video, "remember", None)):
                 remember(memory)
     with progress.task("looking for scenes that are there twice", None):
         scenes = check_scenes(videos, memory=memory)
-    notes = (*getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes)
+    asked = [f"{name}: {what}; {hint}" for name, (what, hint) in questions]
+    notes = (*asked, *getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes)
     for note in notes:
         progress.say(note)
     return OpenDataset(spec, tuple(videos), scenes.groups, notes)
@@ -129,6 +138,14 @@ def open_extractor(config: RunConfig) -> FrozenExtractor:
     return FrozenExtractor(
         handle, device=config.device, threads=config.threads, levels=classifier.levels(handle)
     )
+
+
+def _refuse_unanswered(questions: Sequence[tuple[str, Question]]) -> None:
+    """Raise the first question as an error, and count the other videos that have one."""
+    name, first = questions[0]
+    others = len({video for video, _ in questions}) - 1
+    more = "" if not others else f" and {others} more {plural('video', others)}"
+    raise DataError(first.what, where=f"{name}{more}", hint=first.hint)
 
 
 def _check_names(videos: Sequence[Video], where: str) -> None:
