@@ -97,7 +97,7 @@ class RowFrames:
         every = "" if grid is None else f"labelled=every:{grid.step} (every {_nth(grid.step)}), "
         return (
             Question(
-                f"{seen}: are the frames between them empty, or not labelled?",
+                f"{seen}: the others may be empty, or not labelled",
                 f"say which frames are labelled: {every}labelled=rows (those with rows) or "
                 "labelled=all (every one, the others are empty)",
             ),
