@@ -64,7 +64,7 @@ RULES = (
         unless=r"liblinear",
     ),
     Rule(r"^suite .*gain-curve", ("--only", "1 every 1 "), "one of ten settings"),
-    Rule(r"^suite .*selectors", ("--only", "first"), "one of six settings"),
+    Rule(r"^suite .*selectors", ("--only", "first"), "one of eight settings"),
     Rule(r"^suite .*leakage", ("--only", "fold 0"), "one fold of each setting"),
     Rule(
         r"^suite (gain-curve|iso-budget|selectors)",

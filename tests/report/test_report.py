@@ -13,7 +13,7 @@ from tests.helpers import reports
 from vidseg.errors import DataError
 from vidseg.report import build, closing, short, suite_from_json, suite_to_json
 from vidseg.report.document import Table
-from vidseg.report.facts import Kind
+from vidseg.report.facts import Kind, Report
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
 from vidseg.report.tables import budget
@@ -85,6 +85,34 @@ def test_worse_keeps_a() -> None:
     report = build(reports.suite("mine", made, [("1", "20")]))
     assert report.sentence.startswith("Keep 1 frame per video rather than 20: IoU")
     assert "falls by" in report.sentence
+
+
+def test_an_oracle_is_compared_and_never_advised() -> None:
+    groups = [f"g{i}" for i in range(12)]
+    worth = {"random": 0.40, "uniform": 0.45, "foreground": 0.60}
+    frames = {"random": [1], "uniform": [2], "foreground": [3]}
+    settings = [
+        reports.setting(arm, "svm", groups, lambda arm, _: worth[arm], frames=frames[arm])
+        for arm in worth
+    ]
+    pairs = [("random", "uniform"), ("random", "foreground")]
+
+    def made(**oracle: bool) -> Report:
+        arms = {arm: {"sampler": {"use": arm}} for arm in worth}
+        arms["foreground"] |= oracle
+        return build(reports.suite("selectors", settings, pairs, arms=arms))
+
+    taken, plain = made(oracle=True), made()
+    assert plain.to_label is not None
+    assert plain.to_label.arm == "foreground", "it would be advised if nothing marked it"
+    assert taken.to_label is not None
+    assert (taken.to_label.arm, taken.to_label.advised) == ("uniform", True)
+    assert {one.arm for one in taken.frame_lists} == {"random", "uniform"}
+    assert [pair.arm_b for pair in taken.pairs if pair.result] == ["uniform", "foreground"]
+    assert "foreground" not in taken.sentence
+    assert any("'foreground' is an oracle" in note for note in taken.notes)
+    alone = build(reports.suite("s", settings, arms={"foreground": {"oracle": True}}))
+    assert "foreground" not in alone.sentence
 
 
 def test_same_frames_are_no_comparison() -> None:

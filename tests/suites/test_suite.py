@@ -156,6 +156,16 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: st
     assert "\n" not in str(caught.value)
 
 
+def test_samplers_that_need_labels_are_oracles() -> None:
+    suite = load_suite("selectors")
+    assert [arm.name for arm in suite.arms if arm.oracle] == ["foreground"]
+    assert suite.mapping()["arms"]["foreground"]["oracle"] is True
+    assert "oracle" not in suite.mapping()["arms"]["random"]
+    noised = {"sampler": "noised:base=[foreground-random:n=2],copies=2"}
+    data = {**suite.mapping(), "arms": {"a": noised}, "comparisons": []}
+    assert make_suite(data).arms[0].oracle
+
+
 def test_settings_of_one_name(tmp_path: Path) -> None:
     text = BASE.replace("  a: {extractor", "  x y: {extractor").replace("[a]", "[x y]")
     text = text.replace("  b:\n", "  y:\n").replace("  1: {", "  1 x: {sampler: 1}\n  1: {")

@@ -82,7 +82,13 @@ def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
         baselines={str(r["baseline"]): r.get(record.primary) for r in setting.run.baselines},
         failures=list(setting.failures),
         complete=setting.complete,
+        oracle=bool(_arm(record, setting.arm).get("oracle")),
     )
+
+
+def _arm(record: SuiteRecord, name: str) -> Row:
+    found = record.config.get("arms", {}).get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _costs(record: SuiteRecord, setting: SettingRecord) -> tuple[float, ...]:
@@ -124,7 +130,9 @@ def _lead(
         return next((i for i, curve in enumerate(curves) if curve.fit), 0)
     if kind is Kind.ISO_BUDGET:
         return next((i for i, grid in enumerate(grids) if grid.rate), 0)
+    oracles = {setting.name for setting in settings if setting.oracle}
     places = [i for i, p in enumerate(pairs) if kind is not Kind.LEAKAGE or p.leaky]
+    places = [i for i in places if not oracles & {pairs[i].a, pairs[i].b}]
     made = [i for i in places if pairs[i].result is not None]
     told = [i for i in made if _told(pairs[i])]
     means = {setting.name: _mean_group(setting) for setting in settings}
@@ -163,14 +171,18 @@ def _advice(
             place = next(i for i, n in enumerate(curve.counts) if n >= fit.flattens_at)
             return curve.settings[place], True
         return curve.settings[0], False
-    best = max(settings, key=_mean_group, default=None)
+    best = max((s for s in settings if not s.oracle), key=_mean_group, default=None)
     return (best.name if best else None), False
 
 
 def _frame_lists(record: SuiteRecord, advice: tuple[str | None, bool]) -> list[FrameList]:
-    """Return each distinct list once: pipelines of an arm usually take the same frames."""
+    """Return each distinct list once: pipelines of an arm usually take the same frames.
+
+    Those of an oracle are left out: only who has all labels can take them.
+    """
     first, advised = advice
-    ordered = sorted(record.settings, key=lambda setting: setting.name != first)
+    open_ = [one for one in record.settings if not _arm(record, one.arm).get("oracle")]
+    ordered = sorted(open_, key=lambda setting: setting.name != first)
     lists: list[FrameList] = []
     for setting in ordered:
         known = any(one.arm == setting.arm and one.frames == setting.frames for one in lists)
@@ -183,7 +195,13 @@ def _frame_lists(record: SuiteRecord, advice: tuple[str | None, bool]) -> list[F
 def _notes(record: SuiteRecord) -> list[str]:
     own = [note for setting in record.settings for note in setting.run.notes]
     empty: list[Row] = [r for r in record.dataset.videos if r.get("positive_share") == 0]
-    notes, lack = [*record.notes, *own], find_task(record.task).words.empty
+    oracles = [
+        f"the arm {name!r} is an oracle: it chooses its frames by their labels; it is compared, "
+        "and never advised"
+        for name in record.config.get("arms", {})
+        if _arm(record, name).get("oracle")
+    ]
+    notes, lack = [*record.notes, *oracles, *own], find_task(record.task).words.empty
     for row in empty:
         if not any(lack in note and str(row["video"]) in note for note in notes):
             notes.append(f"{lack} in {row['video']}: left out of both arms of comparisons")

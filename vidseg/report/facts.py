@@ -42,6 +42,7 @@ class SettingFacts:
         baselines: primary score of each baseline that was fitted on the same frames.
         failures: one row a failed cell: cell, error.
         complete: every cell was scored.
+        oracle: its frames were chosen by their labels: compared, and never advised.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SettingFacts:
     baselines: dict[str, float | None]
     failures: list[Row]
     complete: bool
+    oracle: bool = False
 
 
 @dataclass(frozen=True)

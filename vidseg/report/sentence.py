@@ -261,7 +261,7 @@ def rate_interval(rate: ExchangeRate) -> str:
 
 
 def _best(report: Report) -> str:
-    scored = [setting for setting in report.settings if report.primary in setting.scores]
+    scored = [s for s in report.settings if report.primary in s.scores and not s.oracle]
     if not scored:
         return "Nothing is compared, and no setting has the primary score"
     best = max(scored, key=lambda setting: setting.scores[report.primary])

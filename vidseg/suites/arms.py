@@ -29,6 +29,7 @@ class Arm:
         pipelines: names of the pipelines that run it.
         axes: the values of its grid, such as ``{"frames": 5}``.
         labelling: training masks and class weights; usually the suite's.
+        oracle: its sampler chooses frames by their labels: it is compared, and never advised.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Arm:
     pipelines: tuple[str, ...]
     axes: dict[str, Any] = field(default_factory=dict)
     labelling: LabelConfig = field(default_factory=LabelConfig)
+    oracle: bool = False
 
 
 def setting_name(arm: Arm, pipeline: str) -> str:
@@ -86,8 +88,16 @@ def expand_arm(
         with source.at(*where, "prior"):
             for one in pipelines:
                 find_task().check_prior(configs[one].classifier, labelling.prior)
-        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling))
+        oracle = arm.oracle or needs_labels(sampler)
+        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling, oracle))
     return made
+
+
+def needs_labels(sampler: Spec) -> bool:
+    """Return whether a sampler chooses by labels, as its class says (``oracle = True``)."""
+    if getattr(plugins.load(plugins.find("sampler", sampler.name)), "oracle", False):
+        return True
+    return any(needs_labels(value) for value in sampler.params.values() if isinstance(value, Spec))
 
 
 def _labelling(
@@ -155,6 +165,8 @@ def arm_mapping(arm: Arm, common: RunConfig) -> dict[str, Any]:
         for key, value in arm.labelling.mapping().items()
         if value != shared[key]
     }
+    if arm.oracle:
+        mapping["oracle"] = True
     if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
         mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
     return {**mapping, "pipelines": list(arm.pipelines)}

@@ -31,6 +31,7 @@ class ArmFile(_Strict):
     train_labels: Any = None
     refine: str | None = None
     prior: float | str | None = None
+    oracle: bool = False
     pipelines: Annotated[list[str], Field(min_length=1)] | None = None
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
 
