@@ -160,11 +160,29 @@ def test_keys_follow_content(tmp_path):
     assert other.label_key != one[0].label_key
 
 
-def test_frames_and_masks_must_pair(tmp_path):
+def test_a_frame_without_a_mask_is_not_labelled(tmp_path):
+    mask_tree(tmp_path)
+    whole = Masks(str(tmp_path)).videos()[1]
+    whole_key = whole.label_key
+    assert list(whole.labelled()) == [0, 1, 2, 3]
+    (tmp_path / "masks" / "b" / "frame_002.png").unlink()
+    sparse = Masks(str(tmp_path))
+    video = sparse.videos()[1]
+    assert list(video.labelled()) == [0, 1, 3]
+    assert sparse.notes() == ["b: 1 of 4 frames has no mask file and is not labelled"]
+    np.testing.assert_array_equal(video.labels(3).mask == 1, mask_values(3) > 0)
+    with pytest.raises(DataError, match="b: frame 2 is not labelled"):
+        video.labels(2)
+    keys = {whole_key, video.label_key}
+    (tmp_path / "masks" / "b" / "frame_001.png").rename(tmp_path / "masks" / "b" / "frame_002.png")
+    moved = Masks(str(tmp_path)).videos()[1]
+    assert list(moved.labelled()) == [0, 2, 3]
+    assert len(keys | {moved.label_key}) == 3
+
+
+def test_a_mask_without_a_frame_and_a_video_without_masks_are_faults(tmp_path):
     mask_tree(tmp_path)
     (tmp_path / "masks" / "b" / "frame_002.png").unlink()
-    with pytest.raises(DataError, match=r"masks.b: no mask for frame 'frame_002'"):
-        Masks(str(tmp_path)).videos()
     (tmp_path / "images" / "b" / "frame_002.png").unlink()
     (tmp_path / "images" / "b" / "frame_003.png").unlink()
     with pytest.raises(DataError, match=r"images.b: masks, but no image, for frame 'frame_003'"):

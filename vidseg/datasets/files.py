@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -146,6 +146,11 @@ class FrameVideo:
     def _labelled(self) -> Sequence[int]:
         return self.truth.labelled(self.probe())
 
+    @cached_property
+    def _known(self) -> Collection[int]:
+        frames = self._labelled
+        return frames if isinstance(frames, range) else frozenset(frames)
+
     def label_notes(self) -> tuple[str, ...]:
         """Return what the user should know of the labels, once the true length is known."""
         return tuple(self.truth.notes(self.probe()))
@@ -158,13 +163,15 @@ class FrameVideo:
         """Return the boxes or the mask of a frame.
 
         Raises:
-            DataError: there is no such frame, or its labels cannot be read.
+            DataError: there is no such frame, it is not labelled, or its labels cannot be read.
             UsageError: ``source`` is not ``"truth"``.
         """
         check_source(source, self.name)
         info = self.probe()
         if not 0 <= index < info.length:
             raise DataError(f"has no frame {index}, only 0 to {info.length - 1}", where=self.name)
+        if index not in self._known:
+            raise DataError(f"frame {index} is not labelled", where=self.name)
         return self.truth.at(index, info.size)
 
 

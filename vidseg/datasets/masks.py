@@ -7,7 +7,8 @@ Layouts below ``path``, tried in this order:
 * ``images/VIDEO/*`` and ``masks/VIDEO/*``, or frames in ``images`` and ``masks`` themselves: one
   video.
 
-Image and mask belong together when their names without suffix are equal.
+Image and mask belong together when their names without suffix are equal. A frame without a mask
+file is not labelled, where others have one; a mask without a frame is a fault.
 
 Citations: Perazzi et al. 2016 (DAVIS 2016, grey masks 0 and 255), Pont-Tuset et al. 2017
 (arXiv:1704.00675: palette masks, 0 background, 1.. objects, 255 void).
@@ -15,7 +16,7 @@ Citations: Perazzi et al. 2016 (DAVIS 2016, grey masks 0 and 255), Pont-Tuset et
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from vidseg.media.image_folder import (
     locate,
     natural_key,
 )
-from vidseg.types import Mask, Size
+from vidseg.types import Mask, Size, VideoInfo
 
 Value = Annotated[int, Field(ge=0, le=255)]
 
@@ -48,7 +49,7 @@ _VOID_INDEX = 255
 
 
 class Masks(FileDataset):
-    """Videos as folders of frames, with a dense mask for every frame.
+    """Videos as folders of frames, with dense masks of all frames or of some.
 
     Args:
         path: the folder. A relative one is looked up in the current directory, then in
@@ -98,7 +99,8 @@ class Masks(FileDataset):
         chosen = self._chosen.of(names, str)
         left_out = set(names) - set(chosen)
         masks = [name for name in _subfolders(self._masks) if name not in left_out]
-        _compare(chosen, masks, self._images, self._masks, "video")
+        _refuse_alone(chosen, masks, self._masks, "no mask for video")
+        _refuse_alone(masks, chosen, self._images, "masks, but no image, for video")
         return [
             partial(_open, name, self._images / name, self._masks / name, self._meaning)
             for name in chosen
@@ -140,19 +142,34 @@ class Meaning:
 
 @dataclass(frozen=True, eq=False)
 class MaskTruth(GroundTruth):
-    """One mask file for each frame, in the same order.
+    """One mask file for each labelled frame, in the same order.
 
     Attributes:
         masks: the files.
         meaning: of their values.
+        indices: the frames that have one, ascending; None: all of them.
     """
 
     masks: ImageSequence
     meaning: Meaning
+    indices: tuple[int, ...] | None = None
 
     def key(self, images: FrameFiles) -> str:
-        """Return the hash of the files and of what their values mean."""
-        return content_key(_READER, self.meaning, *self.masks.hashes)
+        """Return the hash of the files, of what their values mean, and of their frames."""
+        sparse = () if self.indices is None else ("frames", self.indices)
+        return content_key(_READER, self.meaning, *self.masks.hashes, *sparse)
+
+    def labelled(self, info: VideoInfo) -> Sequence[int]:
+        """Return the frames that have a mask, ascending."""
+        return range(info.length) if self.indices is None else self.indices
+
+    def notes(self, info: VideoInfo) -> tuple[str, ...]:
+        """Return how many frames have no mask, if there are any."""
+        if self.indices is None:
+            return ()
+        absent = info.length - len(self.indices)
+        have, are = ("has", "is") if absent == 1 else ("have", "are")
+        return (f"{absent} of {info.length} frames {have} no mask file and {are} not labelled",)
 
     def at(self, index: int, size: Size) -> MaskLabels:
         """Return the mask of a frame.
@@ -160,7 +177,8 @@ class MaskTruth(GroundTruth):
         Raises:
             DataError: a broken file, or another size than the frames.
         """
-        return read_mask(self.masks.files[index], size, self.meaning)
+        place = index if self.indices is None else self.indices.index(index)
+        return read_mask(self.masks.files[place], size, self.meaning)
 
 
 def read_mask(file: Path, size: Size, meaning: Meaning) -> MaskLabels:
@@ -221,21 +239,19 @@ def _subfolders(folder: Path) -> list[str]:
 
 def _open(name: str, images: Path, masks: Path, meaning: Meaning) -> FrameVideo:
     frames, truth = list_images(images), list_images(masks)
-    _compare([f.stem for f in frames], [f.stem for f in truth], images, masks, "frame")
+    places = {file.stem: place for place, file in enumerate(frames)}
+    _refuse_alone([file.stem for file in truth], places, images, "masks, but no image, for frame")
     check_numbering(frames)
-    labels = MaskTruth(ImageSequence(truth), meaning)
+    truth = tuple(sorted(truth, key=lambda file: places[file.stem]))
+    indices = tuple(places[file.stem] for file in truth)
+    sparse = indices if len(indices) < len(frames) else None
+    labels = MaskTruth(ImageSequence(truth), meaning, sparse)
     return FrameVideo(name, name, ImageSequence(frames), labels)
 
 
-def _compare(
-    frames: Sequence[str], truth: Sequence[str], images: Path, masks: Path, what: str
-) -> None:
-    """Refuse the first frame (or video) that stands on one side only."""
-    for here, there, place, absent in (
-        (frames, truth, masks, "no mask for"),
-        (truth, frames, images, "masks, but no image, for"),
-    ):
-        alone = sorted(set(here) - set(there), key=natural_key)
-        if alone:
-            more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
-            raise DataError(f"{absent} {what} {alone[0]!r}{more}", where=place)
+def _refuse_alone(here: Sequence[str], there: Collection[str], place: Path, absent: str) -> None:
+    """Refuse the first name that has no counterpart, and count the others."""
+    alone = sorted(set(here) - set(there), key=natural_key)
+    if alone:
+        more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+        raise DataError(f"{absent} {alone[0]!r}{more}", where=place)
