@@ -35,6 +35,7 @@ RULES = (
     Rule(r"^run .*masks:DAVIS", ("--split", "fixed:test=bear"), "one fold, for time"),
     Rule(r"^run .*masks:my-videos", ("--split", "fixed:test=yard"), "one fold, for time"),
     Rule(r"^run .*clip:cameras", ("--split", "fixed:test=yard"), "one fold, for time"),
+    Rule(r"^run .*yolo:road", ("--split", "fixed:test=cam2"), "one fold, for time"),
     Rule(r"^run .*virat:", ("--split", "fixed:test=virat-9"), "one fold, for time"),
     Rule(
         r"^run .*synthetic:|^suite quickstart|^run (?!.*--dataset)",
@@ -94,12 +95,4 @@ def substituted(words: Sequence[str]) -> list[str]:
     """Return the words of a command with what the rules add."""
     text = " ".join(words)
     rules = [r for r in RULES if re.search(r.pattern, text) and not re.search(r.unless, text)]
-    added = [word for rule in rules for word in rule.add]
-    return [*(_without_data(words) if "--dataset" in added else words), *added]
-
-
-def _without_data(words: Sequence[str]) -> list[str]:
-    """Return the words without ``--dataset SPEC``, which would be one data set more."""
-    places = [place for place, word in enumerate(words) if word == "--dataset"]
-    left = {one for place in places for one in (place, place + 1)}
-    return [word for place, word in enumerate(words) if place not in left]
+    return [*words, *(word for rule in rules for word in rule.add)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ from vidseg.cli import options
 from vidseg.utils.text import plural
 
 if TYPE_CHECKING:
+    from vidseg.datasets.base import ClassCount
     from vidseg.experiment.open import OpenDataset
     from vidseg.experiment.records import Row
     from vidseg.types import Image, Labels, Video
+
+_MOST_ABSENT = 10
 
 
 @click.group()
@@ -23,7 +27,7 @@ def datasets() -> None:
 
 
 @datasets.command()
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@click.argument("spec")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -39,28 +43,30 @@ def datasets() -> None:
     help="Frames of each video on the contact sheet.",
 )
 @options.quiet
-def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) -> None:
+def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
     """Show the videos of a data set: group, frames, size, share of foreground.
 
-    SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train; several are one data set.
+    SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train.
     """
-    from vidseg import plugins
     from vidseg.api.screen import Screen
     from vidseg.cli.screen import show_table
     from vidseg.experiment.open import open_dataset
+    from vidseg.plugins.spec import parse
     from vidseg.store import Store
 
     if output is not None:
         _check_output(output)
     screen = Screen(quiet=quiet)
     with screen.showing():
-        resolved = plugins.resolve_several("dataset", specs, where="SPEC")
-        opened = open_dataset(resolved, screen, Store().fact_cache, unanswered=True)
+        opened = open_dataset(
+            parse(spec, where="SPEC"), screen, Store().fact_cache, unanswered=True
+        )
         rows = [_row(video, opened.groups[video.name], screen) for video in opened.videos]
         sheet = None if output is None else _sheet(opened, frames, screen)
     groups = len({row["group"] for row in rows})
     total = sum(row["frames"] for row in rows)
     show_table("videos", rows)
+    _show_classes(opened.classes())
     click.echo(f"{_count(len(rows), 'video')}, {_count(groups, 'group')}, {_count(total, 'frame')}")
     if sheet is not None and output is not None:
         _write(sheet, output)
@@ -68,9 +74,9 @@ def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) ->
 
 
 @datasets.command()
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@click.argument("spec")
 @options.quiet
-def check(specs: Sequence[str], quiet: bool) -> None:
+def check(spec: str, quiet: bool) -> None:
     """Look at every frame and label of a data set; exit with 1 when something is wrong.
 
     Finds frames without label and labels without frame, malformed rows, unreadable and truncated
@@ -80,7 +86,8 @@ def check(specs: Sequence[str], quiet: bool) -> None:
     from vidseg import plugins
     from vidseg.api.screen import Screen
     from vidseg.datasets.checks import examine
-    from vidseg.experiment.open import create_dataset
+    from vidseg.errors import VidsegError
+    from vidseg.plugins.spec import parse
     from vidseg.utils.stop import check_stop
 
     def tick(video: Video) -> None:
@@ -89,17 +96,48 @@ def check(specs: Sequence[str], quiet: bool) -> None:
 
     screen = Screen(quiet=quiet)
     with screen.showing(), screen.task("looking at every frame", None) as task:
-        dataset = create_dataset(plugins.resolve_several("dataset", specs, where="SPEC"))
+        dataset = plugins.create("dataset", parse(spec, where="SPEC"), where="SPEC")
         result = examine(dataset, tick)
+        classes: Sequence[ClassCount] = ()
+        with contextlib.suppress(VidsegError):
+            classes = getattr(dataset, "classes", tuple)()
     for wrong, video, text in result.findings:
         name = f"{video}: " if video and not text.startswith(f"{video}:") else ""
         click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
+    _show_classes(classes)
     faults = sum(finding.wrong for finding in result.findings)
     verdict = f"{faults} faults" if faults > 1 else "one fault" if faults else "nothing wrong"
     videos, frames = _count(result.videos, "video"), _count(result.frames, "frame")
     click.echo(f"{verdict} in {videos}, {frames} that decode{'s' if result.frames == 1 else ''}")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+def _show_classes(classes: Sequence[ClassCount]) -> None:
+    """Print the classes where the data set knows them, the most frequent first; those absent last.
+
+    Of hundreds that never occur their number is printed.
+    """
+    from vidseg.cli.screen import show_table
+
+    ranked = sorted(classes, key=lambda one: -one.boxes)
+    shown = [one for one in ranked if one.boxes] or ranked[:_MOST_ABSENT]
+    absent = [one for one in ranked if not one.boxes and one not in shown]
+    shown += absent if len(absent) <= _MOST_ABSENT else []
+    if shown:
+        rows: list[Row] = [
+            {
+                "class": one.name,
+                "number": "-" if one.number is None else str(one.number),
+                "counts as": one.use,
+                "boxes": one.boxes,
+                "frames": one.frames,
+            }
+            for one in shown
+        ]
+        show_table("classes", rows)
+    if len(absent) > _MOST_ABSENT:
+        click.echo(f"{len(absent)} more classes do not occur")
 
 
 def _count(count: int, noun: str) -> str:

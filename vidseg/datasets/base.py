@@ -24,7 +24,9 @@ class Dataset(Protocol):
     * ``notes() -> Sequence[str]``: facts that the user should see once, such as a wrong
       ``seqLength``;
     * ``survey() -> Sequence[Video | VidsegError]``: the videos, and the error in place of each
-      that cannot be opened, so that ``vidseg datasets check`` finds all faults at once.
+      that cannot be opened, so that ``vidseg datasets check`` finds all faults at once;
+    * ``classes() -> Sequence[ClassCount]``: the classes of its labels, and how often each occurs;
+      ``vidseg datasets show`` and ``check`` list them.
 
     Its videos may have
 
@@ -55,6 +57,24 @@ class Dataset(Protocol):
             DataError: the folder is missing or empty, or holds no ground truth.
         """
         ...
+
+
+class ClassCount(NamedTuple):
+    """How often a class occurs in a data set.
+
+    Attributes:
+        name: as in the file, or its number where the file names none.
+        number: as in the file; None where classes have names only.
+        boxes: boxes, polygons or masks, each frame of a track counted.
+        frames: frames that show it.
+        use: ``"foreground"``, ``"ignored"`` or ``"background"``.
+    """
+
+    name: str
+    number: int | None
+    boxes: int
+    frames: int
+    use: str
 
 
 def labelled_frames(video: Video) -> Sequence[int]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from vidseg.datasets.base import check_source
+from vidseg.datasets.base import ClassCount, check_source
 from vidseg.errors import DataError
 from vidseg.media.image_folder import name_of
 from vidseg.types import Image, Labels, Memory, Question, Size, VideoInfo
@@ -205,6 +205,10 @@ class FileDataset(ABC):
     def notes(self) -> list[str]:
         """Return what the user should know of the videos."""
         return [f"{video.name}: {note}" for video in self._videos for note in _notes(video)]
+
+    def classes(self) -> Sequence[ClassCount]:
+        """Return the classes of the labels, and how often each occurs; none where unknown."""
+        return ()
 
     @abstractmethod
     def openings(self) -> Sequence[Callable[[], FrameVideo]]:

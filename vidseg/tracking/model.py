@@ -60,23 +60,11 @@ SERVING_PACKAGES = (
 def log_dataset(record: DatasetRecord, run: OpenRun) -> None:
     """Log the data set as the run's input, context ``train and test`` (every fold has both).
 
-    Several data sets are as many inputs.
-
     Raises:
         TrackingError: the store refuses.
     """
     mlflow = load_mlflow()
-    context = mlflow.entities.InputTag("mlflow.data.context", "train and test")
-    inputs = [
-        mlflow.entities.DatasetInput(_dataset(part, mlflow.entities), [context])
-        for part in record.parts or [record]
-    ]
-    client = mlflow.MlflowClient(run.uri)
-    with translate_errors(run.uri):
-        retry_conflicts(lambda: client.log_inputs(run.run_id, inputs))
-
-
-def _dataset(record: DatasetRecord, entities: Any) -> Any:
+    entities = mlflow.entities
     rows = record.videos
     schema = {"mlflow_colspec": [{"name": n, "type": t, "required": True} for n, t in _columns()]}
     profile = {
@@ -85,7 +73,7 @@ def _dataset(record: DatasetRecord, entities: Any) -> Any:
         "groups": len({row["group"] for row in rows}),
         "sequences": rows,
     }
-    return entities.Dataset(
+    dataset = entities.Dataset(
         name=record.name,
         digest=record.digest,
         source_type="vidseg",
@@ -93,6 +81,11 @@ def _dataset(record: DatasetRecord, entities: Any) -> Any:
         schema=json.dumps(schema),
         profile=json.dumps(profile),
     )
+    context = entities.InputTag("mlflow.data.context", "train and test")
+    inputs = [entities.DatasetInput(dataset, [context])]
+    client = mlflow.MlflowClient(run.uri)
+    with translate_errors(run.uri):
+        retry_conflicts(lambda: client.log_inputs(run.run_id, inputs))
 
 
 def _columns() -> list[tuple[str, str]]:

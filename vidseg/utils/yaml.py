@@ -10,6 +10,8 @@ import yaml
 
 from vidseg.errors import UsageError
 
+_DEEPEST = 20
+
 
 def read_yaml(path: Path, *, where: str) -> Any:
     """Return the content of a YAML 1.2 file.
@@ -46,6 +48,28 @@ def parse_yaml(text: str, *, where: object) -> Any:
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         problem = getattr(error, "problem", None) or "not YAML"
         raise UsageError(str(problem), where=place, hint="mend the YAML") from error
+
+
+def parse_foreign_yaml(text: str, *, where: object) -> Any:
+    """Return the content of YAML that came with data: no aliases, no deep nesting.
+
+    Aliases of aliases make a few lines gigabytes.
+
+    Raises:
+        UsageError: it is not YAML, has an alias, or is nested deeper than 20 levels.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=CoreLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST:
+                what = "nested too deeply" if depth > _DEEPEST else "has an alias (*)"
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise UsageError(what, where=f"{where}:{line}", hint="write it out")
+    except yaml.YAMLError:
+        pass  # said better by what follows
+    return parse_yaml(text, where=where)
 
 
 def scalar(text: str, *, where: str = "value") -> Any:

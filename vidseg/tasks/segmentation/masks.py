@@ -73,7 +73,7 @@ def describe_labels(labels: Iterable[Labels]) -> dict[str, Any]:
         counts += np.bincount(mask.ravel() + 1, minlength=3)
         if own.boxes is not None:
             boxes, drawn = boxes + len(own.boxes), False
-            tracks.update([] if own.ids is None else own.ids.tolist())
+            tracks.update([] if own.ids is None else own.ids[own.ids >= 0].tolist())
     valid = counts[0] + counts[2]
     return {
         "boxes": "masks" if drawn else str(boxes),

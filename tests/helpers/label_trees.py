@@ -1,0 +1,67 @@
+"""Small YOLO, CVAT, COCO and YouTube-VOS data sets; pictures are those of ``helpers/trees.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from tests.helpers.trees import box, picture
+
+SIZE = (64, 48)
+
+
+def save_picture(file: Path, index: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Path:
+    """Write frame ``index`` of the generated video ``seed``."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(index, size, seed)).save(file)
+    return file
+
+
+def yolo_row(index: int, number: int = 0, size: tuple[int, int] = SIZE) -> str:
+    """Return the row of the box of frame ``index``."""
+    left, top, w, h = box(index, size)
+    sides = ((left + w / 2) / size[0], (top + h / 2) / size[1], w / size[0], h / size[1])
+    return f"{number} {' '.join(f'{side:.6f}' for side in sides)}\n"
+
+
+def yolo_tree(
+    root: Path,
+    videos: Mapping[str, Iterable[int]] | None = None,
+    *,
+    split: str = "train",
+    names: Sequence[str] = ("person",),
+    yaml: str | None = None,
+    polygons: bool = False,
+) -> Path:
+    """Write ``root/images/SPLIT/VIDEO_000001.png``, their labels and ``data.yaml``.
+
+    Args:
+        root: made where absent.
+        videos: frames of each video; by default five of ``cam1`` and of ``cam2``.
+        split: folder of the pictures.
+        names: of the classes.
+        yaml: content of ``data.yaml``; without it what fits.
+        polygons: write each box as the polygon of its corners.
+    """
+    for seed, (video, frames) in enumerate(
+        (videos or {"cam1": range(5), "cam2": range(5)}).items()
+    ):
+        for index in frames:
+            name = f"{video}_{index:06d}"
+            save_picture(root / "images" / split / f"{name}.png", index, seed)
+            labels = root / "labels" / split / f"{name}.txt"
+            labels.parent.mkdir(parents=True, exist_ok=True)
+            labels.write_text(yolo_polygon(index) if polygons else yolo_row(index))
+    listed = "".join(f"  {number}: {name}\n" for number, name in enumerate(names))
+    text = f"path: .\ntrain: images/{split}\nnames:\n{listed}" if yaml is None else yaml
+    (root / "data.yaml").write_text(text)
+    return root
+
+
+def yolo_polygon(index: int, number: int = 0, size: tuple[int, int] = SIZE) -> str:
+    """Return the row of the corners of the box of frame ``index``."""
+    left, top, w, h = box(index, size)
+    corners = [(left, top), (left + w, top), (left + w, top + h), (left, top + h)]
+    return f"{number} {' '.join(f'{x / size[0]:.6f} {y / size[1]:.6f}' for x, y in corners)}\n"
