@@ -49,6 +49,19 @@ def test_a_run_is_plain_data(tmp_path: Path) -> None:
     assert (done.run_id, done.registered) == (None, None)
 
 
+def test_a_run_is_on_several_data_sets(tmp_path: Path) -> None:
+    other = {"use": "synthetic", "videos": 2, "frames": 6, "size": "64x48", "seed": 5}
+    done = run(tmp_path, dataset=[TINY["dataset"], other])
+    whole = done.record.dataset
+    assert set(done.scores) == {
+        *("synthetic/syn00", "synthetic/syn01", "syn02"),
+        *("synthetic-2/syn00", "synthetic-2/syn01"),
+    }
+    assert [len(part.videos) for part in whole.parts] == [3, 2]
+    assert whole.source == " ".join(part.source for part in whole.parts)
+    assert vidseg.open_dataset([TINY["dataset"], other]).spec[1].params["seed"] == 5
+
+
 def test_a_run_shows_itself_as_html(tmp_path: Path) -> None:
     done = run(tmp_path)
     done.record.per_video[0]["video"] = "<script>alert(1)</script>"

@@ -44,6 +44,19 @@ def test_show_writes_a_contact_sheet(tmp_path, capsys):
     assert {each.name for each in tmp_path.iterdir()} == {"DAVIS", "sheet.png"}
 
 
+def test_several_data_sets_are_shown_and_checked_as_one(tmp_path, capsys):
+    mot_sequence(tmp_path / "mot", "bear", seq_length=9)
+    davis_tree(tmp_path / "DAVIS")
+    specs = (f"mot:{tmp_path}/mot", f"masks:{tmp_path}/DAVIS")
+    code, out, _ = call(capsys, "show", *specs, "-q")
+    assert code == 0
+    assert "3 videos, 3 groups, 13 frames" in out
+    assert {"mot/bear", "DAVIS/bear", "camel"} <= set(out.replace("│", " ").split())
+    code, out, _ = call(capsys, "check", " ".join(specs), "-q")
+    assert out.count("seqLength") == 1
+    assert "wrong  mot/bear: seqLength says 9" in out
+
+
 @pytest.mark.parametrize(
     ("output", "message"),
     [("sheet.jpg", "is no PNG"), ("absent/sheet.png", "is no folder")],

@@ -95,4 +95,12 @@ def substituted(words: Sequence[str]) -> list[str]:
     """Return the words of a command with what the rules add."""
     text = " ".join(words)
     rules = [r for r in RULES if re.search(r.pattern, text) and not re.search(r.unless, text)]
-    return [*words, *(word for rule in rules for word in rule.add)]
+    added = [word for rule in rules for word in rule.add]
+    return [*(_without_data(words) if "--dataset" in added else words), *added]
+
+
+def _without_data(words: Sequence[str]) -> list[str]:
+    """Return the words without ``--dataset SPEC``, which would be one data set more."""
+    places = [place for place, word in enumerate(words) if word == "--dataset"]
+    left = {one for place in places for one in (place, place + 1)}
+    return [word for place, word in enumerate(words) if place not in left]

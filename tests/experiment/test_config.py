@@ -26,6 +26,8 @@ CPU = {"device": "cpu", "threads": 2}
         {"mask_size": "same", "threshold": -0.5, "refit": False, "memory_budget": "1.5GB"},
         {"budget": "equal-steps", "epochs": 3, "max_time": 60, "memory_budget": 10**9},
         {"sampler": 20, "split": "k-fold:k=3", "dataset": "mot:C:\\data,classes=1,classes=7"},
+        {"dataset": ["mot:/my masks:A", {"use": "masks", "path": "/B synthetic", "void": [9]}]},
+        {"dataset": "mot:A masks:B,void=3 synthetic"},
         {"sampler": {"use": "1by20", "short": "all"}, "split": "fixed:test=01"},
     ],
 )
@@ -71,9 +73,18 @@ def test_parameters_are_flat_and_dotted():
     assert all(isinstance(value, str | int | float | bool) for value in params.values())
 
 
+def test_several_data_sets_are_parameters_with_a_place():
+    params = make_config(CPU | {"dataset": ["mot:A", "masks:B,void=3"]}).params()
+    assert params["dataset.name"] == "mot + masks"
+    assert (params["dataset.1.name"], params["dataset.1.path"]) == ("mot", "A")
+    assert (params["dataset.2.name"], params["dataset.2.void"]) == ("masks", "[3]")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "part"),
     [
+        ("dataset", [], "the list is empty"),
+        ("dataset", "mot:/my dir: x", "2 were read, mot:/my and dir:x: quote a path with spaces"),
         ("seed", -1, "int (>= 0)"),
         ("seed", True, "True is refused"),
         ("seed", "7", "'7' is refused"),

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vidseg.errors import UsageError
-from vidseg.plugins.spec import Spec, parse, write
+from vidseg.plugins.spec import Spec, Specs, parse, parse_several, split_specs, write
 from vidseg.utils.yaml import read_yaml, scalar
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True).filter(
@@ -56,6 +56,45 @@ def test_what_is_written_is_read_back(spec):
     text = str(spec)
     assert parse(text) == spec
     assert str(parse(text)) == text
+
+
+DATASETS = specs(SCALARS).filter(lambda spec: len(spec.name) > 1 and spec.name[0].isalpha())
+
+
+@given(st.lists(DATASETS, min_size=1, max_size=3))
+@example([Spec("mot", "/take two: final"), Spec("masks", "a masks")])
+def test_several_that_are_written_are_read_back(several):
+    known = {spec.name for spec in several}
+    assert parse_several(str(Specs(several)), known) == tuple(several)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("mot:A masks:B", ["mot:A", "masks:B"]),
+        ("  mot:A,void=1\n synthetic ", ["mot:A,void=1", "synthetic"]),
+        ("synthetic mot:A", ["synthetic", "mot:A"]),
+        ("mot:'/my masks:A' masks:B", ["mot:'/my masks:A'", "masks:B"]),
+        ("mot:A,base=[masks:C synthetic]", ["mot:A,base=[masks:C synthetic]"]),
+        ("mot:/my videos/A", ["mot:/my videos/A"]),
+        ("mot:/my videos", ["mot:/my videos"]),
+        ("mot:/at 10:30 masks:C:\\data", ["mot:/at 10:30", "masks:C:\\data"]),
+        ("mot:D:\\a b masks:B, void=3", ["mot:D:\\a b", "masks:B, void=3"]),
+    ],
+)
+def test_text_is_split_where_a_further_spec_begins(text, parts):
+    assert split_specs(text, {"mot", "masks", "synthetic"}) == parts
+
+
+def test_several_may_be_a_list_of_any_forms():
+    given = ["mot:A masks:B", {"use": "mot", "path": "/my mot:C"}]
+    found = parse_several(given)
+    assert [spec.name for spec in found] == ["mot", "masks", "mot"]
+    assert found.name == "mot + masks"
+    assert parse_several(found.mapping()) == found
+    assert parse_several("mot:A").mapping() == {"use": "mot", "value": "A"}
+    with pytest.raises(UsageError, match="the list is empty"):
+        parse_several([])
 
 
 @given(specs(VALUES))

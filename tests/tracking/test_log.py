@@ -8,6 +8,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,7 +21,7 @@ from PIL import Image
 
 from tests.helpers.mlflow_fixtures import make_record
 from vidseg.errors import DataError, Stopped, TrackingError, UnreachableError
-from vidseg.experiment.records import RunRecord
+from vidseg.experiment.records import DatasetRecord, RunRecord
 from vidseg.tracking import links
 from vidseg.tracking import run as runs
 from vidseg.tracking.artifacts import write_cell
@@ -117,6 +118,23 @@ def test_dataset_is_an_input(logged: tuple[RunRecord, Any]) -> None:
     profile = json.loads(given.dataset.profile)
     assert (profile["num_rows"], profile["groups"]) == (80, 2)
     assert "mlflow_colspec" in json.loads(given.dataset.schema)
+
+
+def test_each_of_several_data_sets_is_an_input(tracking: str) -> None:
+    record = make_record()
+    parts = [
+        DatasetRecord(name, f"{name}:A", f"{place:016x}", [row])
+        for place, (name, row) in enumerate(
+            zip(("mot", "masks"), record.dataset.videos, strict=True)
+        )
+    ]
+    record.dataset = replace(record.dataset, name="mot + masks", parts=parts)
+    with open_run("several", "two", params=record.params) as run:
+        log_run(record, run)
+    found = client().get_run(run.run_id)
+    sources = {json.loads(one.dataset.source)["spec"] for one in found.inputs.dataset_inputs}
+    assert sources == {"mot:A", "masks:A"}
+    assert found.data.metrics["test/iou"] == 0.5
 
 
 def test_logging_again_changes_nothing(logged: tuple[RunRecord, Any], tracking: str) -> None:

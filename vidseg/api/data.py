@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def open_dataset(
-    dataset: str | dict[str, Any],
+    dataset: str | dict[str, Any] | Sequence[str | dict[str, Any]],
     *,
     store: str | Path | None = None,
     progress: bool | Progress = False,
@@ -26,7 +26,7 @@ def open_dataset(
     """Open a data set: its videos, their groups after the content check, and notes on it.
 
     Args:
-        dataset: ``"mot:MOT16/train"``, or ``{"use": "mot", "path": ...}``.
+        dataset: ``"mot:MOT16/train"``, or ``{"use": "mot", "path": ...}``; or a list of several.
         store: where what costs a decoding to find is kept.
         progress: as of :func:`vidseg.run`.
 
@@ -37,7 +37,7 @@ def open_dataset(
     from vidseg.experiment.open import open_dataset as opened
     from vidseg.store import Store
 
-    spec = plugins.resolve("dataset", dataset, where="dataset")
+    spec = plugins.resolve_several("dataset", dataset, where="dataset")
     facts = Store(user_path(store) if store else None).fact_cache
     with showing(progress) as shown:
         return opened(spec, shown, facts, unanswered=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -46,7 +46,7 @@ Spec = str | int | dict[str, Any]
 class Conditions(TypedDict, total=False):
     """The conditions of a run, as :data:`vidseg.experiment.options.OPTIONS` states them."""
 
-    dataset: Spec
+    dataset: Spec | Sequence[Spec]
     sampler: Spec
     extractor: Spec
     classifier: Spec

@@ -27,7 +27,7 @@ def datasets() -> None:
 
 
 @datasets.command()
-@click.argument("spec")
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -43,24 +43,23 @@ def datasets() -> None:
     help="Frames of each video on the contact sheet.",
 )
 @options.quiet
-def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
+def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) -> None:
     """Show the videos of a data set: group, frames, size, share of foreground.
 
-    SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train.
+    SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train; several are one data set.
     """
+    from vidseg import plugins
     from vidseg.api.screen import Screen
     from vidseg.cli.screen import show_table
     from vidseg.experiment.open import open_dataset
-    from vidseg.plugins.spec import parse
     from vidseg.store import Store
 
     if output is not None:
         _check_output(output)
     screen = Screen(quiet=quiet)
     with screen.showing():
-        opened = open_dataset(
-            parse(spec, where="SPEC"), screen, Store().fact_cache, unanswered=True
-        )
+        resolved = plugins.resolve_several("dataset", specs, where="SPEC")
+        opened = open_dataset(resolved, screen, Store().fact_cache, unanswered=True)
         rows = [_row(video, opened.groups[video.name], screen) for video in opened.videos]
         sheet = None if output is None else _sheet(opened, frames, screen)
     groups = len({row["group"] for row in rows})
@@ -74,9 +73,9 @@ def show(spec: str, output: Path | None, frames: int, quiet: bool) -> None:
 
 
 @datasets.command()
-@click.argument("spec")
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @options.quiet
-def check(spec: str, quiet: bool) -> None:
+def check(specs: Sequence[str], quiet: bool) -> None:
     """Look at every frame and label of a data set; exit with 1 when something is wrong.
 
     Finds frames without label and labels without frame, malformed rows, unreadable and truncated
@@ -87,7 +86,7 @@ def check(spec: str, quiet: bool) -> None:
     from vidseg.api.screen import Screen
     from vidseg.datasets.checks import examine
     from vidseg.errors import VidsegError
-    from vidseg.plugins.spec import parse
+    from vidseg.experiment.open import create_dataset
     from vidseg.utils.stop import check_stop
 
     def tick(video: Video) -> None:
@@ -96,7 +95,7 @@ def check(spec: str, quiet: bool) -> None:
 
     screen = Screen(quiet=quiet)
     with screen.showing(), screen.task("looking at every frame", None) as task:
-        dataset = plugins.create("dataset", parse(spec, where="SPEC"), where="SPEC")
+        dataset = create_dataset(plugins.resolve_several("dataset", specs, where="SPEC"))
         result = examine(dataset, tick)
         classes: Sequence[ClassCount] = ()
         with contextlib.suppress(VidsegError):

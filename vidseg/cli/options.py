@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,6 +50,19 @@ executor = click.option(
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
 
 
+def dataset(text: str) -> Callable[[Command], Command]:
+    """Return ``--dataset``, which may be given several times.
+
+    Args:
+        text: of the help.
+    """
+    return click.option("--dataset", multiple=True, callback=_given, metavar="SPEC", help=text)
+
+
+def _given(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[str] | None:
+    return [value for value in values if value.strip()] or None
+
+
 class Scalar(click.ParamType):  # type: ignore[type-arg]
     """A number or a word, as YAML reads it; the configuration says what it may be."""
 
@@ -82,6 +95,8 @@ def _condition(option: Option, defaults: bool) -> Callable[[Command], Command]:
         "choice": (click.Choice(option.choices), None),
     }
     kind, metavar = kinds.get("choice" if option.choices else option.kind, (None, "SPEC"))
+    if option.kind == "dataset":
+        return dataset(option.help + default)
     if option.kind == "flag":
         flags = f"{option.flag}/--no-{option.flag.removeprefix('--')}"
         return click.option(flags, default=None, help=option.help + default)

@@ -63,7 +63,7 @@ def show(name: str) -> None:
 
 @suite.command(cls=ProjectCommand)
 @click.argument("name")
-@click.option("--dataset", metavar="SPEC", help="Annotated videos, instead of the file's.")
+@options.dataset("Annotated videos, instead of the file's; may be repeated.")
 @click.option("--extractor", metavar="SPEC", help="Image features of every pipeline.")
 @click.option("--classifier", metavar="SPEC", help="What learns, in every pipeline.")
 @click.option(

@@ -16,7 +16,7 @@ from vidseg.classifiers.base import Budget
 from vidseg.errors import UsageError
 from vidseg.experiment.options import DEFAULTS, NATIVE, OPTIONS, Option, check_names
 from vidseg.experiment.splits import resolve_split
-from vidseg.plugins.spec import Spec
+from vidseg.plugins.spec import Spec, Specs
 from vidseg.tasks.registry import find_task
 from vidseg.types import Size
 from vidseg.utils.bytes import parse_bytes
@@ -101,7 +101,8 @@ class RunConfig:
     """One pipeline on one frame setting of one data set.
 
     Attributes:
-        dataset, sampler, extractor, classifier: resolved plugin specs.
+        dataset: resolved spec of the data set, or of several.
+        sampler, extractor, classifier: resolved plugin specs.
         split: resolved spec of :mod:`vidseg.experiment.splits`.
         image_size: what the extractor sees; None is each video's native size.
         mask_size: where scores and masks are compared; None is the image size.
@@ -116,7 +117,7 @@ class RunConfig:
         refit: whether a model of all groups is fitted for serving.
     """
 
-    dataset: Spec
+    dataset: Specs
     sampler: Spec
     extractor: Spec
     classifier: Spec
@@ -169,10 +170,12 @@ class RunConfig:
         """Return flat parameters under dotted names, such as ``sampler.n``."""
         flat: dict[str, str | int | float | bool] = {"setting": self.name}
         for key, value in self.mapping().items():
-            if isinstance(value, Mapping):
-                flat[f"{key}.name"] = str(value["use"])
-                rest = {k: v for k, v in value.items() if k != "use"}
-                flat |= {f"{key}.{k}": _flat(v) for k, v in rest.items()}
+            if isinstance(value, list):
+                flat[f"{key}.name"] = self.dataset.name
+                for place, one in enumerate(value, start=1):
+                    flat |= _flat_spec(f"{key}.{place}", one)
+            elif isinstance(value, Mapping):
+                flat |= _flat_spec(key, value)
             else:
                 flat[f"run.{key}"] = _flat(value)
         return flat
@@ -235,6 +238,8 @@ def check_option(name: str, value: Any) -> Any:
             return Size.parse(str(value), where=name)
         case "bytes":
             return _bytes(value, name)
+        case "dataset":
+            return plugins.resolve_several("dataset", value, where=name)
         case kind if kind in plugins.KINDS:
             return plugins.resolve(kind, value, where=name)
     return _plain(option, value)
@@ -293,9 +298,14 @@ def _cores() -> int:
 
 
 def _recorded(value: Any) -> Any:
-    if isinstance(value, Spec):
+    if isinstance(value, Spec | Specs):
         return value.mapping()
     return str(value) if isinstance(value, Size) else value
+
+
+def _flat_spec(key: str, value: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
+    rest = {f"{key}.{k}": _flat(v) for k, v in value.items() if k != "use"}
+    return {f"{key}.name": str(value["use"]), **rest}
 
 
 def _flat(value: Any) -> str | int | float | bool:

@@ -177,13 +177,13 @@ def score_stage(inputs: dict[str, Any]) -> str:
 def used_plugins(config: RunConfig, setting: Setting) -> tuple[Plugin, ...]:
     """Return the plugins that a cell is made with, nested ones included."""
     used = {
-        "dataset": config.dataset,
         "sampler": setting.sampler,
         "extractor": config.extractor,
         "classifier": setting.classifier,
         "label": setting.labelling.source,
     }
-    found = (plugin for kind, spec in used.items() for plugin in _plugins_of(kind, spec))
+    specs = [*(("dataset", spec) for spec in config.dataset), *used.items()]
+    found = (plugin for kind, spec in specs for plugin in _plugins_of(kind, spec))
     return tuple(sorted(set(found), key=lambda plugin: (plugin.kind, plugin.name)))
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidseg import plugins
-from vidseg.datasets.base import ClassCount
+from vidseg.datasets.base import ClassCount, Dataset
 from vidseg.datasets.scenes import check_scenes
+from vidseg.datasets.several import Several
 from vidseg.errors import DataError
 from vidseg.experiment.config import RunConfig
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.training import PreparedVideo
 from vidseg.extractors.frozen import FrozenExtractor
-from vidseg.plugins.spec import Spec
+from vidseg.plugins.spec import Spec, Specs
 from vidseg.store import Store
 from vidseg.tasks.base import Task
 from vidseg.tasks.registry import find_task
@@ -26,17 +27,17 @@ from vidseg.utils.text import plural
 
 @dataclass(frozen=True)
 class OpenDataset:
-    """A data set whose scenes were checked.
+    """A data set, or several as one, whose scenes were checked.
 
     Attributes:
-        spec: what opened it.
+        spec: what opened it, one spec or several.
         videos: its videos.
         groups: group by video name, after the content check.
         notes: facts that the user should see.
         count_classes: returns the classes of its labels; see :meth:`classes`.
     """
 
-    spec: Spec
+    spec: Specs
     videos: tuple[Video, ...]
     groups: dict[str, str]
     notes: tuple[str, ...]
@@ -51,13 +52,27 @@ class OpenDataset:
         return f"OpenDataset({str(self.spec)!r}, videos: {len(self.videos)}, groups: {groups})"
 
 
+def create_dataset(specs: Sequence[Spec]) -> Dataset:
+    """Return the data set of a spec; of several specs one that has the videos of all.
+
+    Raises:
+        VidsegError: what a data set refuses.
+    """
+    members: list[Dataset] = [plugins.create("dataset", spec, where="dataset") for spec in specs]
+    return members[0] if len(members) == 1 else Several(members)
+
+
 def open_dataset(
-    spec: Spec, progress: Progress, memory: Memory | None = None, *, unanswered: bool = False
+    spec: Spec | Specs,
+    progress: Progress,
+    memory: Memory | None = None,
+    *,
+    unanswered: bool = False,
 ) -> OpenDataset:
-    """Open a data set and find scenes that stand in it under several names.
+    """Open a data set, or several as one, and find scenes that stand in it under several names.
 
     Args:
-        spec: the data set.
+        spec: the data set, or several.
         progress: where to tell how far it is.
         memory: keeps what costs a decoding to find, such as ``store.fact_cache``.
         unanswered: open it although its labels leave questions; they are notes then.
@@ -66,9 +81,10 @@ def open_dataset(
         VidsegError: what the data set refuses, two videos of one name, or a question that its
             labels leave open.
     """
-    dataset = plugins.create("dataset", spec, where="dataset")
+    specs = spec if isinstance(spec, Specs) else Specs([spec])
+    dataset = create_dataset(specs)
     videos: list[Video] = list(dataset.videos())
-    _check_names(videos, str(spec))
+    _check_names(videos, str(specs))
     questions = [(v.name, Question(*q)) for v in videos for q in getattr(v, "questions", ())]
     if questions and not unanswered:
         _refuse_unanswered(questions)
@@ -83,7 +99,7 @@ def open_dataset(
     for note in notes:
         progress.say(note)
     classes = getattr(dataset, "classes", tuple)
-    return OpenDataset(spec, tuple(videos), scenes.groups, notes, classes)
+    return OpenDataset(specs, tuple(videos), scenes.groups, notes, classes)
 
 
 def open_experiment(

@@ -79,7 +79,7 @@ class Option:
 
 
 _ALL = (
-    Option("dataset", "dataset", "synthetic", "Annotated videos.", shared=False),
+    Option("dataset", "dataset", "synthetic", "Annotated videos; may be repeated.", shared=False),
     Option("sampler", "sampler", "20", "Which training frames.", shared=False),
     Option("extractor", "extractor", "filters", "Image features.", shared=False),
     Option("classifier", "classifier", "pixel_svm", "What learns.", shared=False),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from vidseg.datasets.several import MemberVideo
 from vidseg.experiment.config import Setting
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.records import DatasetRecord, FoldRecord, Row, RunRecord
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import MODEL, CellResult
+from vidseg.experiment.training import PreparedVideo
+from vidseg.plugins.spec import Specs
 from vidseg.stats import effective_frames
 from vidseg.tasks.base import Counts, Task
 from vidseg.tasks.means import mean_over_groups
@@ -107,9 +110,31 @@ def run_record(
 def dataset_record(experiment: Experiment, scored: Sequence[Counts]) -> DatasetRecord:
     """Return the data set's videos, with the positive share of those that were scored."""
     shares = {video.video: video.positive_share for video in scored}
+    specs, materials = experiment.config.dataset, experiment.materials
+    whole = _dataset_record(specs, materials, shares)
+    if len(specs) == 1:
+        return whole
+    parts = [
+        {
+            name: material
+            for name, material in materials.items()
+            if isinstance(material.video, MemberVideo) and material.video.dataset == place
+        }
+        for place in range(len(specs))
+    ]
+    found = [
+        _dataset_record(Specs([spec]), part, shares)
+        for spec, part in zip(specs, parts, strict=True)
+    ]
+    return replace(whole, parts=found)
+
+
+def _dataset_record(
+    specs: Specs, materials: Mapping[str, PreparedVideo], shares: Mapping[str, float | None]
+) -> DatasetRecord:
     rows: list[Row] = []
     keys: list[Any] = []
-    for name, material in experiment.materials.items():
+    for name, material in materials.items():
         info = material.info
         keys.append([name, material.video.image_key, material.video.label_key])
         rows.append(
@@ -122,8 +147,7 @@ def dataset_record(experiment: Experiment, scored: Sequence[Counts]) -> DatasetR
                 "positive_share": shares.get(name),
             }
         )
-    spec = experiment.config.dataset
-    return DatasetRecord(spec.name, str(spec), digest(keys, 16), rows)
+    return DatasetRecord(specs.name, str(specs), digest(keys, 16), rows)
 
 
 def empty_videos(scored: Sequence[Counts]) -> str:

@@ -65,12 +65,14 @@ class DatasetRecord:
         source: the spec as the user gave it.
         digest: hash over the videos' image and label keys, 16 hexadecimal digits.
         videos: one row a video: video, group, frames, width, height, positive_share.
+        parts: of several data sets each one; nothing where it is one.
     """
 
     name: str
     source: str
     digest: str
     videos: list[Row]
+    parts: list[DatasetRecord] = field(default_factory=list)
 
 
 @dataclass

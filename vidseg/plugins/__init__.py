@@ -1,6 +1,6 @@
 """Plugins: found by entry point, described by their signature, made from a spec."""
 
-from vidseg.plugins.build import bind, create, defaults, resolve
+from vidseg.plugins.build import bind, create, defaults, resolve, resolve_several
 from vidseg.plugins.describe import blamed, check, describe, summary
 from vidseg.plugins.registry import KINDS, Plugin, available, find, load
 
@@ -17,5 +17,6 @@ __all__ = [
     "find",
     "load",
     "resolve",
+    "resolve_several",
     "summary",
 ]

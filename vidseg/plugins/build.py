@@ -7,8 +7,8 @@ from typing import Any
 
 from vidseg.errors import PluginError, VidsegError
 from vidseg.plugins import signature as signatures
-from vidseg.plugins.registry import TELL_AUTHORS, Plugin, find, load
-from vidseg.plugins.spec import Spec, parse, write
+from vidseg.plugins.registry import TELL_AUTHORS, Plugin, available, find, load
+from vidseg.plugins.spec import Spec, Specs, parse, parse_several, write
 from vidseg.utils.suggest import did_you_mean
 
 
@@ -75,6 +75,29 @@ def resolve(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = 
     order = [parameter.name for parameter in signatures.parameters(load(plugin))]
     values = {name: merged[name] for name in order if name in merged}
     return Spec(bound.name, None, {k: _resolved(kind, v, where) for k, v in values.items()})
+
+
+def resolve_several(kind: str, given: Any, *, where: str = "") -> Specs:
+    """Return one resolved spec or several, where several may be given.
+
+    Args:
+        kind: of plugin.
+        given: a spec in any form, text with several of them separated by spaces, or a list.
+        where: named in errors.
+
+    Raises:
+        PluginError: as :func:`resolve`.
+    """
+    known = {plugin.name for plugin in available(kind)}
+    specs = parse_several(given, known, where=where or kind)
+    try:
+        return Specs(resolve(kind, spec, where=where) for spec in specs)
+    except PluginError as error:
+        if len(specs) <= (len(given) if isinstance(given, list | tuple) else 1):
+            raise
+        hint = f"{error.hint}; " if error.hint else ""
+        hint += f"{len(specs)} were read, {' and '.join(map(str, specs))}: quote a path with spaces"
+        raise PluginError(error.what, where=error.where or where, hint=hint) from error
 
 
 def defaults(plugin: Plugin) -> dict[str, Any]:

@@ -9,12 +9,16 @@ Grammar::
 Plain values are YAML 1.2 core scalars: ``1e-3`` is a number, ``010`` is ten, ``yes`` is text.
 A key that is repeated makes a list (``C=0.1,C=1``). Only the first colon and the first ``=`` split,
 so ``mot:C:\\data`` and ``ray:address=ray://host`` survive. Quotes protect commas and brackets.
+
+Where several may stand, as of data sets, text is split at a space that a further spec follows: a
+name with a colon, or the name alone of a plugin that there is (``mot:A masks:B synthetic``). A path
+with such a space in it needs quotes: ``mot:'/data/take two: final'``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +61,73 @@ class Spec:
         for key, value in self.params.items():
             items += [f"{key}={write(one)}" for one in _repeats(value)]
         return f"{self.name}:{','.join(items)}" if items else self.name
+
+
+class Specs(tuple[Spec, ...]):
+    """One spec or more, where several may be given."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """Return the names, such as ``"mot + masks"``."""
+        return " + ".join(dict.fromkeys(spec.name for spec in self))
+
+    def mapping(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """Return the YAML form: of one spec its mapping, of several their list."""
+        found = [spec.mapping() for spec in self]
+        return found[0] if len(found) == 1 else found
+
+    def __str__(self) -> str:
+        """Return the text form, separated by spaces; :func:`parse_several` reads it back."""
+        return " ".join(map(str, self))
+
+
+def parse_several(given: Any, known: Collection[str] = (), *, where: str = "spec") -> Specs:
+    """Read one spec or several, from text, from one of the other forms, or from a list of them.
+
+    Args:
+        given: what :func:`parse` reads, text with several, or a list or tuple of these.
+        known: names of plugins, which begin a spec without a colon too.
+        where: named in errors.
+
+    Raises:
+        UsageError: one of them does not follow the grammar, or there is none.
+    """
+    if isinstance(given, Specs):
+        return given
+    items = given if isinstance(given, list | tuple) else [given]
+    found: list[Spec] = []
+    for item in items:
+        parts = split_specs(item, known) if isinstance(item, str) else [item]
+        found += [parse(part, where=where) for part in parts]
+    if not found:
+        raise UsageError("the list is empty", where=where, hint="name one, or leave it out")
+    return Specs(found)
+
+
+_NEXT = re.compile(r"\s+(?=(?P<name>[A-Za-z][A-Za-z0-9._-]+)(?P<end>:|\s|$))")
+
+
+def split_specs(text: str, known: Collection[str] = ()) -> list[str]:
+    """Split text at spaces, outside quotes and brackets, that a further spec follows.
+
+    Args:
+        text: such as ``"mot:A masks:B"``.
+        known: names that begin a spec without a colon too.
+    """
+    text, found, start, place, depth = text.strip(), [], 0, 0, 0
+    while place < len(text):
+        after = _NEXT.match(text, place) if depth == 0 else None
+        if after and (after["end"] == ":" or after["name"] in known):
+            found.append(text[start:place])
+            start = place = after.end()
+            continue
+        piece = _PIECE.match(text, place)
+        assert piece is not None  # it takes any character
+        depth += {"[": 1, "]": -1}.get(piece["mark"] or "", 0)
+        place = piece.end()
+    return [*found, text[start:]]
 
 
 def parse(text: str | int | Mapping[Any, Any] | Spec, *, where: str = "spec") -> Spec:
@@ -245,6 +316,7 @@ _MARKS = (",", "[", "]", "=", ":'", ':"')
 
 def _write_text(value: str) -> str:
     odd = value[:1] in "\"'@" or any(mark in value for mark in _MARKS) or not value.isprintable()
+    odd = odd or _NEXT.search(value) is not None
     plain = bool(value) and not odd and value == value.strip() and scalar(value) == value
     return value if plain else _quoted(value)
 

@@ -42,7 +42,7 @@ def build(record: SuiteRecord) -> Report:
             "digest": record.dataset.digest,
             "videos": record.dataset.videos,
         },
-        labels=find_task(record.task).about_labels(record.dataset.source.partition(":")[0]),
+        labels=_about_labels(record),
         groups=sorted({str(row.get("group")) for row in record.dataset.videos}),
         settings=settings,
         pairs=pairs,
@@ -58,6 +58,16 @@ def build(record: SuiteRecord) -> Report:
         task=record.task,
     )
     return Report(**{**draft.__dict__, "sentence": sentence(draft)})
+
+
+def _about_labels(record: SuiteRecord) -> str:
+    """Return what to know about the labels of each data set."""
+    task, parts = find_task(record.task), record.dataset.parts or [record.dataset]
+    lines = [task.about_labels(part.source.partition(":")[0]) for part in parts]
+    if all(lines):
+        return next(iter(lines))
+    named = [f"{p.source}: {line}" for p, line in zip(parts, lines, strict=True) if line]
+    return " ".join(named)
 
 
 def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:

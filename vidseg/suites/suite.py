@@ -186,7 +186,7 @@ def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
     common = file.conditions
     if file.dataset is not None:
         with source.at("dataset"):
-            common["dataset"] = plugins.resolve("dataset", file.dataset)
+            common["dataset"] = plugins.resolve_several("dataset", file.dataset)
     made = {}
     for name, pipeline in file.pipelines.items():
         with source.at("pipelines", name, "extractor"):

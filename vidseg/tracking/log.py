@@ -87,7 +87,7 @@ def log_metrics(
         points: name, value and step of each.
         run: None: the open one.
         model_id: the logged model that was measured.
-        dataset: the data set that it was measured on, as logged to this run.
+        dataset: the data set that it was measured on, as logged to this run; several are none.
 
     Raises:
         TrackingError: the store refuses.
@@ -96,7 +96,7 @@ def log_metrics(
     run = run or active()
     client = mlflow.MlflowClient(run.uri)
     origin: dict[str, str] = {}
-    if dataset is not None:
+    if dataset is not None and not dataset.parts:
         origin = {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
     kept = [(valid_name(n), float(value), int(s)) for n, value, s in points if _defined(value)]
     with translate_errors(run.uri):

@@ -60,11 +60,23 @@ SERVING_PACKAGES = (
 def log_dataset(record: DatasetRecord, run: OpenRun) -> None:
     """Log the data set as the run's input, context ``train and test`` (every fold has both).
 
+    Several data sets are as many inputs.
+
     Raises:
         TrackingError: the store refuses.
     """
     mlflow = load_mlflow()
-    entities = mlflow.entities
+    context = mlflow.entities.InputTag("mlflow.data.context", "train and test")
+    inputs = [
+        mlflow.entities.DatasetInput(_dataset(part, mlflow.entities), [context])
+        for part in record.parts or [record]
+    ]
+    client = mlflow.MlflowClient(run.uri)
+    with translate_errors(run.uri):
+        retry_conflicts(lambda: client.log_inputs(run.run_id, inputs))
+
+
+def _dataset(record: DatasetRecord, entities: Any) -> Any:
     rows = record.videos
     schema = {"mlflow_colspec": [{"name": n, "type": t, "required": True} for n, t in _columns()]}
     profile = {
@@ -73,7 +85,7 @@ def log_dataset(record: DatasetRecord, run: OpenRun) -> None:
         "groups": len({row["group"] for row in rows}),
         "sequences": rows,
     }
-    dataset = entities.Dataset(
+    return entities.Dataset(
         name=record.name,
         digest=record.digest,
         source_type="vidseg",
@@ -81,11 +93,6 @@ def log_dataset(record: DatasetRecord, run: OpenRun) -> None:
         schema=json.dumps(schema),
         profile=json.dumps(profile),
     )
-    context = entities.InputTag("mlflow.data.context", "train and test")
-    inputs = [entities.DatasetInput(dataset, [context])]
-    client = mlflow.MlflowClient(run.uri)
-    with translate_errors(run.uri):
-        retry_conflicts(lambda: client.log_inputs(run.run_id, inputs))
 
 
 def _columns() -> list[tuple[str, str]]:
