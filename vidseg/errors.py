@@ -7,6 +7,8 @@ but :class:`Stopped`, which is no error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class VidsegError(Exception):
     """What is wrong, where, and what to do about it, on one line.
@@ -47,6 +49,23 @@ class PluginError(UsageError):
 
 class DataError(VidsegError):
     """Videos, labels or weights that are missing, malformed or contradict each other."""
+
+
+class BadRowsError(DataError):
+    """Several faults of one file; reads as the first, with the number of the others.
+
+    Args:
+        faults: two or more, in the order of the file.
+    """
+
+    def __init__(self, faults: Sequence[DataError]) -> None:
+        self.faults = tuple(faults)
+        first = self.faults[0]
+        more = f"{first.what}, and {len(self.faults) - 1} more faults in this file"
+        super().__init__(more, where=first.where, hint=first.hint)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.faults,)
 
 
 class StoreError(VidsegError):

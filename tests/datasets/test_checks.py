@@ -111,8 +111,9 @@ def test_many_faults_of_one_kind_are_counted(tmp_path):
     rows = [(1, i, 900, 1, 8, 8, 1, 1, 1) for i in range(30)]
     mot_sequence(tmp_path, "A", rows=rows)
     found = faults(f"mot:{tmp_path}")
-    assert len(found) == SHOWN + 1
-    assert found[-1] == "A: and 20 more like the last"
+    assert len(found) == SHOWN + 2
+    assert found[-2] == "A: and 20 more like the last"
+    assert "no video shows any foreground" in found[-1]
 
 
 def test_one_scene_in_two_groups(tmp_path):
@@ -134,7 +135,9 @@ def test_detectors_of_one_sequence_are_no_fault(tmp_path):
 
 
 def test_nobody_is_a_note(tmp_path):
-    mask_tree(tmp_path, ("a",), value=0)
+    mask_tree(tmp_path, ("a", "b"))
+    for file in (tmp_path / "masks" / "a").iterdir():
+        Image.new("L", (64, 48)).save(file)
     result = look(f"masks:{tmp_path}")
     assert not [each for each in result.findings if each.wrong]
     assert any("shows no foreground" in each.text for each in result.findings)

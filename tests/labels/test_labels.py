@@ -278,7 +278,7 @@ class TestSources:
         with pytest.raises(DataError, match=r"no training labels for video a; add a folder a"):
             source(f"masks:{tmp_path}").of(video)
         (tmp_path / "a.txt").write_text("9,1,6,11,20,30,1,1,1\n")
-        with pytest.raises(DataError, match=r"a\.txt:1: label for frame 9, the video has 5"):
+        with pytest.raises(DataError, match=r"a\.txt:1: label for frame 9, but only 5"):
             source(f"mot:{tmp_path}").of(video)
 
 

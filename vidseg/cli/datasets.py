@@ -100,11 +100,11 @@ def check(specs: Sequence[str], quiet: bool) -> None:
         classes: Sequence[ClassCount] = ()
         with contextlib.suppress(VidsegError):
             classes = getattr(dataset, "classes", tuple)()
-    for wrong, video, text in result.findings:
+    for wrong, video, text, _ in result.findings:
         name = f"{video}: " if video and not text.startswith(f"{video}:") else ""
         click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
     _show_classes(classes)
-    faults = sum(finding.wrong for finding in result.findings)
+    faults = sum(finding.times for finding in result.findings if finding.wrong)
     verdict = f"{faults} faults" if faults > 1 else "one fault" if faults else "nothing wrong"
     videos, frames = _count(result.videos, "video"), _count(result.frames, "frame")
     click.echo(f"{verdict} in {videos}, {frames} that decode{'s' if result.frames == 1 else ''}")

@@ -10,12 +10,14 @@ import numpy as np
 
 from vidseg.datasets.base import Dataset
 from vidseg.datasets.scenes import check_scenes
-from vidseg.errors import VidsegError
+from vidseg.errors import BadRowsError, VidsegError
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, overview_size, rasterise
 from vidseg.types import Labels, Size, Video
 
 SHOWN = 10
 """Findings of one kind and video that are listed; the rest is counted."""
+
+_NOTHING = "no video shows any foreground: nothing can be trained or scored"
 
 Tick = Callable[[Video], None]
 
@@ -27,11 +29,13 @@ class Finding(NamedTuple):
         wrong: True for a fault, False for what is usual or meant but worth knowing.
         video: name of the video, empty where it is about several or does not open.
         text: what it is and where: file, row or frame.
+        times: how many it stands for.
     """
 
     wrong: bool
     video: str
     text: str
+    times: int = 1
 
 
 class Examined(NamedTuple):
@@ -53,8 +57,8 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
 
     Faults are: a video that does not open (frames without labels, labels without frames, a
     malformed row), frames or labels that cannot be read, numbers of frames that contradict each
-    other, boxes outside of their frame, and videos of different groups that show the same or nearly
-    the same pictures.
+    other, boxes outside of their frame, videos of different groups that show the same or nearly
+    the same pictures, and no foreground in any video.
 
     Args:
         dataset: the data set.
@@ -66,16 +70,19 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
     survey = getattr(dataset, "survey", None)
     tried: list[Video | VidsegError] = list(survey() if survey else dataset.videos())
     videos = [each for each in tried if not isinstance(each, VidsegError)]
-    findings = [Finding(True, "", str(each)) for each in tried if isinstance(each, VidsegError)]
-    sound, frames = [], 0
+    findings = [one for each in tried if isinstance(each, VidsegError) for one in _refusals(each)]
+    sound, frames, blank = [], 0, bool(videos) and not findings
     for video in videos:
-        found, read = _examine(video, tick)
+        found, read, foreground = _examine(video, tick)
         findings += found
         frames += read
+        blank &= foreground is False
         if not any(each.wrong for each in found if each.text not in _notes(video)):
             sound.append(video)
     if len(videos) == len(tried):
         findings += _general(dataset, videos)
+    if blank:
+        findings.append(Finding(True, "", _NOTHING))
     return Examined(findings + list(_together(videos, sound)), len(tried), frames)
 
 
@@ -89,25 +96,39 @@ def _notes(video: Video) -> list[str]:
         return [*asked, *getattr(video, "notes", ())]
 
 
-def _examine(video: Video, tick: Tick) -> tuple[list[Finding], int]:
-    """Return what is found in one video, and how many of its frames decode."""
+def _refusals(error: VidsegError) -> list[Finding]:
+    """Return the faults for which a video does not open."""
+    each = error.faults if isinstance(error, BadRowsError) else (error,)
+    return _listed("", [str(one) for one in each])
+
+
+def _examine(video: Video, tick: Tick) -> tuple[list[Finding], int, bool | None]:
+    """Return what is found in one video, how many frames decode, and whether it has foreground.
+
+    The last is None where labels cannot be read.
+    """
     try:
         length, size, _ = video.probe()
     except VidsegError as error:
-        return [Finding(True, video.name, str(error))], 0
+        return [Finding(True, video.name, str(error))], 0, None
     mismatches = getattr(video, "mismatches", ())
     findings = [Finding(note in mismatches, video.name, note) for note in _notes(video)]
     broken = list(_broken_frames(video, length, size, tick))
     labels = _LabelCheck(video, length)
     for texts in (broken, labels.faults, labels.outside):
-        findings += [Finding(True, video.name, text) for text in _shortened(texts)]
+        findings += _listed(video.name, texts)
     findings += [Finding(False, video.name, text) for text in labels.remarks()]
-    return findings, length - len(broken)
+    foreground = labels.foreground or (None if labels.faults else False)
+    return findings, length - len(broken), foreground
 
 
-def _shortened(texts: Sequence[str]) -> list[str]:
-    more = len(texts) - SHOWN
-    return [*texts[:SHOWN], *([f"and {more} more like the last"] if more > 0 else [])]
+def _listed(video: str, faults: Sequence[str]) -> list[Finding]:
+    """Return the first faults of one kind, and how many more there are."""
+    found = [Finding(True, video, text) for text in faults[:SHOWN]]
+    more = len(faults) - SHOWN
+    if more > 0:
+        found.append(Finding(True, video, f"and {more} more like the last", more))
+    return found
 
 
 def _broken_frames(video: Video, length: int, size: Size, tick: Tick) -> Iterator[str]:
@@ -134,13 +155,14 @@ class _LabelCheck:
     Attributes:
         faults: labels that cannot be read or drawn.
         outside: boxes of which no part is in the frame.
+        foreground: whether a label shows some.
     """
 
     def __init__(self, video: Video, length: int) -> None:
         self.faults: list[str] = []
         self.outside: list[str] = []
         self._boxes = self._crossing = 0
-        self._foreground = False
+        self.foreground = False
         for index in range(length):
             try:
                 labels = video.labels(index)
@@ -148,7 +170,7 @@ class _LabelCheck:
             except VidsegError as error:
                 self.faults.append(f"frame {index}: {error}")
                 continue
-            self._foreground |= bool((drawn == FOREGROUND).any())
+            self.foreground |= bool((drawn == FOREGROUND).any())
             self._look_at_boxes(index, labels)
 
     def _look_at_boxes(self, index: int, labels: Labels) -> None:
@@ -173,7 +195,7 @@ class _LabelCheck:
         """Yield what is no fault."""
         if self._crossing:
             yield f"{self._crossing} of {self._boxes} boxes reach over the border and are cut there"
-        if not self._foreground and not self.faults:
+        if not self.foreground and not self.faults:
             yield "shows no foreground at all: it leaves both arms of every comparison"
 
 

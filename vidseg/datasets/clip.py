@@ -26,14 +26,14 @@ from pydantic import Field
 from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.label_states import LabelledFrames, RowFrames
-from vidseg.datasets.mot import ORIGIN
-from vidseg.datasets.mot_rows import (
-    FRAME,
+from vidseg.datasets.mot_frames import by_place
+from vidseg.datasets.mot_rows import Format, read_rows
+from vidseg.datasets.mot_rule import (
     Classes,
     IgnoreClasses,
     LabelRule,
     Visibility,
-    read_rows,
+    row_notes,
     select_rows,
 )
 from vidseg.datasets.selection import Patterns, Selection
@@ -55,10 +55,11 @@ class Clip(FileDataset):
             in VIDSEG_DATA.
         truth: folder of the ground truth, or its file for one clip; without it, it stands beside
             the clips.
-        classes: classes that are foreground in box files of 9 columns; see the data set mot.
+        classes: classes that are foreground in box files, by number or name; see the data set mot.
         ignore_classes: classes that count neither as foreground nor as background; see mot.
         min_visibility: foreground boxes that are visible to a smaller share are ignored; see mot.
         labelled: which frames a box file labels: all, rows or every:N; see mot.
+        format: what the columns of box files mean; see mot.
         threshold: from this grey value (1 to 255) on, a pixel of a mask clip is foreground.
         include: names of the clips to use (without their suffix), or patterns such as cam2-*;
             without it all.
@@ -73,6 +74,7 @@ class Clip(FileDataset):
         ignore_classes: IgnoreClasses = (),
         min_visibility: Visibility = 0.0,
         labelled: LabelledFrames | None = None,
+        format: Format = "auto",  # noqa: A002 - the name of the option
         threshold: Annotated[int, Field(ge=1, le=255)] = 128,
         include: Patterns = (),
         exclude: Patterns = (),
@@ -83,7 +85,7 @@ class Clip(FileDataset):
         if truth is not None:
             self._truth = locate(truth, what=f"{what},truth={truth}", or_file=True)
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
-        self._labelled, self._threshold = labelled, threshold
+        self._labelled, self._threshold, self._layout = labelled, threshold, format
         self._files = Selection(include, exclude, what).of(_find_clips(self.root), _stem)
         if self._truth.is_file() and len(self._files) > 1:
             raise DataError(
@@ -97,28 +99,37 @@ class Clip(FileDataset):
         return [partial(self._open, file) for file in self._files]
 
     def _open(self, file: Path) -> FrameVideo:
-        return FrameVideo(file.stem, file.stem, ClipFrames(file), self._truth_of(file))
+        truth = self._truth_of(file)
+        notes = truth.row_notes if isinstance(truth, _Boxes) else ()
+        return FrameVideo(file.stem, file.stem, ClipFrames(file), truth, notes)
 
     def _truth_of(self, clip: Path) -> _Boxes | _Masks:
         file = self._truth if self._truth.is_file() else _find_truth(clip, self._truth)
         if file.suffix.lower() in SUFFIXES:
             return _Masks(ClipFrames(file), self._threshold, clip)
-        return _Boxes(file, self._rule, self._labelled, clip)
+        return _Boxes(file, self._layout, self._rule, self._labelled, clip)
 
 
 class _Boxes(GroundTruth):
     """A MOT-style file."""
 
-    def __init__(self, file: Path, rule: LabelRule, labelled: str | None, clip: Path) -> None:
-        rows, lines = read_rows(file)
-        self._rows = RowFrames(labelled, rows[:, FRAME].astype(np.int64) - 1)
-        self._file, self._clip = file, clip
-        self._boxes = select_rows(rows, rule, sequence=clip.stem, file=file)
-        self._last = int(rows[:, FRAME].max())
-        self._line = lines[int(rows[:, FRAME].argmax())]
+    def __init__(
+        self, file: Path, layout: Format, rule: LabelRule, labelled: str | None, clip: Path
+    ) -> None:
+        rows = read_rows(file, layout)
+        index, counted, _ = by_place(rows)
+        self._clip, self._origin = clip, rows.origin
+        self._rows = RowFrames(labelled, index)
+        self._boxes = select_rows(rows, rule, index, sequence=clip.stem)
+        self.row_notes = (*counted, *row_notes(rows, rule, sequence=clip.stem))
+        last = int(index.argmax())
+        self._last, self._name = int(index[last]), int(rows.frames[last])
+        self._where = f"{file}:{rows.lines[last]}"
 
     def key(self, images: FrameFiles) -> str:
-        return content_key(_READER, images.key, content_key(*self._boxes, *self._rows.key))
+        origin = () if self._origin == 1 else (self._origin,)
+        labels = content_key(*self._boxes, *self._rows.key)
+        return content_key(_READER, images.key, labels, *origin)
 
     def labelled(self, info: VideoInfo) -> Sequence[int]:
         return self._rows.labelled(info.length)
@@ -130,16 +141,16 @@ class _Boxes(GroundTruth):
         return self._rows.questions()
 
     def check(self, info: VideoInfo) -> None:
-        if self._last > info.length:
+        if self._last >= info.length:
             raise DataError(
-                f"label for frame {self._last}, but {self._clip.name} has only {info.length} "
+                f"label for frame {self._name}, but {self._clip.name} has only {info.length} "
                 "frames",
-                where=f"{self._file}:{self._line}",
+                where=self._where,
                 hint="it belongs to another clip, or to more of this one",
             )
 
     def at(self, index: int, size: Size) -> BoxLabels:
-        return self._boxes.at(index, size, ORIGIN)
+        return self._boxes.at(index, size, self._origin)
 
 
 class _Masks(GroundTruth):

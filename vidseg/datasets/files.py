@@ -109,6 +109,11 @@ class FrameVideo:
         """Hash of each frame's file; none for a clip."""
         return self.images.hashes
 
+    @property
+    def frame_files(self) -> tuple[Path, ...]:
+        """The file of each frame; none for a clip."""
+        return getattr(self.images, "files", ())
+
     @cached_property
     def label_key(self) -> str:
         """Hash of the labels, and of the frames that they refer to."""

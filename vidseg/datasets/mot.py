@@ -6,9 +6,13 @@ frames and pixels count from 1, boxes are amodal and may reach over the border.
 
 * MOT15 has 10 columns: ``conf, x, y, z``. Every box is a person; conf 0 means *ignore*: such boxes
   count neither as foreground nor as background.
-* MOT16, MOT17 and MOT20 have 9: ``active, class, visibility``. A box counts when it is active and
-  of a wanted class (1 is a pedestrian); all others are background, as in the paper, unless
+* MOT16, MOT17 and MOT20 have 9: ``active, class, visibility``. A box counts when ``active`` is not
+  0 and its class is wanted (1 is a pedestrian); all others are background, as in the paper, unless
   ``ignore_classes`` or ``min_visibility`` say that they count for nothing.
+* VisDrone has 10: ``score, category, truncation, occlusion``. Score 0 and category 0 are ignored.
+
+Which of these a file is shows in its columns (:mod:`vidseg.datasets.mot_rows`), which picture a row
+belongs to in its numbers (:mod:`vidseg.datasets.mot_frames`).
 
 Citations: Leal-Taixe et al. 2015 (arXiv:1504.01942), Milan et al. 2016 (arXiv:1603.00831),
 Dendorfer et al. 2020 (arXiv:2003.09003).
@@ -16,30 +20,27 @@ Dendorfer et al. 2020 (arXiv:2003.09003).
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from vidseg.datasets.base import BoxLabels, VideoBoxes
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.label_states import LabelledFrames, RowFrames
-from vidseg.datasets.mot_rows import (
-    FRAME,
+from vidseg.datasets.mot_frames import Match, match_rows
+from vidseg.datasets.mot_rows import Format, read_rows
+from vidseg.datasets.mot_rule import (
     Classes,
     IgnoreClasses,
     LabelRule,
     Visibility,
-    read_rows,
+    row_notes,
     select_rows,
 )
 from vidseg.datasets.selection import Patterns, Selection
+from vidseg.datasets.seqinfo import SeqInfo, read_seqinfo
 from vidseg.errors import DataError
 from vidseg.media.image_folder import (
     ImageSequence,
@@ -49,6 +50,7 @@ from vidseg.media.image_folder import (
     locate,
     name_of,
     natural_key,
+    numbers_of,
 )
 from vidseg.types import Question, Size, VideoInfo
 
@@ -67,16 +69,21 @@ class Mot(FileDataset):
     Args:
         path: the folder. A relative one is looked up in the current directory, then in
             VIDSEG_DATA.
-        classes: classes that are foreground in files of 9 columns; 1 is a pedestrian, 2 a person
-            on a vehicle, 7 a static person. Files of 10 columns hold people only.
-        ignore_classes: classes that count neither as foreground nor as background in files of 9
-            columns; mot for MOTChallenge's own: 2, 7, 8, 12 (in MOT20 also 6), as far as they
-            are not foreground. None by default, as in the paper.
+        classes: classes that are foreground, by number or by name: those in gt/labels.txt (one a
+            line, the first is class 1), or MOTChallenge's own: 1 is a pedestrian, 2 a person on a
+            vehicle, 7 a static person. MOT15's files hold people only.
+        ignore_classes: classes that count neither as foreground nor as background; mot for
+            MOTChallenge's own: 2, 7, 8, 12 (in MOT20 also 6), as far as they are not foreground.
+            None by default, as in the paper.
         min_visibility: foreground boxes that are visible to a smaller share are ignored, 0..1;
             files of 9 columns only. 0 ignores none, as in the paper.
         labelled: which frames are labelled: all (those without rows are empty, the convention),
             rows (those with rows), or every:N (every N-th, and all with rows). Without it all;
             where the rows look like key frames, training waits until it is given.
+        format: what the columns of gt.txt mean; auto finds it, and refuses where it could be
+            either.
+        match: which picture a row belongs to: the one of its number, or that of its place; auto
+            takes the number where every row finds its picture, and the place where only that fits.
         include: names of the sequences to use, or patterns such as MOT17-*-SDP; without it all.
         exclude: names or patterns of sequences to leave out.
     """
@@ -88,18 +95,30 @@ class Mot(FileDataset):
         ignore_classes: IgnoreClasses = (),
         min_visibility: Visibility = 0.0,
         labelled: LabelledFrames | None = None,
+        format: Format = "auto",  # noqa: A002 - the name of the option
+        match: Match = "auto",
         include: Patterns = (),
         exclude: Patterns = (),
     ) -> None:
         self.root = locate(path, what=f"mot:{path}")
         chosen = Selection(include, exclude, f"mot:{path}")
         self._folders = chosen.of(_find_sequences(self.root), name_of)
-        self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
-        self._labelled = labelled
+        rule = LabelRule.of(classes, ignore_classes, min_visibility)
+        self._read = _Reading(rule, labelled, format, match)
 
     def openings(self) -> list[Callable[[], FrameVideo]]:
         """Return what opens each sequence: frames, annotation and ``seqinfo.ini``."""
-        return [partial(_open, folder, self._rule, self._labelled) for folder in self._folders]
+        return [partial(_open, folder, self._read) for folder in self._folders]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How box files are read."""
+
+    rule: LabelRule
+    labelled: str | None
+    layout: Format
+    match: Match
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +126,23 @@ class MotTruth(GroundTruth):
     """The boxes that matter of a sequence.
 
     Attributes:
-        boxes: their coordinates begin at 1; ignored ones are MOT15's conf 0.
+        boxes: ignored ones are MOT15's conf 0, and what the options name.
         rows: the frames that they label.
+        origin: coordinate of the first pixel in them.
+        seqinfo: the file, and the size that it states for the pictures.
     """
 
     boxes: VideoBoxes
     rows: RowFrames
+    origin: float
+    seqinfo: tuple[Path, SeqInfo]
 
     def key(self, images: FrameFiles) -> str:
         """Return the hash of the boxes, and of the frames that they refer to."""
         info = images.probe()
-        return content_key(_READER, tuple(info.size), info.length, *self.boxes, *self.rows.key)
+        origin = () if self.origin == ORIGIN else (self.origin,)
+        states = self.rows.key
+        return content_key(_READER, tuple(info.size), info.length, *self.boxes, *states, *origin)
 
     def labelled(self, info: VideoInfo) -> Sequence[int]:
         """Return the frames that have labels, ascending."""
@@ -133,16 +158,19 @@ class MotTruth(GroundTruth):
 
     def at(self, index: int, size: Size) -> BoxLabels:
         """Return the boxes of a frame."""
-        return self.boxes.at(index, size, ORIGIN)
+        return self.boxes.at(index, size, self.origin)
 
-
-class _SeqInfo(NamedTuple):
-    """What ``seqinfo.ini`` announces; every field has a default, the file is optional."""
-
-    folder: str = "img1"
-    suffix: str = ""
-    length: int | None = None
-    fps: float | None = None
+    def check(self, info: VideoInfo) -> None:
+        """Refuse pictures of another size than ``seqinfo.ini`` states."""
+        file, said = self.seqinfo
+        width, height = said.width or info.size.width, said.height or info.size.height
+        if (height, width) != tuple(info.size):
+            raise DataError(
+                f"imWidth and imHeight say {Size(height, width)}, the pictures are {info.size}: "
+                "the boxes may be in the pixels of either",
+                where=file,
+                hint="if they fit the pictures, delete imWidth and imHeight",
+            )
 
 
 def _find_sequences(root: Path) -> list[Path]:
@@ -164,27 +192,31 @@ def _is_sequence(folder: Path) -> bool:
     return any(sign.exists() for sign in signs)
 
 
-def _open(folder: Path, rule: LabelRule, labelled: str | None) -> FrameVideo:
-    info = _read_seqinfo(folder / "seqinfo.ini")
+def _open(folder: Path, reading: _Reading) -> FrameVideo:
+    info = read_seqinfo(folder / "seqinfo.ini")
     images = ImageSequence(list_images(folder / info.folder, info.suffix), info.fps)
-    check_numbering(images.files, first=1)
+    check_numbering(images.files)
     truth_file = folder / "gt" / "gt.txt"
     if not truth_file.is_file():
         _refuse_missing_truth(truth_file)
-    rows, lines = read_rows(truth_file)
-    mismatches = []
-    if info.length not in (None, len(images)):
-        mismatches.append(f"seqLength says {info.length}, {len(images)} frames exist and are used")
-    beyond = rows[:, FRAME] > len(images)
-    if beyond.any():
-        mismatches.append(_explain_beyond(truth_file, rows, lines, len(images), info.length))
+    rows = read_rows(truth_file, reading.layout)
+    numbers = numbers_of(images.files)
+    matched = match_rows(rows, images.files, numbers, announced=info.length, how=reading.match)
+    mismatches = [*_other_length(info, len(images)), *matched.mismatches]
     name = name_of(folder)
-    rows = rows[~beyond]
-    boxes = select_rows(rows, rule, sequence=name, file=truth_file)
-    notes = [*mismatches, *(["no box is foreground"] if boxes.ignored.all() else [])]
+    boxes = select_rows(rows, reading.rule, matched.places, sequence=name)
+    columns = row_notes(rows, reading.rule, sequence=name)
+    notes = [*info.notes, *mismatches, *matched.notes, *columns]
+    states = RowFrames(reading.labelled, matched.places[matched.places >= 0])
+    truth = MotTruth(boxes, states, rows.origin, (folder / "seqinfo.ini", info))
     group = _DETECTOR.sub("", name)
-    truth = MotTruth(boxes, RowFrames(labelled, rows[:, FRAME].astype(np.int64) - 1))
     return FrameVideo(name, group, images, truth, tuple(notes), tuple(mismatches))
+
+
+def _other_length(info: SeqInfo, length: int) -> list[str]:
+    if info.length in (None, length):
+        return []
+    return [f"seqLength says {info.length}, {length} frames exist and are used"]
 
 
 def _refuse_missing_truth(file: Path) -> None:
@@ -192,43 +224,3 @@ def _refuse_missing_truth(file: Path) -> None:
     if file.parents[2].name == "test":
         hint = "test splits are published without labels: give the folder train instead"
     raise DataError("no ground truth", where=file, hint=hint)
-
-
-def _read_seqinfo(file: Path) -> _SeqInfo:
-    if not file.is_file():
-        return _SeqInfo()
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(file.read_text(encoding="utf-8-sig"))
-        section = parser["Sequence"]
-        return _SeqInfo(
-            section.get("imDir", "img1").strip("/\\ "),
-            section.get("imExt", ""),
-            section.getint("seqLength", fallback=None),
-            section.getfloat("frameRate", fallback=None),
-        )
-    except (configparser.Error, KeyError, ValueError) as error:
-        raise DataError(
-            f"is malformed ({error})", where=file, hint="mend it, or delete it: it is optional"
-        ) from error
-
-
-def _explain_beyond(
-    file: Path, rows: npt.NDArray[np.float64], lines: list[int], frames: int, announced: int | None
-) -> str:
-    """Return a note where ``seqLength`` announces the absent frames; refuse the row where not.
-
-    Cut-down copies of a sequence keep its whole annotation: then the announced length
-    shows that the label is right and the frame was left out.
-    """
-    beyond = rows[:, FRAME] > frames
-    unannounced = rows[:, FRAME] > max(frames, announced or 0)
-    if unannounced.any():
-        at = int(np.argmax(unannounced))
-        raise DataError(
-            f"label for frame {int(rows[at, FRAME])}, but only {frames} frames exist",
-            where=f"{file}:{lines[at]}",
-            hint="delete the row or restore the frame",
-        )
-    absent = len(np.unique(rows[beyond, FRAME]))
-    return f"{int(beyond.sum())} rows for {absent} absent frames are dropped"

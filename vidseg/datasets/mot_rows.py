@@ -1,169 +1,175 @@
-"""The rows of MOTChallenge's ``gt.txt``, and what they mean: foreground, ignored, background."""
+"""The rows of a MOT box file: read, checked, and told apart by their columns.
+
+All formats begin with ``frame, id, left, top, width, height``. What follows differs:
+
+* ``mot16`` (MOT16, MOT17, MOT20, CVAT's export), 9 columns: ``active, class, visibility``;
+* ``mot15``, 10 columns: ``conf, x, y, z``, the last three -1 or a place in the world;
+* ``visdrone``, 10 columns: ``score, category, truncation, occlusion`` (Zhu et al. 2018,
+  arXiv:1804.07437).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from vidseg.datasets.base import VideoBoxes
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import BadRowsError, DataError
 
-FRAME, _ID, _BOX, _ACTIVE, _CLASS, _VISIBILITY = 0, 1, slice(2, 6), 6, 7, 8
+FRAME, ID, BOX, ACTIVE, CLASS, VISIBILITY = 0, 1, slice(2, 6), 6, 7, 8
 
-_DISTRACTORS = (2, 7, 8, 12)
-"""Person on a vehicle, static person, distractor, reflection: whether a tracker finds them or not
-counts for nothing in MOT16 and MOT17 (TrackEval, ``mot_challenge_2d_box.py``)."""
-_MOT20_DISTRACTORS = (*_DISTRACTORS, 6)
-"""MOT20 has non-motorised vehicles too."""
+Kind = Literal["mot15", "mot16", "visdrone"]
+Format = Literal["auto", "mot15", "mot16", "visdrone"]
 
-Classes = tuple[Annotated[int, Field(ge=1)], ...]
-IgnoreClasses = tuple[Annotated[int, Field(ge=1)] | Literal["mot"], ...]
-Visibility = Annotated[float, Field(ge=0, le=1)]
+Table = npt.NDArray[np.float64]
 
 
-class LabelRule(NamedTuple):
-    """What the rows of a file of 9 columns mean.
+@dataclass(frozen=True, eq=False)
+class BoxRows:
+    """The rows of one file.
 
     Attributes:
-        classes: active boxes of these classes are foreground.
-        ignore_classes: boxes of these classes are ignored, active or not; ``"mot"`` among them
-            stands for MOTChallenge's own.
-        min_visibility: foreground boxes that are visible to a smaller share are ignored, 0..1.
+        file: where they stand.
+        rows: ``float64 (n, 9 or 10)`` in the file's order, as they stand there.
+        lines: ``(n,)`` the line of each, from 1.
+        kind: what the columns from the seventh on mean.
     """
 
-    classes: tuple[int, ...] = (1,)
-    ignore_classes: IgnoreClasses = ()
-    min_visibility: float = 0.0
+    file: Path
+    rows: Table
+    lines: list[int]
+    kind: Kind
 
-    @classmethod
-    def of(
-        cls, classes: Classes, ignore_classes: IgnoreClasses, min_visibility: Visibility
-    ) -> LabelRule:
-        """Return the rule that these options of a plugin make.
+    @property
+    def frames(self) -> npt.NDArray[np.int64]:
+        """``int64 (n,)`` the frame number of each row, as it stands in the file."""
+        return self.rows[:, FRAME].astype(np.int64)
 
-        Raises:
-            UsageError: a class is foreground and ignored.
-        """
-        both = set(classes) & {one for one in ignore_classes if one != "mot"}
-        if both:
-            raise UsageError(
-                f"class {min(both)} is both foreground and ignored",
-                where="ignore_classes",
-                hint="name it once",
-            )
-        return cls(classes, ignore_classes, min_visibility)
-
-    def ignored_classes(self, sequence: str) -> list[int]:
-        """Return the classes that are ignored in a sequence of that name."""
-        named = [one for one in self.ignore_classes if one != "mot"]
-        if "mot" not in self.ignore_classes:
-            return named
-        known = _MOT20_DISTRACTORS if sequence.startswith("MOT20") else _DISTRACTORS
-        return [*named, *(one for one in known if one not in self.classes)]
+    @property
+    def origin(self) -> float:
+        """Coordinate of the first pixel: 1 in MOT (Milan et al. 2016, 4.2), 0 in VisDrone."""
+        return 0.0 if self.kind == "visdrone" else 1.0
 
 
-def read_rows(file: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
+def read_rows(file: Path, layout: Format = "auto") -> BoxRows:
     """Return the rows of a MOT box file.
 
-    Returns:
-        ``float64 (n, 9 or 10)`` in the file's order, 1-based, and the line number of each.
+    Args:
+        file: the text file.
+        layout: what its columns mean; auto finds it.
 
     Raises:
-        DataError: no rows, or a malformed one; names file and line.
+        DataError: no rows, malformed ones (:class:`~vidseg.errors.BadRowsError` where there are
+            several; names file and line), or columns that may mean two things.
     """
-    rows: list[list[float]] = []
-    lines: list[int] = []
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), start=1):
+    table, lines, faults = _parse(file)
+    if not faults and not lines:
+        raise DataError("holds no row", where=file, hint="ground truth is needed")
+    if lines:
+        kind = _kind_of(table, layout)
+        faults += _faulty(file, table, lines, kind)
+        if not faults:
+            return BoxRows(file, table, lines, kind or _refuse_ambiguous(file))
+    faults.sort(key=lambda fault: fault[0])
+    errors = [_bad_row(file, line, what) for line, what in faults]
+    raise errors[0] if len(errors) == 1 else BadRowsError(errors)
+
+
+_Fault = tuple[int, str]
+
+
+def _parse(file: Path) -> tuple[Table, list[int], list[_Fault]]:
+    """Return the rows that are numbers and of the usual width, and the faults of the others."""
+    found: list[tuple[int, list[float]]] = []
+    faults: list[_Fault] = []
+    for number, line in enumerate(_text(file).splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            row = [float(value) for value in line.split(",")]
+            row = [float(value) for value in line.strip().removesuffix(",").split(",")]
         except ValueError:
-            refuse_row(file, number, f"not a row of numbers: {line.strip()[:60]!r}")
-        if len(row) not in (9, 10):
-            refuse_row(file, number, f"{len(row)} columns; MOT16/17/20 have 9, MOT15 has 10")
-        if rows and len(row) != len(rows[0]):
-            refuse_row(file, number, f"{len(row)} columns, the rows before have {len(rows[0])}")
-        rows.append(row)
-        lines.append(number)
-    if not rows:
-        raise DataError("holds no row", where=file, hint="ground truth is needed")
-    table = np.array(rows)
-    _check_rows(file, table, lines)
-    return table, lines
+            faults.append((number, f"not a row of numbers: {line.strip()[:60]!r}"))
+            continue
+        if len(row) in (9, 10):
+            found.append((number, row))
+        else:
+            what = "MOT16/17/20 have 9, MOT15 and VisDrone 10"
+            faults.append((number, f"{len(row)} columns; {what}"))
+    widths = Counter(len(row) for _, row in found)
+    usual = max(widths, key=lambda width: widths[width], default=9)
+    faults += [
+        (number, f"{len(row)} columns, the other rows have {usual}")
+        for number, row in found
+        if len(row) != usual
+    ]
+    kept = [(number, row) for number, row in found if len(row) == usual]
+    table = np.array([row for _, row in kept], np.float64).reshape(len(kept), usual)
+    return table, [number for number, _ in kept], faults
 
 
-def _check_rows(file: Path, rows: npt.NDArray[np.float64], lines: list[int]) -> None:
-    whole = rows[:, [FRAME, _ID]]
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=file) from error
+
+
+def _kind_of(table: Table, layout: Format) -> Kind | None:
+    """Return what the columns mean; None where they may mean two things.
+
+    Of 10 columns, MOT15's last three are -1 throughout, or places in the world that are neither
+    all whole nor all within VisDrone's ranges. VisDrone's are whole, within 0 to 11, 0 to 1 and 0
+    to 2, and not the same in every row. Anything else could be either, or MOT16 with one more.
+    """
+    if table.shape[1] == 9:
+        return "mot16"
+    if layout != "auto":
+        return layout
+    last = table[:, 7:10]
+    if (last == -1).all():
+        return "mot15"
+    whole = bool((last == np.rint(last)).all())
+    if whole and ((last >= 0) & (last <= (11, 1, 2))).all():
+        varies = len(np.unique(last[:, 0])) > 1 or len(np.unique(last[:, 1:], axis=0)) > 1
+        return "visdrone" if varies and last[:, 0].any() else None
+    classes, shares = last[:, 0], last[:, 1]
+    like_mot16 = (classes == np.rint(classes)) & (classes >= 0) & (shares >= 0) & (shares <= 1)
+    return None if like_mot16.all() else "mot15"
+
+
+def _refuse_ambiguous(file: Path) -> NoReturn:
+    raise DataError(
+        "10 columns that may be MOT15's (conf, x, y, z), VisDrone's (score, category, truncation, "
+        "occlusion) or MOT16's with one more",
+        where=file,
+        hint="say which: format=mot15, format=visdrone or format=mot16",
+    )
+
+
+def _faulty(file: Path, table: Table, lines: list[int], kind: Kind | None) -> list[_Fault]:
+    """Return the first fault of each row that has one."""
+    whole = table[:, [FRAME, ID]]
     with np.errstate(invalid="ignore"):
         faults = {
-            "a number is not finite": ~np.isfinite(rows).all(axis=1),
+            "a number is not finite": ~np.isfinite(table).all(axis=1),
             "frame and id must be whole numbers": (whole != np.rint(whole)).any(axis=1),
-            "frames count from 1": rows[:, FRAME] < 1,
-            "width and height must be positive": (rows[:, 4:6] <= 0).any(axis=1),
+            "frame is negative": table[:, FRAME] < 0,
+            "frame or id is too large": (np.abs(whole) > 2**53).any(axis=1),
+            "width and height must be positive": (table[:, 4:6] <= 0).any(axis=1),
         }
+        if kind != "mot15":
+            what = "class must be a whole number"
+            faults[what] = table[:, CLASS] != np.rint(table[:, CLASS])
+    found: dict[int, str] = {}
     for what, wrong in faults.items():
-        if wrong.any():
-            refuse_row(file, lines[int(np.argmax(wrong))], what)
+        for at in np.flatnonzero(wrong):
+            found.setdefault(lines[at], what)
+    return list(found.items())
 
 
-def refuse_row(file: Path, line: int, what: str) -> None:
-    """Raise a DataError that names the line."""
-    raise DataError(what, where=f"{file}:{line}", hint="mend or delete the row")
-
-
-def select_rows(
-    rows: npt.NDArray[np.float64], rule: LabelRule, *, sequence: str, file: Path
-) -> VideoBoxes:
-    """Keep the rows that are foreground or ignored.
-
-    Args:
-        rows: of :func:`read_rows`.
-        rule: what rows of 9 columns mean; of 10 columns all are persons, conf 0 is ignored.
-        sequence: name of the sequence.
-        file: named in errors.
-
-    Raises:
-        DataError: ``min_visibility`` is asked for, and the file does not state the visibility.
-    """
-    if rows.shape[1] == 9:
-        wanted = (rows[:, _ACTIVE] == 1) & np.isin(rows[:, _CLASS], rule.classes)
-        ignored = np.isin(rows[:, _CLASS], rule.ignored_classes(sequence))
-        if rule.min_visibility > 0:
-            ignored |= wanted & (_visibility(rows, wanted, file) < rule.min_visibility)
-        kept = wanted | ignored
-        rows, ignored = rows[kept], ignored[kept]
-    elif rule.min_visibility > 0:
-        _refuse_visibility(file, "has 10 columns (MOT15), none of them the visibility")
-    else:
-        ignored = rows[:, _ACTIVE] == 0
-    order = np.argsort(rows[:, FRAME], kind="stable")
-    rows = rows[order]
-    return VideoBoxes(
-        rows[:, FRAME].astype(np.int64) - 1,
-        rows[:, _ID].astype(np.int64),
-        np.ascontiguousarray(rows[:, _BOX]),
-        ignored[order],
-    )
-
-
-def _visibility(
-    rows: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_], file: Path
-) -> npt.NDArray[np.float64]:
-    shares: npt.NDArray[np.float64] = rows[:, _VISIBILITY]
-    if (wanted & ((shares < 0) | (shares > 1))).any():
-        _refuse_visibility(file, "has a visibility outside 0..1")
-    return shares
-
-
-def _refuse_visibility(file: Path, what: str) -> None:
-    raise DataError(
-        what,
-        where=file,
-        hint="leave min_visibility out, or that sequence (exclude=)",
-    )
+def _bad_row(file: Path, line: int, what: str) -> DataError:
+    return DataError(what, where=f"{file}:{line}", hint="mend or delete the row")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from vidseg.datasets.mot import ORIGIN
-from vidseg.datasets.mot_rows import (
-    FRAME,
-    Classes,
-    IgnoreClasses,
-    LabelRule,
-    Visibility,
-    read_rows,
-    select_rows,
-)
+from vidseg.datasets.mot_frames import Match, by_place, match_rows
+from vidseg.datasets.mot_rows import BoxRows, Format, read_rows
+from vidseg.datasets.mot_rule import Classes, IgnoreClasses, LabelRule, Visibility, select_rows
 from vidseg.errors import DataError
 from vidseg.labels.base import KeyedLabels
-from vidseg.media.image_folder import content_key, locate
+from vidseg.media.image_folder import content_key, locate, numbers_of
 from vidseg.types import Video
 
 _PLACES = ("{}.txt", "{}/gt/gt.txt", "{}/gt.txt")
@@ -29,15 +24,18 @@ _PLACES = ("{}.txt", "{}/gt/gt.txt", "{}/gt.txt")
 class MotFiles:
     """Train on boxes from text files: ``VIDEO.txt`` or ``VIDEO/gt/gt.txt`` in a folder.
 
-    Coordinates are in pixels of the video's own frames; frames and pixels count from 1. A frame
-    without a row is all background.
+    Coordinates are in pixels of the video's own frames; pixels count from 1. Frames count from 1,
+    or are the numbers in the names of the video's pictures, or count from 0 where a row has 0. A
+    frame without a row is all background.
 
     Args:
         path: the folder. A relative one is looked up in the current directory, then in
             VIDSEG_DATA.
-        classes: classes that are foreground in files of 9 columns.
-        ignore_classes: classes that are ignored in files of 9 columns, or mot.
+        classes: classes that are foreground, by number or name; see the data set mot.
+        ignore_classes: classes that are ignored, or mot.
         min_visibility: boxes that are visible to a smaller share are ignored; 9 columns only.
+        format: what the columns mean; see the data set mot.
+        match: which picture of a folder a row belongs to; see the data set mot.
     """
 
     contract: ClassVar[int] = 1
@@ -48,9 +46,12 @@ class MotFiles:
         classes: Classes = (1,),
         ignore_classes: IgnoreClasses = (),
         min_visibility: Visibility = 0.0,
+        format: Format = "auto",  # noqa: A002 - the name of the option
+        match: Match = "auto",
     ) -> None:
         self._root = locate(path, what=f"train_labels mot:{path}")
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
+        self._layout, self._match = format, match
 
     def of(self, video: Video) -> KeyedLabels:
         """Return the boxes of a video.
@@ -58,20 +59,12 @@ class MotFiles:
         Raises:
             DataError: no file, a malformed row, or a row for a frame that does not exist.
         """
-        file = self._file(video)
-        rows, lines = read_rows(file)
-        info = video.probe()
-        beyond = rows[:, FRAME] > info.length
-        if beyond.any():
-            at = int(np.argmax(beyond))
-            raise DataError(
-                f"label for frame {int(rows[at, FRAME])}, the video has {info.length}",
-                where=f"{file}:{lines[at]}",
-                hint="delete the row, or name the labels of this video",
-            )
-        found = select_rows(rows, self._rule, sequence=video.name, file=file)
-        key = content_key("mot labels 1", tuple(info.size), *found)
-        return KeyedLabels(key, partial(found.at, size=info.size, origin=ORIGIN))
+        rows, info = read_rows(self._file(video), self._layout), video.probe()
+        index = _index(video, rows, info.length, self._match)
+        found = select_rows(rows, self._rule, index, sequence=video.name)
+        origin = () if rows.origin == 1 else (rows.origin,)
+        key = content_key("mot labels 1", tuple(info.size), *found, *origin)
+        return KeyedLabels(key, partial(found.at, size=info.size, origin=rows.origin))
 
     def _file(self, video: Video) -> Path:
         places = [self._root / place.format(video.name) for place in _PLACES]
@@ -83,3 +76,20 @@ class MotFiles:
             where=self._root,
             hint=f"add {' or '.join(place.format(video.name) for place in _PLACES)}",
         )
+
+
+def _index(video: Video, rows: BoxRows, length: int, how: Match) -> npt.NDArray[np.int64]:
+    """Return the 0-based frame of each row."""
+    files: Sequence[Path] = getattr(video, "frame_files", ())
+    if files:
+        return match_rows(rows, files, numbers_of(files), how=how).places
+    index = by_place(rows).places
+    beyond = index >= length
+    if beyond.any():
+        at = int(np.argmax(beyond))
+        raise DataError(
+            f"label for frame {rows.frames[at]}, the video has {length}",
+            where=f"{rows.file}:{rows.lines[at]}",
+            hint="name the labels of this video",
+        )
+    return index

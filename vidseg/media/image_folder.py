@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,47 +98,83 @@ def list_images(folder: Path, suffix: str = "") -> tuple[Path, ...]:
 
 
 def numbers_of(files: Sequence[Path]) -> list[int] | None:
-    """Return the number at the end of each file name, or None when a name has none."""
-    found = [re.search(r"(\d+)$", file.stem) for file in files]
-    return None if None in found else [int(match[1]) for match in found if match]
-
-
-def check_numbering(files: Sequence[Path], *, first: int | None = None) -> None:
-    """Refuse a numbered sequence with a hole in it.
-
-    Names are a sequence when more than half of the steps are equal (a folder that keeps every
-    fifth frame is one as well); a free selection of frames is none and passes.
+    """Return the number in each file name: at its end, or else where the names differ.
 
     Args:
         files: in natural order.
-        first: number that the sequence has to begin with, and then its step is 1.
+
+    Returns:
+        Ascending numbers; None where the names have none, or do not count.
+    """
+    stems = [file.stem for file in files]
+    for found in ([re.search(r"(?<!\d)(\d{1,18})$", stem) for stem in stems], _middles(stems)):
+        numbers = [int(match[1]) for match in found if match]
+        if len(numbers) == len(stems) and all(a < b for a, b in pairwise(numbers)):
+            return numbers
+    return None
+
+
+def _middles(stems: Sequence[str]) -> list[re.Match[str] | None]:
+    """Return what is between the beginning and the end that all names share, if it is digits."""
+    before = re.sub(r"\d+$", "", _shared(stems))
+    after = re.sub(r"\d+$", "", _shared([stem[::-1] for stem in stems]))[::-1]
+    shape = re.compile(f"{re.escape(before)}(\\d{{1,18}}){re.escape(after)}")
+    return [shape.fullmatch(stem) for stem in stems]
+
+
+def _shared(texts: Sequence[str]) -> str:
+    """Return the longest beginning that all texts have."""
+    first, last = min(texts), max(texts)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(letter for letter, _ in same)
+
+
+_MOST_FRAMES = 10**8
+"""Numbers that span more are times or identifiers: nobody films a year at 3 frames a second."""
+
+
+def check_numbering(files: Sequence[Path]) -> None:
+    """Refuse a numbered sequence with a hole in it.
+
+    Names are a sequence when more than half of the steps are equal (a folder that keeps every
+    fifth frame is one as well); a free selection of frames is none and passes, and so do times.
+
+    Args:
+        files: in natural order.
 
     Raises:
-        DataError: numbers are missing; the message names the first.
+        DataError: numbers are missing, or one is there twice; the message names the first.
     """
+    _refuse_twins(files)
     numbers = numbers_of(files)
-    if numbers is None:
-        if first is not None:
-            raise DataError(f"{files[0].name} has no frame number", where=files[0].parent)
+    if numbers is None or numbers[-1] - numbers[0] > _MOST_FRAMES:
         return
-    start = numbers[0] if first is None else first
-    step = 1 if first is not None else _usual_step(numbers)
+    step = _usual_step(numbers)
     if step is None:
         return
-    twice = [number for number, n in Counter(numbers).items() if n > 1]
+    start, last = numbers[0], numbers[-1]
+    holes = [
+        (start + step * ((a - start) // step + 1), (b - start - 1) // step - (a - start) // step)
+        for a, b in pairwise(numbers)
+    ]
+    holes = [(number, count) for number, count in holes if count > 0]
+    if holes:
+        digits = len(re.findall(r"\d+", files[0].stem)[-1])
+        count = sum(count for _, count in holes)
+        more = f" and {count - 1} more" if count > 1 else ""
+        raise DataError(
+            f"frame {holes[0][0]:0{digits}}{more} missing between {start} and {last}",
+            where=files[0].parent,
+            hint="restore the pictures",
+        )
+
+
+def _refuse_twins(files: Sequence[Path]) -> None:
+    """Refuse names that differ in the zeros before a number only."""
+    plain = Counter(re.sub(r"\d+", lambda found: str(int(found[0])), file.stem) for file in files)
+    twice = [stem for stem, n in plain.items() if n > 1]
     if twice:
         raise DataError(f"frame {twice[0]} exists twice", where=files[0].parent)
-    absent = sorted(set(range(start, numbers[-1], step)) - set(numbers))
-    if absent:
-        digits = len(re.findall(r"\d+$", files[0].stem)[0])
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise DataError(
-            f"frame {absent[0]:0{digits}}{more} missing between {start} and {numbers[-1]}",
-            where=files[0].parent,
-            hint="restore the file or renumber the frames",
-        )
-    if first is not None and numbers[0] != first:
-        raise DataError(f"frames begin at {numbers[0]}, not {first}", where=files[0].parent)
 
 
 def _usual_step(numbers: list[int]) -> int | None:
