@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -65,3 +66,46 @@ def yolo_polygon(index: int, number: int = 0, size: tuple[int, int] = SIZE) -> s
     left, top, w, h = box(index, size)
     corners = [(left, top), (left + w, top), (left + w, top + h), (left, top + h)]
     return f"{number} {' '.join(f'{x / size[0]:.6f} {y / size[1]:.6f}' for x, y in corners)}\n"
+
+
+def coco_tree(
+    root: Path,
+    videos: Mapping[str, Iterable[int]] | None = None,
+    *,
+    size: tuple[int, int] = SIZE,
+    changes: Mapping[str, object] | None = None,
+) -> Path:
+    """Write ``root/images/VIDEO_000001.png`` and ``root/annotations/instances.json``; boxes.
+
+    Args:
+        root: made where absent.
+        videos: frames of each video; by default five of ``cam1`` and of ``cam2``.
+        size: width, height.
+        changes: what takes the place of ``images``, ``annotations``, ``categories`` or adds to it.
+
+    Returns:
+        The JSON file.
+    """
+    images, annotations = [], []
+    chosen = videos or {"cam1": range(5), "cam2": range(5)}
+    for seed, (video, frames) in enumerate(chosen.items()):
+        for index in frames:
+            name = f"{video}_{index:06d}.png"
+            save_picture(root / "images" / name, index, seed, size)
+            number = len(images) + 1
+            images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+            annotations.append(coco_annotation(number, number, index, size))
+    categories = [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    file = root / "annotations" / "instances.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content | dict(changes or {})))
+    return file
+
+
+def coco_annotation(
+    number: int, image: int, index: int, size: tuple[int, int] = SIZE, **more: object
+) -> dict[str, object]:
+    """Return the annotation of the box of frame ``index``."""
+    annotation = {"id": number, "image_id": image, "category_id": 1, "bbox": list(box(index, size))}
+    return annotation | more
