@@ -57,8 +57,8 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
 
     Faults are: a video that does not open (frames without labels, labels without frames, a
     malformed row), frames or labels that cannot be read, numbers of frames that contradict each
-    other, boxes outside of their frame, videos of different groups that show the same or nearly
-    the same pictures, and no foreground in any video.
+    other, boxes outside of their frame, videos of different groups that share frames or show one
+    place, and no foreground in any video.
 
     Args:
         dataset: the data set.
@@ -218,8 +218,8 @@ def _together(videos: Sequence[Video], sound: Sequence[Video]) -> Iterator[Findi
     if twice:
         return
     scenes = check_scenes(sound)
-    for text in (*scenes.warnings, *scenes.notes):
-        yield Finding(True, "", text)
+    for text in scenes.lines:
+        yield Finding(text not in scenes.notes, "", text)
     if len(sound) < len(videos):
         yield Finding(
             False,

@@ -92,10 +92,9 @@ def open_dataset(
         for video in videos:
             if callable(remember := getattr(video, "remember", None)):
                 remember(memory)
-    with progress.task("looking for scenes that are there twice", None):
-        scenes = check_scenes(videos, memory=memory)
+    scenes = check_scenes(videos, memory=memory, progress=progress)
     asked = [f"{name}: {what}; {hint}" for name, (what, hint) in questions]
-    notes = (*asked, *getattr(dataset, "notes", list)(), *scenes.warnings, *scenes.notes)
+    notes = (*asked, *getattr(dataset, "notes", list)(), *scenes.lines)
     for note in notes:
         progress.say(note)
     classes = getattr(dataset, "classes", tuple)
