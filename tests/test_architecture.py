@@ -26,7 +26,7 @@ FLOORS = (
     ("experiment", "stats"),
     ("suites",),
     ("tracking", "serving", "report"),
-    ("annotate", "testing"),
+    ("annotate", "testing", "curate"),
     ("api",),
     ("cli",),
 )

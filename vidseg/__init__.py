@@ -10,10 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vidseg.api.curate import select
     from vidseg.api.data import list_plugins, open_dataset, open_model, predict
     from vidseg.api.results import RunResult, SuiteResult
     from vidseg.api.runs import run
     from vidseg.api.suites import rebuild_report, run_suite
+    from vidseg.curate.selection import Selection
     from vidseg.errors import (
         DataError,
         PluginError,
@@ -40,6 +42,7 @@ __all__ = [
     "Progress",
     "ResourceError",
     "RunResult",
+    "Selection",
     "Size",
     "Stopped",
     "StoreError",
@@ -59,13 +62,16 @@ __all__ = [
     "rebuild_report",
     "run",
     "run_suite",
+    "select",
 ]
 
 _HOMES = {
+    "vidseg.api.curate": "select",
     "vidseg.api.data": "list_plugins open_dataset open_model predict",
     "vidseg.api.results": "RunResult SuiteResult",
     "vidseg.api.runs": "run",
     "vidseg.api.suites": "rebuild_report run_suite",
+    "vidseg.curate.selection": "Selection",
     "vidseg.errors": "DataError PluginError ResourceError Stopped StoreError TrackingError "
     "UnreachableError UsageError VidsegError",
     "vidseg.types": "FrameRef Head Labels Network Size TrainingSet Video VideoInfo",

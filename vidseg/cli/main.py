@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": ("vidseg.cli.predict:predict", "Find masks in new pictures with a logged model."),
     "suite": ("vidseg.cli.suite:suite", "Run a whole protocol and report what it means."),
     "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
+    "select": ("vidseg.cli.select:select", "Choose frames worth labelling from unlabelled videos."),
     "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
     "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),

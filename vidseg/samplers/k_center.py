@@ -34,7 +34,12 @@ class KCenter(CountSampler):
 
 
 def descriptors(video: Video, ctx: SampleContext) -> Floats:
-    """Return what is compared, ``float64 (frames, channels)``; one frame's features at a time."""
+    """Return what is compared, ``float64 (frames, channels)``; one frame's features at a time.
+
+    A context that keeps these vectors has ``pooled(video)``, which returns them.
+    """
+    if callable(kept := getattr(ctx, "pooled", None)):
+        return np.asarray(kept(video), np.float64)
     ctx.prepare(video, features=True)
     return np.stack([pooled(ctx.features(video, i)) for i in range(ctx.length(video))])
 

@@ -9,26 +9,35 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidseg.errors import StoreError
 from vidseg.store import files
+from vidseg.store.descriptors import Floats, StoredDescriptors
 from vidseg.store.fact_cache import FactCache
 from vidseg.store.features import StoredFeatures
 from vidseg.store.frames import StoredFrames
 from vidseg.store.masks import StoredMasks
 from vidseg.store.quota import Quota
-from vidseg.types import Size, Video
+from vidseg.types import Features, Size, Video
 from vidseg.utils.bytes import parse_bytes
 from vidseg.utils.paths import user_path
 
 if TYPE_CHECKING:
     from vidseg.extractors.frozen import FrozenExtractor
 
-__all__ = ["Store", "StoreInfo", "StoredFeatures", "StoredFrames", "StoredMasks", "Usage"]
+__all__ = [
+    "Store",
+    "StoreInfo",
+    "StoredDescriptors",
+    "StoredFeatures",
+    "StoredFrames",
+    "StoredMasks",
+    "Usage",
+]
 
 
 class Usage(NamedTuple):
@@ -118,6 +127,18 @@ class Store:
         if frames.video.image_key != video.image_key:
             raise ValueError(f"the frames are those of {frames.video.name}, not of {video.name}")
         return StoredFeatures(frames, extractor, keep, self._quota)
+
+    def descriptors(
+        self, features: StoredFeatures, measure: Callable[[Features], Floats], name: str
+    ) -> StoredDescriptors:
+        """Return a vector for each frame, which ``measure`` makes of its features.
+
+        Args:
+            features: of the frames; they need not be kept.
+            measure: makes ``float64 (C,)`` of one frame's features.
+            name: of the measure, with its version.
+        """
+        return StoredDescriptors(features, measure, name, self._quota)
 
     def masks(self, key: str, size: Size) -> StoredMasks:
         """Return the masks that are kept under ``key`` at ``size``."""

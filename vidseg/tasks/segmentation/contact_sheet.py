@@ -6,20 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from vidseg.media.contact_sheet import COLUMNS, TILE, captioned, in_rows
 from vidseg.media.resize import resize
 from vidseg.tasks.base import MOST
 from vidseg.tasks.segmentation.overlays import IGNORED as IGNORED_COLOUR
 from vidseg.tasks.segmentation.overlays import TRUTH as TRUTH_COLOUR
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, IGNORED, rasterise
 from vidseg.types import Image, Labels, Mask, Size, Video
-
-TILE = 400
-"""Width of a picture, in pixels."""
-COLUMNS = 4
-_CAPTION = 20
-_GAP = 4
-_BACKGROUND = 24
-_TEXT = (235, 235, 235)
 
 
 def contact_sheet(videos: Sequence[Video], groups: Mapping[str, str], frames: int = 4) -> Image:
@@ -41,10 +34,7 @@ def contact_sheet(videos: Sequence[Video], groups: Mapping[str, str], frames: in
     shown = videos[:MOST]
     count = max(1, min(frames, MOST // len(shown)))
     tiles = [tile for video in shown for tile in _tiles(video, groups[video.name], count)]
-    columns = min(COLUMNS, len(tiles))
-    return np.vstack(
-        [_row(tiles[at : at + columns], columns) for at in range(0, len(tiles), columns)]
-    )
+    return in_rows(tiles, min(COLUMNS, len(tiles)))
 
 
 def spaced(length: int, count: int) -> list[int]:
@@ -64,7 +54,7 @@ def _tiles(video: Video, group: str, count: int) -> Iterator[Image]:
         mask = rasterise(labels, size, where=f"{video.name} frame {index}")
         share = 100 * (mask == FOREGROUND).mean()
         text = f"{video.name}{place}  frame {index}  {share:.1f} %"
-        yield _captioned(_outlined(_tinted(resize(image, size), mask), labels), text)
+        yield captioned(_outlined(_tinted(resize(image, size), mask), labels), text)
 
 
 def _tinted(image: Image, mask: Mask) -> Image:
@@ -91,21 +81,3 @@ def _outlined(image: Image, labels: Labels) -> Image:
     for corners, grey in zip(np.hstack([start, stop]), ignored, strict=True):
         draw.rectangle(tuple(corners), outline=IGNORED_COLOUR if grey else TRUTH_COLOUR)
     return np.asarray(picture, np.uint8)
-
-
-def _captioned(image: Image, text: str) -> Image:
-    from PIL import Image as Pil
-    from PIL import ImageDraw, ImageFont
-
-    strip = Pil.new("RGB", (image.shape[1], _CAPTION), (_BACKGROUND,) * 3)
-    ImageDraw.Draw(strip).text((4, 2), text, fill=_TEXT, font=ImageFont.load_default(13))
-    return np.vstack([np.asarray(strip, np.uint8), image])
-
-
-def _row(tiles: Sequence[Image], columns: int) -> Image:
-    height = max(len(tile) for tile in tiles) + _GAP
-    row = np.full((height, columns * (TILE + _GAP) - _GAP, 3), _BACKGROUND, np.uint8)
-    for column, tile in enumerate(tiles):
-        left = column * (TILE + _GAP)
-        row[: len(tile), left : left + TILE] = tile
-    return row

@@ -1,0 +1,1 @@
+"""Work on videos before there are labels: which frames are worth labelling."""
