@@ -136,10 +136,18 @@ def test_a_colour_picture_is_no_mask(tmp_path):
         Masks(str(tmp_path)).videos()[0].labels(0)
 
 
-def test_sixteen_bits_are_refused(tmp_path):
+def test_sixteen_bits_are_values_of_masks_but_no_pictures(tmp_path):
     mask_tree(tmp_path, (), frames=1, size=(8, 8))
-    Image.fromarray(np.ones((8, 8), np.uint16)).save(tmp_path / "masks" / "frame_000.png")
-    with pytest.raises(DataError, match="8 bits are needed"):
+    values = np.repeat([0, 1, 256, 40000], 16).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "masks" / "frame_000.png")
+    np.testing.assert_array_equal(
+        Masks(str(tmp_path)).videos()[0].labels(0).mask, np.where(values > 0, 1, -1)
+    )
+    named = Masks(str(tmp_path), foreground=(40000,), void=(256,)).videos()[0].labels(0).mask
+    np.testing.assert_array_equal(named[::2, 0], [-1, -1, 0, 1])
+    Image.fromarray(values.astype(np.float32)).save(tmp_path / "masks" / "frame_000.tif")
+    (tmp_path / "masks" / "frame_000.png").unlink()
+    with pytest.raises(DataError, match="is of kind 'F', up to 16 bits of grey are read"):
         Masks(str(tmp_path)).videos()[0].labels(0)
     Image.fromarray(np.ones((8, 8), np.uint16)).save(tmp_path / "images" / "frame_000.png")
     with pytest.raises(DataError, match="8 bits a channel are needed"):

@@ -34,7 +34,8 @@ class Dataset(Protocol):
       frame has it. Training and scoring ask for the labels of these frames only;
     * ``questions``, pairs of what cannot be known of its labels and how to say it (see
       :class:`vidseg.types.Question`): training refuses the video until they are answered;
-    * ``label_notes() -> Sequence[str]``: notes that need the true length;
+    * ``label_notes() -> Sequence[str]``: notes that need the true length, and ``label_faults()``,
+      those of them that are faults; ``look_at_all_labels()`` lets both be about every label;
     * ``frame_hashes``, one content hash for each frame's file: the content check finds shared
       frames by them without decoding;
     * ``notes``, and ``mismatches``, those of them that say that frames and annotation disagree

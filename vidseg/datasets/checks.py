@@ -111,7 +111,8 @@ def _examine(video: Video, tick: Tick) -> tuple[list[Finding], int, bool | None]
         length, size, _ = video.probe()
     except VidsegError as error:
         return [Finding(True, video.name, str(error))], 0, None
-    mismatches = getattr(video, "mismatches", ())
+    getattr(video, "look_at_all_labels", tuple)()
+    mismatches = {*getattr(video, "mismatches", ()), *getattr(video, "label_faults", tuple)()}
     findings = [Finding(note in mismatches, video.name, note) for note in _notes(video)]
     broken = list(_broken_frames(video, length, size, tick))
     labels = _LabelCheck(video, length)

@@ -64,6 +64,13 @@ class GroundTruth(ABC):
         """Return what the user should know of the labels, given the video's length and size."""
         return ()
 
+    def faults(self, info: VideoInfo) -> Sequence[str]:
+        """Return those of the notes that say that the labels are not what they seem."""
+        return ()
+
+    def look_at_all(self) -> None:  # noqa: B027 - most notes need no look at every label
+        """Let notes and faults be about every label, whatever it costs."""
+
     def questions(self) -> Sequence[Question]:
         """Return what the user has to answer before the labels are trained on."""
         return ()
@@ -159,6 +166,14 @@ class FrameVideo:
     def label_notes(self) -> tuple[str, ...]:
         """Return what the user should know of the labels, once the true length is known."""
         return tuple(self.truth.notes(self.probe()))
+
+    def label_faults(self) -> tuple[str, ...]:
+        """Return those of the label notes that are faults."""
+        return tuple(self.truth.faults(self.probe()))
+
+    def look_at_all_labels(self) -> None:
+        """Let label notes and faults be about every label, where a few are looked at."""
+        self.truth.look_at_all()
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
         """Yield frames at native size."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from vidseg.datasets.base import MaskLabels
-from vidseg.datasets.masks import Meaning, Value, read_mask
+from vidseg.datasets.mask_meaning import Meaning, Value
+from vidseg.datasets.masks import read_mask
 from vidseg.errors import DataError
 from vidseg.labels.base import KeyedLabels
 from vidseg.media.image_folder import (
@@ -26,7 +27,8 @@ class MaskFiles:
     Args:
         path: the folder. A relative one is looked up in the current directory, then in
             VIDSEG_DATA.
-        foreground: mask values that are foreground; without it all but 0 and void.
+        foreground: mask values that are foreground, or colours such as "#ff0000"; without it all
+            values but 0 and void.
         void: mask values that are ignored; without it 255 in palette files and nothing in grey
             ones.
     """

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vidseg.errors import DataError, UsageError
 from vidseg.types import Image, Memory, Size, VideoInfo
@@ -194,7 +193,7 @@ def decode(file: Path) -> Image:
     Raises:
         DataError: missing, truncated, corrupt, not an image, or more than 8 bits a channel.
     """
-    with _Opened(file) as picture:
+    with OpenedPicture(file) as picture:
         picture.load()
         if picture.mode not in _DEPTH_8:
             raise DataError(f"is of kind {picture.mode!r}, 8 bits a channel are needed", where=file)
@@ -204,44 +203,19 @@ def decode(file: Path) -> Image:
         return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def decode_values(file: Path) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Decode a mask file.
-
-    Returns:
-        ``uint8 (H, W)`` grey values or palette indices, and whether they are palette indices.
-
-    Raises:
-        DataError: as :func:`decode`, or colours whose channels differ.
-    """
-    with _Opened(file) as picture:
-        picture.load()
-        mode = picture.mode
-        values = np.array(picture.convert("L") if mode == "1" else picture)
-    if mode not in _DEPTH_8 - {"PA", "CMYK", "YCbCr"}:
-        raise DataError(f"is of kind {mode!r}, 8 bits are needed", where=file)
-    if values.ndim == 3:
-        colours = values[..., : 1 if mode == "LA" else 3]
-        if (colours != colours[..., :1]).any():
-            raise DataError(
-                "is a colour picture, not a mask", where=file, hint="store grey or palette values"
-            )
-        values = np.ascontiguousarray(colours[..., 0])
-    return values, mode == "P"
-
-
 def read_size(file: Path) -> Size:
     """Return the size that :func:`decode` will give, from the header alone.
 
     Raises:
         DataError: missing, or not an image.
     """
-    with _Opened(file) as picture:
+    with OpenedPicture(file) as picture:
         width, height = picture.size
         turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return Size(width, height) if turned else Size(height, width)
 
 
-class _Opened:
+class OpenedPicture:
     """An image file whose every failure becomes a DataError that names the file."""
 
     def __init__(self, file: Path) -> None:
