@@ -1,0 +1,1 @@
+"""Annotation folders: written edit by edit, filled by trackers, and a simulated annotator."""

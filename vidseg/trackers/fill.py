@@ -1,0 +1,93 @@
+"""From known boxes and runs of trackers to a box for each frame, and how doubtful each is."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.trackers.boxes import Boxes, iou
+from vidseg.trackers.gaps import Gap, Runs
+
+Method = Literal["auto", "blend", "forward", "linear"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""``auto``: linear, moved towards ``blend`` where both runs agree. ``blend``: both runs, weighted by
+the distance to their starts. ``forward``: the run from the box before. ``linear``: no tracker."""
+
+AGREE_FROM, AGREE_OVER = 0.3, 0.4
+"""Runs with an IoU of .3 count for nothing in ``auto``, from .7 on they decide."""
+
+
+class Filled(NamedTuple):
+    """The boxes of a gap of ``n`` frames, its ends included.
+
+    Attributes:
+        boxes: ``float64 (n, 4)``; known ones as they are.
+        doubt: ``float64 (n,)`` in 0..1, 0 for known boxes: how much a box disagrees with what
+            trackers found (1 - IoU). NaN where there is no run.
+    """
+
+    boxes: Boxes
+    doubt: npt.NDArray[np.float64]
+
+
+def fill(gap: Gap, runs: Runs | None, method: Method = "auto") -> Filled:
+    """Return the boxes of a gap.
+
+    With one known end the object is where the run from it is; ``linear`` leaves it where it was.
+
+    Args:
+        gap: what is filled.
+        runs: of :func:`vidseg.trackers.run.run_gaps`; None for ``linear`` without doubt.
+        method: see :data:`METHODS`.
+    """
+    boxes = _filled(gap, runs, method)
+    if gap.start is not None:
+        boxes[0] = gap.start
+    if gap.end is not None:
+        boxes[-1] = gap.end
+    return Filled(boxes, _doubt(gap, boxes, runs, method))
+
+
+def linear(gap: Gap) -> Boxes:
+    """Return boxes on straight lines between the ends, ``float64 (n, 4)``; as CVAT has it."""
+    start, end = gap.start or gap.end, gap.end or gap.start
+    part = np.linspace(0.0, 1.0, len(gap))[:, None]
+    return np.asarray((1 - part) * np.array(start) + part * np.array(end))
+
+
+def _filled(gap: Gap, runs: Runs | None, method: Method) -> Boxes:
+    if method == "linear" or runs is None:
+        return linear(gap)
+    if gap.end is None or (method == "forward" and gap.start is not None):
+        return runs.forward.copy()
+    if gap.start is None:
+        return runs.backward.copy()
+    part = np.linspace(0.0, 1.0, len(gap))[:, None]
+    blend = (1 - part) * runs.forward + part * runs.backward
+    if method == "blend":
+        return np.asarray(blend)
+    agreement = iou(runs.forward, runs.backward)
+    weight = np.clip((agreement - AGREE_FROM) / AGREE_OVER, 0.0, 1.0)[:, None]
+    straight = linear(gap)
+    return np.asarray(straight + weight * (blend - straight))
+
+
+def _doubt(gap: Gap, boxes: Boxes, runs: Runs | None, method: Method) -> npt.NDArray[np.float64]:
+    if runs is None:
+        doubt = np.full(len(gap), np.nan)
+    else:
+        forward, backward = iou(boxes, runs.forward), iou(boxes, runs.backward)
+        if gap.end is None or (method == "forward" and gap.start is not None):
+            nearer = backward  # the other run: a box does not disagree with itself
+        elif gap.start is None:
+            nearer = forward
+        else:
+            nearer = np.maximum(forward, backward)
+        doubt = 1.0 - nearer
+    if gap.start is not None:
+        doubt[0] = 0.0
+    if gap.end is not None:
+        doubt[-1] = 0.0
+    return doubt
