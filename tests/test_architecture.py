@@ -19,7 +19,7 @@ PACKAGE = ROOT / "vidseg"
 FLOORS = (
     ("types", "errors", "utils"),
     ("plugins", "media"),
-    ("tasks",),
+    ("tasks", "trackers"),
     ("datasets", "labels", "samplers", "extractors"),
     ("store",),
     ("classifiers",),

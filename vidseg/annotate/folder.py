@@ -1,23 +1,25 @@
 """An annotation folder that is being edited: every edit is on the disk before it is acknowledged.
 
 An edit is one line that is appended to ``journal.jsonl`` and synced; when the journal has grown as
-long as the snapshot, a new snapshot is written whole and the journal begins anew. A process that is
-killed at any moment loses nothing that was acknowledged: the journal's lines are numbered, and those
-that the snapshot has are passed over.
+long as the snapshot, a new snapshot is written whole and the journal begins anew. A process that
+is killed at any moment loses nothing that was acknowledged: the journal's lines are numbered, and
+those that the snapshot has are passed over.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from vidseg.datasets.annotation import Annotation
 from vidseg.datasets.annotation_file import (
     JOURNAL,
     SNAPSHOT,
-    Annotation,
     is_annotation,
     read_annotation,
     read_journal,
@@ -57,7 +59,8 @@ class AnnotationFolder:
         self._take()
         try:
             self.annotation: Annotation = read_annotation(folder)
-            self._open_journal()
+            self._length, self._snapshot_bytes = 0, 0
+            self._journal = self._opened_journal()
         except BaseException:
             self._lock.release()
             raise
@@ -174,23 +177,24 @@ class AnnotationFolder:
         row = line.model_dump_json(exclude_defaults=False).encode() + b"\n"
         try:
             self._journal.seek(self._length)
-            self._journal.write(row)
-            self._journal.flush()
+            if self._journal.write(row) != len(row):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._journal.fileno())
         except OSError:
             self._journal.truncate(self._length)
             raise
         self._length += len(row)
 
-    def _open_journal(self) -> None:
-        """Open the journal behind its last whole line."""
+    def _opened_journal(self) -> FileIO:
+        """Open the journal, and cut off what stands behind its last whole line."""
         file = self.folder / JOURNAL
         try:
             self._length = read_journal(file)[1]
             self._snapshot_bytes = (self.folder / SNAPSHOT).stat().st_size
             file.touch()
-            self._journal = file.open("r+b", buffering=0)
-            self._journal.truncate(self._length)
+            journal = FileIO(file, "r+")
+            journal.truncate(self._length)
+            return journal
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-FORMAT, VERSION = "vidseg annotation", 1
+FORMAT: Final = "vidseg annotation"
+VERSION: Final = 1
 
 FARTHEST = 1e6
 """Coordinates beyond it, in pixels, are a mistake."""

@@ -12,8 +12,9 @@ from vidseg.trackers.gaps import Gap, Runs
 
 Method = Literal["auto", "blend", "forward", "linear"]
 METHODS: tuple[Method, ...] = get_args(Method)
-"""``auto``: linear, moved towards ``blend`` where both runs agree. ``blend``: both runs, weighted by
-the distance to their starts. ``forward``: the run from the box before. ``linear``: no tracker."""
+"""``auto``: linear, moved towards ``blend`` where both runs agree. ``blend``: both runs, weighted
+by the distance to their starts. ``forward``: the run from the box before. ``linear``: no tracker.
+"""
 
 AGREE_FROM, AGREE_OVER = 0.3, 0.4
 """Runs with an IoU of .3 count for nothing in ``auto``, from .7 on they decide."""
@@ -52,9 +53,9 @@ def fill(gap: Gap, runs: Runs | None, method: Method = "auto") -> Filled:
 
 def linear(gap: Gap) -> Boxes:
     """Return boxes on straight lines between the ends, ``float64 (n, 4)``; as CVAT has it."""
-    start, end = gap.start or gap.end, gap.end or gap.start
+    start, end = np.array(gap.start or gap.end), np.array(gap.end or gap.start)
     part = np.linspace(0.0, 1.0, len(gap))[:, None]
-    return np.asarray((1 - part) * np.array(start) + part * np.array(end))
+    return np.asarray(start + part * (end - start))
 
 
 def _filled(gap: Gap, runs: Runs | None, method: Method) -> Boxes:

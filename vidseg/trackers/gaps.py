@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +69,7 @@ def gaps_of(track: int, keys: Mapping[int, Box | None]) -> list[Gap]:
     """
     frames = sorted(keys)
     found = []
-    for first, then in zip(frames, frames[1:], strict=False):
+    for first, then in pairwise(frames):
         start, end = keys[first], keys[then]
         if start is None:
             continue

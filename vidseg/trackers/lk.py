@@ -94,7 +94,11 @@ class Lk:
         """Return where the points went, which of them can be trusted, and the share that return."""
         import cv2
 
-        how = {"winSize": (self._window, self._window), "maxLevel": LEVELS, "criteria": ENOUGH}
+        how: dict[str, Any] = {
+            "winSize": (self._window, self._window),
+            "maxLevel": LEVELS,
+            "criteria": ENOUGH,
+        }
         moved, there, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, **how)
         back, here, _ = cv2.calcOpticalFlowPyrLK(after, before, moved, None, **how)
         found = (there.ravel() == 1) & (here.ravel() == 1)

@@ -1,4 +1,4 @@
-"""The trackers of the installed OpenCV, by name: MIL, Nano, Vit, DaSiamRPN; CSRT and KCF of contrib.
+"""The trackers of the installed OpenCV: MIL, Nano, Vit, DaSiamRPN; CSRT and KCF of contrib.
 
 ``opencv-python`` has those that the project keeps in its main modules. CSRT, KCF and the legacy
 ones come with ``opencv-contrib-python``, which must not be installed beside ``opencv-python``.
