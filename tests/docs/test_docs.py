@@ -164,6 +164,7 @@ def test_every_plugin_stands_on_its_page() -> None:
         "extractor": "extractors",
         "classifier": "classifiers",
         "executor": "suites",
+        "tracker": "annotation",
     }
     for kind, name in rooms.items():
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
