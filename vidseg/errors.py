@@ -68,6 +68,10 @@ class BadRowsError(DataError):
         return type(self), (self.faults,)
 
 
+class UnlabelledError(DataError):
+    """Frames that a sampler needs, and that the video has without labels."""
+
+
 class StoreError(VidsegError):
     """The feature store or the ledger cannot be read or written."""
 

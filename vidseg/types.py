@@ -155,6 +155,12 @@ class Video(Protocol):
         ...
 
 
+def labelled_frames(video: Video) -> Sequence[int]:
+    """Return the 0-based frames of a video that have ground truth, ascending."""
+    labelled = getattr(video, "labelled", None)
+    return labelled() if callable(labelled) else range(video.probe().length)
+
+
 class FrameSource(Protocol):
     """Images and masks of one video at the sizes of the experiment, in any order."""
 

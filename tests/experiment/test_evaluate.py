@@ -46,8 +46,8 @@ class Memory:
         return self
 
     @property
-    def length(self):
-        return len(self.all_labels)
+    def labelled(self):
+        return [index for index, labels in enumerate(self.all_labels) if labels is not None]
 
     def labels(self, index, source="truth"):
         return self.all_labels[index]
@@ -92,7 +92,7 @@ def test_models_are_counted_frame_by_frame_with_one_read_each():
     found = evaluate(
         models,
         clips,
-        frames=lambda material: range(0, material.length, 2),
+        frames=lambda material: material.labelled[::2],
         thresholds={"y": 0.5},
         margin=1.5,
         task=find_task(),
@@ -127,7 +127,7 @@ def test_one_model_with_several_names_is_scored_once():
     found = evaluate(
         {"x": model, "y": model, "z": model},
         clips,
-        frames=lambda material: range(material.length),
+        frames=lambda material: material.labelled,
         thresholds={"z": 0.5},
         margin=1.5,
         task=find_task(),
@@ -223,6 +223,8 @@ def test_the_margin_is_half_the_median_height_in_mask_pixels():
     clip = Memory(
         "a", [boxes((0, 0, 2, 100), (0, 0, 2, 6), ignored=ignored)], mask_size=Size(24, 8)
     )
+    assert box_margin([clip]) == 6 * (24 / 12) / 2
+    clip.all_labels.insert(0, None)  # not labelled
     assert box_margin([clip]) == 6 * (24 / 12) / 2
     assert box_margin([Memory("b", [boxes()])]) == 0
     mask = np.full(SIZE, -1, np.int8)

@@ -62,7 +62,7 @@ class Cell:
         return keys.score_inputs(self.config, key, self.fold, self.videos, self.margin)
 
 
-def video(**changed: str) -> Any:
+def video(labelled: tuple[int, ...] = (0, 1, 2), **changed: str) -> Any:
     given = {
         "name": "v",
         "image_key": "i",
@@ -75,6 +75,8 @@ def video(**changed: str) -> Any:
     own = {name: given.pop(name) for name in ("group", "key", "task")}
     return SimpleNamespace(
         group=own["group"],
+        labelled=labelled,
+        length=3,
         extractor=SimpleNamespace(key=own["key"]),
         task=SimpleNamespace(name=own["task"]),
         video=SimpleNamespace(**given),
@@ -94,7 +96,7 @@ def with_config(one: Cell, **changed: Any) -> Cell:
     return replace(one, config=replace(one.config, **changed))
 
 
-def with_video(one: Cell, **changed: str) -> Cell:
+def with_video(one: Cell, **changed: Any) -> Cell:
     return replace(one, videos=(video(**changed), one.videos[1]))
 
 
@@ -108,6 +110,8 @@ FIT: dict[str, list[Callable[[Cell], Cell]]] = {
     "videos": [
         lambda c: with_video(c, name="other"),
         lambda c: with_video(c, image_key="other"),
+        lambda c: with_video(c, labelled=(0, 2)),
+        lambda c: with_video(c, labelled=(0, 1)),
         lambda c: replace(c, labels=("label a", "other")),
     ],
     "groups": [lambda c: with_video(c, group="other")],
@@ -147,6 +151,7 @@ SCORE: dict[str, list[Callable[[Cell], Cell]]] = {
     "videos": [
         lambda c: with_video(c, name="other"),
         lambda c: with_video(c, image_key="other"),
+        lambda c: with_video(c, labelled=(0, 2)),
         lambda c: with_video(c, label_key="other"),
     ],
     "groups": [lambda c: with_video(c, group="other")],

@@ -22,11 +22,13 @@ class Clip:
         name: of the video.
         images: ``uint8 (n, H, W, 3)``.
         mask_size: of its masks: left half foreground, one ignored row at the top.
+        kept: its labelled frames; None: all.
     """
 
     name: str
     images: np.ndarray
     mask_size: Size | None = None
+    kept: tuple[int, ...] | None = None
     reads: Counter[int] = field(default_factory=Counter)
 
     @property
@@ -66,8 +68,8 @@ class ClipContext:
     def length(self, video: Clip) -> int:
         return len(video.images)
 
-    def labelled(self, video: Clip) -> range:
-        return range(self.length(video))
+    def labelled(self, video: Clip) -> Sequence[int]:
+        return range(self.length(video)) if video.kept is None else video.kept
 
     def prepare(self, video: Clip, *, features: bool = False) -> None:
         self.prepared.append((video.name, features))

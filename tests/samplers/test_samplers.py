@@ -17,6 +17,11 @@ class Clip:
 
     name: str
     length: int
+    kept: tuple[int, ...] | None = None
+
+    @property
+    def labelled(self):
+        return range(self.length) if self.kept is None else self.kept
 
 
 def frames(spec, *lengths, seed=0):

@@ -64,9 +64,14 @@ def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) ->
         sheet = None if output is None else _sheet(opened, frames, screen)
     groups = len({row["group"] for row in rows})
     total = sum(row["frames"] for row in rows)
+    labelled = sum(row["labelled"] for row in rows)
+    if labelled == total:
+        rows = [{key: one for key, one in row.items() if key != "labelled"} for row in rows]
     show_table("videos", rows)
     _show_classes(opened.classes())
-    click.echo(f"{_count(len(rows), 'video')}, {_count(groups, 'group')}, {_count(total, 'frame')}")
+    said = "" if labelled == total else f", {labelled} of them labelled"
+    counts = _count(len(rows), "video"), _count(groups, "group"), _count(total, "frame")
+    click.echo(f"{', '.join(counts)}{said}")
     if sheet is not None and output is not None:
         _write(sheet, output)
         click.echo(f"contact sheet {output}")
@@ -146,13 +151,15 @@ def _count(count: int, noun: str) -> str:
 def _row(video: Video, group: str, screen: Any) -> Row:
     """Return a video's line of the table; undefined shares are NaN."""
     from vidseg.tasks.registry import find_task
+    from vidseg.types import labelled_frames
     from vidseg.utils.stop import check_stop
 
     length, size, fps = video.probe()
-    with screen.task(f"reading the labels of {video.name}", length) as bar:
+    labelled = labelled_frames(video)
+    with screen.task(f"reading the labels of {video.name}", len(labelled)) as bar:
 
         def labels() -> Iterator[Labels]:
-            for index in range(length):
+            for index in labelled:
                 yield video.labels(index)
                 check_stop()
                 bar.advance()
@@ -162,6 +169,7 @@ def _row(video: Video, group: str, screen: Any) -> Row:
         "video": video.name,
         "group": group,
         "frames": length,
+        "labelled": len(labelled),
         "size": str(size),
         "fps": "-" if fps is None else f"{fps:g}",
         **found,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vidseg.errors import UsageError
 from vidseg.types import Mask, Size, Video
+from vidseg.types import labelled_frames as labelled_frames
 
 
 class Dataset(Protocol):
@@ -76,12 +77,6 @@ class ClassCount(NamedTuple):
     boxes: int
     frames: int
     use: str
-
-
-def labelled_frames(video: Video) -> Sequence[int]:
-    """Return the 0-based frames of a video that have ground truth, ascending."""
-    labelled = getattr(video, "labelled", None)
-    return labelled() if callable(labelled) else range(video.probe().length)
 
 
 def no_boxes() -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ from vidseg.datasets.base import Dataset
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import BadRowsError, VidsegError
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, overview_size, rasterise
-from vidseg.types import Labels, Size, Video
+from vidseg.types import Labels, Size, Video, labelled_frames
 
 SHOWN = 10
 """Findings of one kind and video that are listed; the rest is counted."""
@@ -53,7 +53,7 @@ class Examined(NamedTuple):
 
 
 def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
-    """Look at every frame and label of a data set.
+    """Look at every frame of a data set, and at the labels of those that have some.
 
     Faults are: a video that does not open (frames without labels, labels without frames, a
     malformed row), frames or labels that cannot be read, numbers of frames that contradict each
@@ -115,7 +115,7 @@ def _examine(video: Video, tick: Tick) -> tuple[list[Finding], int, bool | None]
     mismatches = {*getattr(video, "mismatches", ()), *getattr(video, "label_faults", tuple)()}
     findings = [Finding(note in mismatches, video.name, note) for note in _notes(video)]
     broken = list(_broken_frames(video, length, size, tick))
-    labels = _LabelCheck(video, length)
+    labels = _LabelCheck(video)
     for texts in (broken, labels.faults, labels.outside):
         findings += _listed(video.name, texts)
     findings += [Finding(False, video.name, text) for text in labels.remarks()]
@@ -151,7 +151,7 @@ def _broken_frames(video: Video, length: int, size: Size, tick: Tick) -> Iterato
 
 
 class _LabelCheck:
-    """Reads every label of a video.
+    """Reads the labels of every labelled frame of a video.
 
     Attributes:
         faults: labels that cannot be read or drawn.
@@ -159,12 +159,12 @@ class _LabelCheck:
         foreground: whether a label shows some.
     """
 
-    def __init__(self, video: Video, length: int) -> None:
+    def __init__(self, video: Video) -> None:
         self.faults: list[str] = []
         self.outside: list[str] = []
         self._boxes = self._crossing = 0
         self.foreground = False
-        for index in range(length):
+        for index in labelled_frames(video):
             try:
                 labels = video.labels(index)
                 drawn = rasterise(labels, overview_size(labels.size), where=f"frame {index}")

@@ -89,6 +89,10 @@ class RowFrames:
             frames = np.union1d(frames, np.arange(_phase(self._frames, step), length, step))
         return [int(frame) for frame in frames]
 
+    def cover(self, frames: Iterable[int]) -> bool:
+        """Return whether each of ``frames`` has rows."""
+        return bool(np.isin(list(frames), self._frames).all())
+
     def questions(self) -> tuple[Question, ...]:
         """Return what has to be answered before these labels are trained on."""
         if self._rule is not None or (seen := self._sparse) is None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 GENERATOR = 1
 """Raised with every change that alters a pixel: it is part of the content keys."""
 
+EVERY = r"^(all|every:[1-9]\d{0,5})$"
 FPS = 12.5
 _NOISE, _CUTS, _SCENE = 1, 2, 3
 
@@ -46,6 +47,8 @@ class Synthetic:
         figures: number of figures in a scene.
         noise: standard deviation of the sensor noise, in levels of 0..255.
         seed: another seed gives other videos.
+        labelled: all frames have labels, or every:N, every N-th from the first on; the others
+            look the same and have none.
     """
 
     contract: ClassVar[int] = 1
@@ -59,8 +62,10 @@ class Synthetic:
         figures: Annotated[int, Field(ge=0, le=100)] = 5,
         noise: Annotated[float, Field(ge=0, le=100)] = 3.0,
         seed: Annotated[int, Field(ge=0)] = 0,
+        labelled: Annotated[str, Field(pattern=EVERY)] = "all",
     ) -> None:
         self._count = videos
+        self._every = 1 if labelled == "all" else int(labelled.removeprefix("every:"))
         self._recipe = Recipe(
             seed, frames, Size.parse(size, where="synthetic size"), motion, figures, noise
         )
@@ -73,7 +78,8 @@ class Synthetic:
     def videos(self) -> list[SyntheticVideo]:
         """Return the videos ``syn00``, ``syn01``, ...; nothing is rendered."""
         digits = max(2, len(str(self._count - 1)))
-        return [SyntheticVideo(f"syn{i:0{digits}}", i, self._recipe) for i in range(self._count)]
+        names = [f"syn{i:0{digits}}" for i in range(self._count)]
+        return [SyntheticVideo(n, i, self._recipe, self._every) for i, n in enumerate(names)]
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,13 @@ class SyntheticVideo:
         name: unique within the data set.
         number: of the video; with the recipe it decides every pixel.
         recipe: the parameters.
+        every: distance between two labelled frames.
     """
 
     name: str
     number: int
     recipe: Recipe
+    every: int = 1
 
     @property
     def group(self) -> str:
@@ -115,7 +123,7 @@ class SyntheticVideo:
     @property
     def label_key(self) -> str:
         """Hash of the parameters that decide the labels."""
-        return self._key("label")
+        return self._key("label", *([self.every] if self.every > 1 else []))
 
     def probe(self) -> VideoInfo:
         """Return length and size, as asked for."""
@@ -126,14 +134,23 @@ class SyntheticVideo:
         for index in indices:
             yield self._image(self._checked(index))
 
+    def labelled(self) -> range:
+        """Return the frames that have labels."""
+        return range(0, self.recipe.frames, self.every)
+
     def labels(self, index: int, source: str = "truth") -> MaskLabels:
         """Return the exact mask, and the exact box of every figure that is visible.
 
         A mask pixel is foreground when figures cover at least half of it. A box holds the whole
         figure, hidden parts included, so it may reach over the border; origin 0.
+
+        Raises:
+            DataError: there is no such frame, or it is not labelled.
         """
         check_source(source, self.name)
-        return _draw_labels(self._sprites(self._checked(index)), self.recipe.size)
+        if self._checked(index) not in self.labelled():
+            raise DataError(f"frame {index} is not labelled", where=self.name)
+        return _draw_labels(self._sprites(index), self.recipe.size)
 
     @cached_property
     def _first(self) -> npt.NDArray[np.int64]:
@@ -144,8 +161,8 @@ class SyntheticVideo:
         cuts[0] = True
         return np.maximum.accumulate(np.where(cuts, np.arange(recipe.frames), 0))
 
-    def _key(self, kind: str) -> str:
-        facts = ("synthetic", GENERATOR, kind, self.number, *astuple(self.recipe))
+    def _key(self, kind: str, *more: int) -> str:
+        facts = ("synthetic", GENERATOR, kind, self.number, *astuple(self.recipe), *more)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def _checked(self, index: int) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from vidseg import plugins
-from vidseg.errors import DataError
+from vidseg.errors import DataError, PluginError
 from vidseg.experiment.config import RunConfig, Setting
-from vidseg.experiment.splits import Fold
+from vidseg.experiment.splits import Fold, Part
 from vidseg.experiment.training import Labelled, PreparedVideo, SamplingContext, TrainingFrames
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.tasks.base import Task
@@ -87,19 +88,17 @@ class FoldFrames:
 
         Raises:
             DataError: a video is too short for the sampler, or it takes no frame at all.
+            PluginError: the sampler takes a frame that has no labels.
         """
         # the plan, the fit, the baselines and the report ask; a selector reads whole videos
-        place = digest([str(setting.sampler), setting.seed, setting.videos, fold.train])
+        source = str(setting.labelling.source)
+        place = digest([str(setting.sampler), setting.seed, setting.videos, fold.train, source])
         if place not in self._refs:
-            sampler = plugins.create("sampler", setting.sampler)
-            videos = [material.video for material in self.training_videos(setting, fold.train)]
-            self._refs[place] = list(
-                sampler.sample(videos, SamplingContext(self.materials, setting.seed, fold.train))
-            )
+            self._refs[place] = self._sampled(setting, fold)
         refs = self._refs[place]
         if fold.part is not None:
-            part, materials = fold.part, self.materials
-            refs = [r for r in refs if not part.holds(r.index, materials[r.video].length)]
+            part = fold.part
+            refs = [r for r in refs if not self.holds_out(part, r.video, r.index)]
             if (taken := len(self._refs[place])) and not refs:
                 raise DataError(
                     f"every frame that it took, {taken} in all, is in the part that the split "
@@ -110,6 +109,41 @@ class FoldFrames:
         if not refs:
             raise DataError("the sampler took no frame", where=f"sampler {setting.sampler}")
         return TrainingFrames(self.materials, refs, self._labels(setting, {r.video for r in refs}))
+
+    def _sampled(self, setting: Setting, fold: Fold) -> list[FrameRef]:
+        """Return what a sampler takes, checked: frames of its videos, with training labels."""
+        members = self.training_videos(setting, fold.train)
+        frames = {
+            material.video.name: self.trainable(setting, material.video.name)
+            for material in members
+        }
+        ctx = SamplingContext(self.materials, setting.seed, fold.train, frames)
+        sampler = plugins.create("sampler", setting.sampler)
+        refs: list[FrameRef] = list(sampler.sample([one.video for one in members], ctx))
+        there = {name: frozenset(own) for name, own in frames.items()}
+        wrong = next((ref for ref in refs if ref.index not in there.get(ref.video, ())), None)
+        if wrong is not None:
+            raise PluginError(
+                f"takes frame {wrong.index} of video {wrong.video}, which has no training labels",
+                where=f"the {plugins.find('sampler', setting.sampler.name).blame}",
+                hint="a sampler takes frames of ctx.labelled(video) of the videos that it is given",
+            )
+        return refs
+
+    def trainable(self, setting: Setting, video: str) -> Sequence[int]:
+        """Return the frames of a video that have training labels, ascending."""
+        if setting.labelling.plain:
+            return self.materials[video].labelled
+        return self.labels_of(setting, video).frames
+
+    def holds_out(self, part: Part, video: str, index: int) -> bool:
+        """Return whether a frame is held out by a split by frame, which counts labelled frames.
+
+        A frame that has training labels but no ground truth goes with the labelled one after it.
+        """
+        labelled = self.materials[video].labelled
+        place = min(bisect_left(labelled, index), len(labelled) - 1)
+        return part.holds(place, len(labelled))
 
     def _labels(self, setting: Setting, videos: Collection[str]) -> dict[str, Labelled]:
         """Return the training masks of videos where they are not the true ones."""
@@ -135,7 +169,7 @@ class FoldFrames:
         return self._labelled[place]
 
     def test_frames(self, fold: Fold, material: PreparedVideo) -> list[int]:
-        """Return the frames of a test video that are scored."""
-        frames = range(0, material.length, self.config.test_stride)
-        part = fold.part
-        return [i for i in frames if part is None or part.holds(i, material.length)]
+        """Return the frames of a test video that are scored: labelled ones, strides of these."""
+        frames = material.labelled[:: self.config.test_stride]
+        part, video = fold.part, material.video.name
+        return [i for i in frames if part is None or self.holds_out(part, video, i)]

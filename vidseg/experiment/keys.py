@@ -119,7 +119,7 @@ def fit_inputs(
         "stage": "fit",
         "task": members[0].task.name,
         "videos": [
-            [material.video.name, material.video.image_key, key]
+            [material.video.name, material.video.image_key, key, *_sparse(material)]
             for material, key in zip(members, labels, strict=True)
         ],
         "groups": [material.group for material in members],
@@ -241,7 +241,13 @@ def plugin_code(plugin: Plugin, own: Package = OWN) -> dict[str, str]:
 
 def _content(material: PreparedVideo) -> list[str]:
     video = material.video
-    return [video.name, video.image_key, video.label_key]
+    return [video.name, video.image_key, video.label_key, *_sparse(material)]
+
+
+def _sparse(material: PreparedVideo) -> list[str]:
+    """Return a hash of which frames are labelled; nothing where all are."""
+    labelled = material.labelled
+    return [] if len(labelled) == material.length else [digest(list(labelled))]
 
 
 def plugin_versions(used: Sequence[Plugin]) -> dict[str, str]:

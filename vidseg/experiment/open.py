@@ -19,7 +19,7 @@ from vidseg.plugins.spec import Spec, Specs
 from vidseg.store import Store
 from vidseg.tasks.base import Task
 from vidseg.tasks.registry import find_task
-from vidseg.types import Memory, Question, Video
+from vidseg.types import Memory, Question, Video, labelled_frames
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
 from vidseg.utils.text import plural
@@ -93,12 +93,27 @@ def open_dataset(
             if callable(remember := getattr(video, "remember", None)):
                 remember(memory)
     scenes = check_scenes(videos, memory=memory, progress=progress)
+    kept, left = (videos, []) if unanswered else _labelled_videos(videos, str(specs))
     asked = [f"{name}: {what}; {hint}" for name, (what, hint) in questions]
-    notes = (*asked, *getattr(dataset, "notes", list)(), *scenes.lines)
+    notes = (*asked, *left, *getattr(dataset, "notes", list)(), *scenes.lines)
     for note in notes:
         progress.say(note)
+    groups = {video.name: scenes.groups[video.name] for video in kept}
     classes = getattr(dataset, "classes", tuple)
-    return OpenDataset(specs, tuple(videos), scenes.groups, notes, classes)
+    return OpenDataset(specs, tuple(kept), groups, notes, classes)
+
+
+def _labelled_videos(videos: Sequence[Video], where: str) -> tuple[list[Video], list[str]]:
+    """Return the videos with labelled frames, and a note for each that has none.
+
+    Raises:
+        DataError: none has.
+    """
+    kept = [video for video in videos if labelled_frames(video)]
+    if not kept:
+        raise DataError("no frame of any video is labelled", where=f"dataset {where}")
+    left = [video.name for video in videos if video not in kept]
+    return kept, [f"{name}: no frame is labelled, so the video is left out" for name in left]
 
 
 def open_experiment(

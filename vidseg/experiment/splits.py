@@ -30,6 +30,8 @@ SPLITS = {
 class Part:
     """The held-out frames of every video, where a split is by frame instead of by group.
 
+    Frames with labels are counted, others are not.
+
     Attributes:
         kind: ``frame`` (every k-th frame) or ``block`` (one of k blocks of time).
         k: number of parts.
@@ -41,7 +43,7 @@ class Part:
     index: int
 
     def holds(self, frame: int, length: int) -> bool:
-        """Return whether ``frame`` of a video of ``length`` frames is held out."""
+        """Return whether labelled frame ``frame`` of ``length`` is held out."""
         place = frame if self.kind == "frame" else frame * self.k // length
         return place % self.k == self.index
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from vidseg.datasets.base import labelled_frames
 from vidseg.errors import DataError
 from vidseg.experiment.training_labels import MaskCache, TrainingLabels
 from vidseg.extractors.frozen import FrozenExtractor
@@ -31,6 +30,7 @@ from vidseg.types import (
     Variant,
     Video,
     VideoInfo,
+    labelled_frames,
 )
 from vidseg.utils.random import seed_of
 
@@ -86,8 +86,19 @@ class PreparedVideo:
 
     @cached_property
     def labelled(self) -> tuple[int, ...]:
-        """Frames that have ground truth, ascending."""
-        return tuple(labelled_frames(self.video))
+        """Frames that have ground truth, ascending.
+
+        Raises:
+            DataError: the video names a frame that it does not have.
+        """
+        found = tuple(sorted({int(index) for index in labelled_frames(self.video)}))
+        if found and not 0 <= found[0] <= found[-1] < self.length:
+            raise DataError(
+                f"frames {found[0]} to {found[-1]} are said to be labelled, the video has "
+                f"{self.length} frames",
+                where=f"video {self.video.name}",
+            )
+        return found
 
     @cached_property
     def image_size(self) -> Size:
@@ -136,6 +147,12 @@ class Labelled:
     material: PreparedVideo
     labels: TrainingLabels
 
+    @property
+    def frames(self) -> Sequence[int]:
+        """The frames that have training labels, ascending: those of the truth unless it says."""
+        own = self.labels.labelled
+        return self.material.labelled if own is None else own
+
     def image(self, index: int) -> Image:
         """Return frame ``index`` at the image size."""
         return self.material.image(index)
@@ -154,11 +171,13 @@ class SamplingContext:
         seed: of the setting.
         train: the fold's training groups. Each fold draws for itself: if a lucky draw were shared
             by all folds, all groups would gain by it, and the statistics would take it for certain.
+        frames: by video name the frames with training labels; absent, those with ground truth.
     """
 
     materials: Mapping[str, PreparedVideo]
     seed: int
     train: Sequence[str] = ()
+    frames: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def rng(self, video: Video) -> np.random.Generator:
         """Return a generator seeded by (seed, fold, video)."""
@@ -169,14 +188,17 @@ class SamplingContext:
         return self.materials[video.name].length
 
     def labelled(self, video: Video) -> Sequence[int]:
-        """Return the frames that have ground truth, ascending."""
-        return self.materials[video.name].labelled
+        """Return the frames that have training labels, ascending."""
+        own = self.frames.get(video.name)
+        return self.materials[video.name].labelled if own is None else own
 
     def prepare(self, video: Video, *, features: bool = False) -> None:
-        """Decode a whole video once, in order, and compute its features if they are wanted."""
+        """Decode a whole video in order, or compute the features of its labelled frames."""
         material = self.materials[video.name]
-        kept = material.stored_features if features else material.stored
-        kept.prepare(range(material.length))
+        if features:
+            material.stored_features.prepare(self.labelled(video))
+        else:
+            material.stored.prepare(range(material.length))
 
     def image(self, video: Video, index: int) -> Image:
         """Return one frame at the image size."""

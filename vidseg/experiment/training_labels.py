@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,16 @@ class TrainingLabels:
     @property
     def key(self) -> str:
         """Hash of what the training masks are made of, their size apart."""
+        own = [] if self.labelled is None else [digest(list(self.labelled))]
         if self._rule is None:
-            return digest([self._source.key, self._refine])
-        return digest([self._source.key, *self._rule, self._video.image_key])
+            return digest([self._source.key, self._refine, *own])
+        return digest([self._source.key, *self._rule, self._video.image_key, *own])
+
+    @cached_property
+    def labelled(self) -> Sequence[int] | None:
+        """Frames that have training labels, ascending; None: those that have ground truth."""
+        own: Callable[[], Sequence[int] | None] | None = getattr(self._source, "labelled", None)
+        return None if own is None else own()
 
     def mask(self, index: int) -> Mask:
         """Return the training mask of frame ``index``, ``int8 (h, w)``, read-only."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -11,6 +11,10 @@ from vidseg.types import Labels, Video
 
 class VideoLabels(Protocol):
     """The training labels of one video.
+
+    They may have ``labelled() -> Sequence[int] | None``: the frames that can be trained on,
+    ascending, be they more or fewer than those with ground truth. Without it, or where it returns
+    None, they are those with ground truth. Tests are on frames with ground truth all the same.
 
     Attributes:
         key: hash of what the labels say, never of paths or times: it is part of a cell's key.
@@ -51,10 +55,16 @@ class KeyedLabels:
         key: see :class:`VideoLabels`.
         read: returns the labels of a frame; a function that can be pickled, so no lambda: training
             sets are sent to other processes.
+        frames: those that have labels, ascending; None: those that have ground truth.
     """
 
     key: str
     read: Callable[[int], Labels]
+    frames: Sequence[int] | None = None
+
+    def labelled(self) -> Sequence[int] | None:
+        """Return the frames that have labels; None: those that have ground truth."""
+        return self.frames
 
     def labels(self, index: int) -> Labels:
         """Return the labels of frame ``index``."""

@@ -18,11 +18,13 @@ from vidseg.media.image_folder import (
     list_images,
     locate,
 )
-from vidseg.types import Size, Video
+from vidseg.types import Size, Video, labelled_frames
 
 
 class MaskFiles:
-    """Train on masks from files: the folder ``VIDEO`` holds one for each frame, in order.
+    """Train on masks from files: the folder ``VIDEO`` holds one for each labelled frame, in order.
+
+    It may hold one for each frame, labelled or not, as well: then all frames are trained on.
 
     Args:
         path: the folder. A relative one is looked up in the current directory, then in
@@ -48,7 +50,7 @@ class MaskFiles:
         """Return the masks of a video.
 
         Raises:
-            DataError: no folder, or another number of masks than frames.
+            DataError: no folder, or another number of masks than frames or labelled ones.
         """
         folder = self._root / video.name
         if not folder.is_dir():
@@ -58,15 +60,21 @@ class MaskFiles:
                 hint=f"add a folder {video.name} with one mask for each frame",
             )
         files, info = list_images(folder), video.probe()
-        if len(files) != info.length:
+        frames = range(info.length) if len(files) == info.length else labelled_frames(video)
+        if len(files) != len(frames):
+            labelled = f", {len(frames)} of them labelled" if len(frames) < info.length else ""
             raise DataError(
-                f"{len(files)} masks, but the video has {info.length} frames",
+                f"{len(files)} masks, but the video has {info.length} frames{labelled}",
                 where=folder,
                 hint="one mask for each frame is needed",
             )
         key = content_key("mask labels 1", self._meaning, *ImageSequence(files).hashes)
-        return KeyedLabels(key, partial(_read, files, info.size, self._meaning))
+        read = partial(_read, files, tuple(frames), info.size, self._meaning)
+        sparse = len(labelled_frames(video)) < info.length
+        return KeyedLabels(key, read, frames if sparse else None)
 
 
-def _read(files: Sequence[Path], size: Size, meaning: Meaning, index: int) -> MaskLabels:
-    return read_mask(files[index], size, meaning)
+def _read(
+    files: Sequence[Path], frames: Sequence[int], size: Size, meaning: Meaning, index: int
+) -> MaskLabels:
+    return read_mask(files[frames.index(index)], size, meaning)

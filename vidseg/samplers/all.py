@@ -1,4 +1,4 @@
-"""All frames of every video."""
+"""All labelled frames of every video."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from vidseg.types import Video
 
 
 class All(FrameSampler):
-    """Take every frame of each video, however many there are."""
+    """Take every labelled frame of each video, however many there are."""
 
-    def choose(self, video: Video, ctx: SampleContext) -> range:
-        """Return all frames of one video."""
-        return range(ctx.length(video))
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
+        """Return all labelled frames of one video."""
+        return list(ctx.labelled(video))

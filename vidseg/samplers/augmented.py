@@ -56,6 +56,11 @@ class Augmented:
         self.flip, self.scale, self.crop = flip, scale, crop
         self.colour, self.blur, self.fresh = colour, blur, fresh
 
+    @property
+    def spacing(self) -> int | None:
+        """Distance of two frames that the base sampler asks for."""
+        return getattr(self.base, "spacing", None)
+
     def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
         """Return the copies, frame by frame, in the order of the base sampler.
 

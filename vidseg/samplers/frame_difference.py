@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vidseg.samplers.base import CountSampler, SampleContext
@@ -19,7 +21,8 @@ class FrameDifference(CountSampler):
     sum is cut into ``n`` equal parts, as Divakaran, Radhakrishnan and Peker (2002) cut the sum of
     motion activity: many frames where much happens, few where nothing does. A cut in the video
     counts as much change at once; parts that fall into it take the frames that follow it. A video
-    without any change gives evenly spaced frames.
+    without any change gives evenly spaced frames. Change is summed over all frames; where only some
+    are labelled, the nearest labelled ones are taken.
 
     Args:
         n: how many frames of each video.
@@ -33,7 +36,7 @@ class FrameDifference(CountSampler):
         count = self.count(video, ctx)
         first = [ctx.image(video, 0)]
         steps = measure_once("steps", video.image_key, first, lambda: changes(video, ctx))
-        return halfway(steps, count)
+        return halfway(steps, count, ctx.labelled(video))
 
 
 def changes(video: Video, ctx: SampleContext) -> Floats:
@@ -48,21 +51,22 @@ def changes(video: Video, ctx: SampleContext) -> Floats:
     return steps
 
 
-def halfway(steps: Floats, count: int) -> list[int]:
+def halfway(steps: Floats, count: int, frames: Sequence[int] | None = None) -> list[int]:
     """Return ``count`` distinct frames, ascending, each at half the change of one equal part.
 
     Args:
         steps: change between successive frames, not negative; one fewer than frames.
-        count: at most the number of frames.
+        count: at most the number of frames that may be chosen.
+        frames: those that may be chosen, ascending; None: all of them.
     """
+    chosen = range(len(steps) + 1) if frames is None else frames
     total = np.concatenate([[0.0], np.cumsum(steps if steps.any() else np.ones_like(steps))])
-    targets = (np.arange(count) + 0.5) / count * total[-1]
+    total = total[np.asarray(chosen)]
+    targets = total[0] + (np.arange(count) + 0.5) / count * (total[-1] - total[0])
     nearest = np.searchsorted((total[1:] + total[:-1]) / 2, targets)
     slack = nearest - np.arange(count)  # distinct and ascending: the slack never falls
-    return [
-        int(index)
-        for index in np.clip(np.maximum.accumulate(slack), 0, len(total) - count) + np.arange(count)
-    ]
+    places = np.clip(np.maximum.accumulate(slack), 0, len(total) - count) + np.arange(count)
+    return [chosen[int(place)] for place in places]
 
 
 def _thumbnail(image: Image) -> Floats:

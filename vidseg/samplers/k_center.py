@@ -16,7 +16,7 @@ class KCenter(CountSampler):
     that are chosen (Gonzalez 1985; as the core-set of Sener and Savarese 2018). A frame is
     described by the mean of each level over the image, each level scaled to length 1. The choice
     is nested: ``n=5`` gives the first five of the frames that ``n=20`` gives; ties go to the
-    earlier frame. The features of all frames are computed once.
+    earlier frame. The features of all labelled frames are computed once.
 
     Args:
         n: how many frames of each video.
@@ -28,20 +28,21 @@ class KCenter(CountSampler):
     def choose(self, video: Video, ctx: SampleContext) -> list[int]:
         """Return the frames of one video, ascending."""
         count = self.count(video, ctx)
-        first = ctx.features(video, 0)
-        points = measure_once("pooled", video.image_key, first, lambda: descriptors(video, ctx))
-        return sorted(farthest_first(points, count))
+        frames = ctx.labelled(video)
+        key = [*ctx.features(video, frames[0]), np.asarray(frames)]
+        points = measure_once("pooled", video.image_key, key, lambda: descriptors(video, ctx))
+        return sorted(frames[place] for place in farthest_first(points, count))
 
 
 def descriptors(video: Video, ctx: SampleContext) -> Floats:
-    """Return what is compared, ``float64 (frames, channels)``; one frame's features at a time.
+    """Return what is compared, ``float64 (labelled frames, channels)``; one frame at a time.
 
     A context that keeps these vectors has ``pooled(video)``, which returns them.
     """
     if callable(kept := getattr(ctx, "pooled", None)):
         return np.asarray(kept(video), np.float64)
     ctx.prepare(video, features=True)
-    return np.stack([pooled(ctx.features(video, i)) for i in range(ctx.length(video))])
+    return np.stack([pooled(ctx.features(video, index)) for index in ctx.labelled(video)])
 
 
 def pooled(features: Features) -> Floats:

@@ -7,7 +7,7 @@ from vidseg.types import Video
 
 
 class Middle(CountSampler):
-    """Take the ``n`` successive frames in the middle of each video.
+    """Take the ``n`` successive labelled frames in the middle of each video.
 
     With an odd remainder the frame more is left over at the end: ``n=1`` of 400 is frame 199.
 
@@ -18,8 +18,8 @@ class Middle(CountSampler):
 
     name = "middle"
 
-    def choose(self, video: Video, ctx: SampleContext) -> range:
+    def choose(self, video: Video, ctx: SampleContext) -> list[int]:
         """Return the frames of one video, ascending."""
-        length, count = ctx.length(video), self.count(video, ctx)
-        start = (length - count) // 2
-        return range(start, start + count)
+        labelled, count = ctx.labelled(video), self.count(video, ctx)
+        start = (len(labelled) - count) // 2
+        return list(labelled[start : start + count])

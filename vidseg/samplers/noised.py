@@ -46,6 +46,11 @@ class Noised:
         self.per: Per = per
         self.round, self.fresh = round, fresh
 
+    @property
+    def spacing(self) -> int | None:
+        """Distance of two frames that the base sampler asks for."""
+        return getattr(self.base, "spacing", None)
+
     def sample(self, videos: Sequence[Video], ctx: SampleContext) -> list[FrameRef]:
         """Return the copies, frame by frame, in the order of the base sampler.
 

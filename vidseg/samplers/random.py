@@ -7,7 +7,7 @@ from vidseg.types import Video
 
 
 class Random(CountSampler):
-    """Take ``n`` random frames of each video, without repetition.
+    """Take ``n`` random labelled frames of each video, without repetition.
 
     The draw depends on (seed, video) only, and is nested: ``n=5`` draws the first five of the
     frames that ``n=20`` draws.
@@ -21,5 +21,6 @@ class Random(CountSampler):
 
     def choose(self, video: Video, ctx: SampleContext) -> list[int]:
         """Return the frames of one video, ascending."""
-        length, count = ctx.length(video), self.count(video, ctx)
-        return sorted(int(index) for index in ctx.rng(video).permutation(length)[:count])
+        labelled, count = ctx.labelled(video), self.count(video, ctx)
+        order = ctx.rng(video).permutation(len(labelled))
+        return sorted(labelled[int(place)] for place in order[:count])

@@ -11,7 +11,8 @@ class Uniform(CountSampler):
 
     Part k of a video of L frames gives frame ``floor((2 k + 1) L / (2 n))``, as temporal segment
     networks sample a video (Wang et al. 2016). No frame is then further than half a part from a
-    chosen one; spreading from the first to the last frame leaves gaps that are larger.
+    chosen one; spreading from the first to the last frame leaves gaps that are larger. Where only
+    some frames are labelled, L counts these.
 
     Args:
         n: how many frames of each video.
@@ -22,5 +23,5 @@ class Uniform(CountSampler):
 
     def choose(self, video: Video, ctx: SampleContext) -> list[int]:
         """Return the frames of one video, ascending."""
-        length, count = ctx.length(video), self.count(video, ctx)
-        return [(2 * part + 1) * length // (2 * count) for part in range(count)]
+        labelled, count = ctx.labelled(video), self.count(video, ctx)
+        return [labelled[(2 * k + 1) * len(labelled) // (2 * count)] for k in range(count)]

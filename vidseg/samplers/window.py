@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vidseg.errors import DataError
-from vidseg.samplers.base import FrameSampler, SampleContext, Short
+from vidseg.samplers.base import FrameSampler, SampleContext, Short, members, usual_spacing
 from vidseg.types import Video
 
 
@@ -17,6 +17,9 @@ class Window(FrameSampler):
     The random frame depends on (seed, fold, video) only. The window grows from it towards the end
     of the video and, when that is reached, towards the beginning, so the frames of a smaller ``n``
     are among those of a larger one: repeats with other seeds are random nested starts.
+
+    The random frame is a labelled one, and frames without labels are passed over. Where the labels
+    do not have frames ``every`` apart there is no such window, whatever ``short`` is.
 
     Args:
         n: how many frames of each video.
@@ -32,6 +35,7 @@ class Window(FrameSampler):
     ) -> None:
         self.n, self.every = n, every
         self.short = short
+        self.spacing = every if n > 1 else None
         self.setting = f"window:n={n},every={every}"
 
     def choose(self, video: Video, ctx: SampleContext) -> list[int]:
@@ -39,10 +43,19 @@ class Window(FrameSampler):
 
         Raises:
             DataError: the video has too few frames in the step of its random frame.
+            UnlabelledError: so few of them are labelled, or in another step.
         """
-        length = ctx.length(video)
-        start = int(ctx.rng(video).integers(length))
+        length, labelled = ctx.length(video), ctx.labelled(video)
+        if not labelled:
+            raise self.unlabelled(video, range(self.n), 0, ctx)
+        start = labelled[int(ctx.rng(video).integers(len(labelled)))]
         order = [*range(start, length, self.every), *range(start - self.every, -1, -self.every)]
+        there = members(labelled)
+        frames = sorted([index for index in order if index in there][: self.n])
+        wanted = sorted(order[: self.n])
+        spaced = len(wanted) == 1 or usual_spacing(frames) == self.every
+        if not spaced or (self.short == "error" and len(frames) < len(wanted)):
+            raise self.unlabelled(video, wanted, len(set(wanted) & set(frames)), ctx)
         if self.short == "error" and len(order) < self.n:
             raise DataError(
                 f"the sampler {self.setting} finds {len(order)} frames "
@@ -50,4 +63,4 @@ class Window(FrameSampler):
                 where=f"video {video.name}",
                 hint="use fewer or closer frames, or short=all to take the frames that exist",
             )
-        return sorted(order[: self.n])
+        return frames

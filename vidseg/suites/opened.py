@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vidseg import plugins
@@ -15,6 +15,7 @@ from vidseg.experiment.training import TrainingFrames
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.store import Store
 from vidseg.suites.cells import Cell, expand
+from vidseg.suites.spacing import LeftOut, left_out
 from vidseg.suites.suite import Suite
 from vidseg.utils.progress import Progress, WithoutFacts
 from vidseg.utils.stop import check_stop
@@ -32,8 +33,9 @@ class OpenedSuite:
         experiments: by pipeline; pipelines that use the same features share one. What its
             configuration says of sampler, classifier and budget is not used: a cell's setting has
             those.
-        cells: all of its cells.
+        cells: all of its cells, without those of arms that are left out.
         store: keeps frames and features.
+        left_out: the arms that the labels cannot give.
     """
 
     suite: Suite
@@ -41,6 +43,7 @@ class OpenedSuite:
     experiments: dict[str, Experiment]
     cells: list[Cell]
     store: Store
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def forwards(self) -> int:
@@ -131,8 +134,10 @@ def open_suite(
 ) -> OpenedSuite:
     """Open a suite's data set and extractors, and expand its cells.
 
+    Arms whose frames the labels do not have are left out, and progress says so.
+
     Raises:
-        VidsegError: what the data set, the split or a plugin refuses.
+        VidsegError: what the data set, the split or a plugin refuses, or every arm is left out.
     """
     first = next(iter(suite.pipelines.values()))
     dataset = open_dataset(first.dataset, progress, store.fact_cache)
@@ -153,4 +158,11 @@ def open_suite(
         experiments[name] = shared[extractor.key]
     for experiment in shared.values():
         experiment.siblings = experiments
-    return OpenedSuite(suite, dataset, experiments, expand(suite, dataset.groups), store)
+    cells = expand(suite, dataset.groups)
+    left = left_out(cells, suite.comparisons, lambda cell: experiments[cell.pipeline])
+    cells = [cell for cell in cells if cell.arm.name not in left.errors]
+    if not cells:
+        raise next(iter(left.errors.values()))
+    for note in left.notes:
+        progress.say(note)
+    return OpenedSuite(suite, dataset, experiments, cells, store, left)

@@ -159,7 +159,8 @@ def _forward_seconds(opened: OpenedSuite, pipeline: str) -> float:
 
 def _count_seconds(experiment: Experiment) -> float:
     """Return the time that counting one model's scores of one frame takes."""
-    task, target = experiment.task, next(iter(experiment.materials.values())).mask(0)
+    task, material = experiment.task, next(iter(experiment.materials.values()))
+    target = material.mask(material.labelled[0])
     scores = np.random.default_rng(0).normal(size=target.shape).astype(np.float32)
     reference, counts = task.reference(target, experiment.margin), task.counts("", "")
     return _median_seconds(lambda: counts.add(0, scores, reference, 0.0))

@@ -22,6 +22,7 @@ from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.spacing import spacing_note
 from vidseg.tasks.base import Counts
 from vidseg.tasks.means import mean_over_groups
 from vidseg.utils.hashing import digest, plain
@@ -87,12 +88,28 @@ def suite_record(
             "failed": len(results.failures),
             "versions": {"vidseg": __version__, **package_versions()},
         },
-        notes=[*opened.dataset.notes, *opened.store.notes],
+        notes=[
+            *opened.left_out.notes,
+            *_spacings(opened, settings),
+            *opened.dataset.notes,
+            *opened.store.notes,
+        ],
     )
     if empty := empty_videos(next(iter(scored.values()), [])):
         said = f"{first.task.words.empty} in {empty}"
         record.notes.append(f"{said}: left out of both arms of comparisons")
     return record
+
+
+def _spacings(opened: OpenedSuite, settings: Sequence[SettingRecord]) -> list[str]:
+    """Return a line for each arm whose frames lie further apart than it asks."""
+    frames = {setting.arm: setting.frames for setting in settings}
+    notes = [
+        spacing_note(f"the arm {arm.name}", arm.sampler, frames[arm.name])
+        for arm in opened.suite.arms
+        if arm.name in frames
+    ]
+    return [note for note in notes if note is not None]
 
 
 def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> SettingRecord:

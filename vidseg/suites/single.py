@@ -13,7 +13,6 @@ from vidseg.experiment.record import counts_by_kind, empty_videos, run_record
 from vidseg.experiment.records import ModelRecord, RunRecord
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import MODEL, FitResult
-from vidseg.experiment.training import PreparedVideo
 from vidseg.store import weights as backbones
 from vidseg.suites.arms import Arm
 from vidseg.suites.cells import Cell
@@ -21,6 +20,7 @@ from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.record import run_cells_of
 from vidseg.suites.schema import SuiteFile
+from vidseg.suites.spacing import spacing_note
 from vidseg.suites.suite import Suite
 from vidseg.tasks.base import Counts
 from vidseg.types import Image
@@ -102,6 +102,8 @@ def finished_run(opened: OpenedSuite, results: Results) -> RunRecord:
     record = run_record(experiment, cells, name=config.name, config=config.mapping(), params=params)
     (scored,) = counts_by_kind(cells)[MODEL].values()
     record.notes = list(experiment.notes)
+    if note := _spacing(experiment, opened.cells[0]):
+        record.notes.append(note)
     if empty := empty_videos(scored):
         words = experiment.task.words
         record.notes.append(f"{words.empty} in {empty}: left out of {words.left_out}")
@@ -124,6 +126,15 @@ def finished_run(opened: OpenedSuite, results: Results) -> RunRecord:
     return record
 
 
+def _spacing(experiment: Experiment, cell: Cell) -> str | None:
+    """Return a line where the frames of a run lie further apart than its sampler asks."""
+    frames: dict[str, set[int]] = {}
+    for ref in experiment.training(cell.setting, cell.fold).refs:
+        frames.setdefault(ref.video, set()).add(ref.index)
+    used = {video: sorted(own) for video, own in frames.items()}
+    return spacing_note(f"the sampler {cell.arm.name}", cell.setting.sampler, used)
+
+
 def _overlays(
     experiment: Experiment,
     cells: Sequence[Cell],
@@ -133,7 +144,9 @@ def _overlays(
     task = experiment.task
     for rank, video, index in task.choose_frames(scored):
         material = experiment.materials[video]
-        place = next(i for i, cell in enumerate(cells) if _tests(cell.fold, material, index))
+        place = next(
+            i for i, cell in enumerate(cells) if _tests(experiment, cell.fold, video, index)
+        )
         fit = fitted(place)
         scores = frame_scores(
             {MODEL: experiment.model(fit)}, material, index, experiment.config.device
@@ -146,9 +159,9 @@ def _overlays(
         yield f"{video}_{rank}_{index:06d}", picture
 
 
-def _tests(fold: Fold, material: PreparedVideo, index: int) -> bool:
-    held_out = fold.part is None or fold.part.holds(index, material.length)
-    return material.group in fold.test and held_out
+def _tests(experiment: Experiment, fold: Fold, video: str, index: int) -> bool:
+    held_out = fold.part is None or experiment.holds_out(fold.part, video, index)
+    return experiment.materials[video].group in fold.test and held_out
 
 
 def _model(config: RunConfig, experiment: Experiment, fitted: FitResult) -> ModelRecord:

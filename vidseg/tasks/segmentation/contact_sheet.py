@@ -12,11 +12,11 @@ from vidseg.tasks.base import MOST
 from vidseg.tasks.segmentation.overlays import IGNORED as IGNORED_COLOUR
 from vidseg.tasks.segmentation.overlays import TRUTH as TRUTH_COLOUR
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, IGNORED, rasterise
-from vidseg.types import Image, Labels, Mask, Size, Video
+from vidseg.types import Image, Labels, Mask, Size, Video, labelled_frames
 
 
 def contact_sheet(videos: Sequence[Video], groups: Mapping[str, str], frames: int = 4) -> Image:
-    """Draw evenly spaced frames of each video, masks tinted, boxes outlined.
+    """Draw evenly spaced labelled frames of each video, masks tinted, boxes outlined.
 
     Foreground is yellow, ignored pixels are grey, as in the overlays of a run.
 
@@ -38,16 +38,16 @@ def contact_sheet(videos: Sequence[Video], groups: Mapping[str, str], frames: in
 
 
 def spaced(length: int, count: int) -> list[int]:
-    """Return up to ``count`` frames of a video of that length, evenly spaced, ends included."""
-    if count == 1:
-        return [0]
+    """Return up to ``count`` of ``length`` frames, evenly spaced, ends included."""
+    if min(count, length) < 2:
+        return [*range(length)][:1]
     return sorted({round(float(at)) for at in np.linspace(0, length - 1, count)})
 
 
 def _tiles(video: Video, group: str, count: int) -> Iterator[Image]:
-    length, native, _ = video.probe()
+    native, labelled = video.probe().size, labelled_frames(video)
     size = Size(max(1, round(native.height * TILE / native.width)), TILE)
-    indices = spaced(length, count)
+    indices = [labelled[place] for place in spaced(len(labelled), count)]
     place = "" if group == video.name else f"  [{group}]"
     for index, image in zip(indices, video.frames(indices), strict=True):
         labels = video.labels(index)

@@ -10,20 +10,21 @@ import numpy as np
 from vidseg.tasks.base import ScoredVideo
 
 FRAMES = 32
-"""Evenly spaced frames of each video that are looked at."""
+"""Evenly spaced labelled frames of each video that are looked at."""
 
 
 def box_margin(videos: Iterable[ScoredVideo]) -> float:
     """Return half the median height of an object, in mask pixels; 0 without any object.
 
     Heights of boxes that count as foreground, or of the connected parts of a native mask, in up
-    to 32 evenly spaced frames of each video.
+    to 32 evenly spaced labelled frames of each video.
     """
     heights: list[float] = []
     for video in videos:
-        count = min(video.length, FRAMES)
-        for index in np.linspace(0, video.length - 1, count).astype(int):
-            heights.extend(_heights(video, int(index)))
+        labelled = video.labelled
+        count = min(len(labelled), FRAMES)
+        for place in np.linspace(0, len(labelled) - 1, count).astype(int):
+            heights.extend(_heights(video, labelled[int(place)]))
     return statistics.median(heights) / 2 if heights else 0.0
 
 
