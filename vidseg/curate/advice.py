@@ -86,7 +86,7 @@ def find_advice(reports: Sequence[Mapping[str, Any]], where: str) -> Advice:
     if candidate is not None:
         hint += f", such as its candidate --by '{candidate}'"
     raise DataError(
-        f"the suite {first['suite']} has shown no way of choosing frames to be the one to take",
+        f"the suite {first['suite']} has not shown which frames are worth labelling",
         where=where,
         hint=f"{hint}; or give the suite more scenes",
     )

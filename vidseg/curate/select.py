@@ -106,12 +106,18 @@ def _scenes(videos: Sequence[Looked], tools: Tools) -> list[str]:
     """Return a line for each two videos that show one scene, or may."""
     if len(videos) < 2:
         return []
-    with tools.progress.task("looking for scenes that are there twice", None):
-        scenes = check_scenes([one.footage for one in videos], memory=tools.store.fact_cache)
+    footage, memory = [one.footage for one in videos], tools.store.fact_cache
+    scenes = check_scenes(footage, memory=memory, progress=tools.progress)
     return [
-        *(f"{line}: frames of one of them are enough" for line in scenes.warnings),
+        *(f"{_pair(line)}: frames of one of them are enough" for line in scenes.copies),
+        *(f"{_pair(line)}: they are one scene, not two" for line in scenes.likely),
         *scenes.notes,
     ]
+
+
+def _pair(line: str) -> str:
+    """Return what a line says of two videos, without what it says of groups."""
+    return line.partition(": both are in group")[0]
 
 
 def _short(videos: Sequence[Looked], chosen: dict[str, list[int]], wanted: Wanted) -> list[str]:
