@@ -36,6 +36,7 @@ RULES = (
     Rule(r"^run .*masks:my-videos", ("--split", "fixed:test=yard"), "one fold, for time"),
     Rule(r"^run .*clip:cameras", ("--split", "fixed:test=yard"), "one fold, for time"),
     Rule(r"^run .*(yolo:road|coco:people)", ("--split", "fixed:test=cam2"), "one fold, for time"),
+    Rule(r"^run .*cvat:exports", ("--split", "fixed:test=yard"), "one fold, for time"),
     Rule(r"^run .*virat:", ("--split", "fixed:test=virat-9"), "one fold, for time"),
     Rule(
         r"^run .*synthetic:|^suite quickstart|^run (?!.*--dataset)",

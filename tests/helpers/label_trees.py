@@ -109,3 +109,64 @@ def coco_annotation(
     """Return the annotation of the box of frame ``index``."""
     annotation = {"id": number, "image_id": image, "category_id": 1, "bbox": list(box(index, size))}
     return annotation | more
+
+
+def cvat_box(
+    frame: int,
+    index: int,
+    *,
+    keyframe: int = 1,
+    outside: int = 0,
+    kind: str = "box",
+    more: str = "",
+) -> str:
+    """Return the element of the box of frame ``index``, on frame number ``frame``."""
+    left, top, w, h = box(index)
+    sides = f'xtl="{left}" ytl="{top}" xbr="{left + w}" ybr="{top + h}"'
+    return (
+        f'<box frame="{frame}" keyframe="{keyframe}" outside="{outside}" occluded="0" '
+        f'{sides} z_order="0"></box>'
+    )
+
+
+def cvat_task(
+    frames: int,
+    source: str = "gate.mp4",
+    *,
+    step: int = 1,
+    start: int = 0,
+    size: tuple[int, int] = SIZE,
+    number: int = 5,
+    labels: Sequence[str] = ("person", "car"),
+) -> str:
+    """Return the element ``task`` of a file's meta."""
+    names = "".join(f"<label><name>{name}</name></label>" for name in labels)
+    return (
+        f"<task><id>{number}</id><name>job {number}</name><size>{frames}</size>"
+        f"<start_frame>{start}</start_frame><stop_frame>{start + (frames - 1) * step}</stop_frame>"
+        f"<frame_filter>{f'step={step}' if step > 1 else ''}</frame_filter><labels>{names}</labels>"
+        f"<original_size><width>{size[0]}</width><height>{size[1]}</height></original_size>"
+        f"<source>{source}</source></task>"
+    )
+
+
+def cvat_document(meta: str, *parts: str) -> str:
+    """Return a CVAT file."""
+    head = '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>'
+    return f"{head}<meta>{meta}</meta>{''.join(parts)}</annotations>"
+
+
+def cvat_track(*shapes: str, label: str = "person", number: int = 0, more: str = "") -> str:
+    """Return a track."""
+    return f'<track id="{number}" label="{label}" source="manual" {more}>{"".join(shapes)}</track>'
+
+
+def cvat_tree(root: Path, frames: int = 6, text: str | None = None, seed: int = 0) -> Path:
+    """Write ``root/annotations.xml`` for video, and ``root/images/frame_000000.png``, ..."""
+    root.mkdir(parents=True, exist_ok=True)
+    for index in range(frames):
+        save_picture(root / "images" / f"frame_{index:06d}.png", index, seed)
+    shapes = [cvat_box(i, i, keyframe=int(i % 2 == 0)) for i in range(frames)]
+    whole = cvat_document(cvat_task(frames, f"{root.name}.mp4"), cvat_track(*shapes))
+    (root / "annotations.xml").write_text(whole if text is None else text)
+    return root

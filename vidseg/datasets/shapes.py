@@ -111,13 +111,15 @@ class ShapeTruth(GroundTruth):
         """Return the frames that have labels, ascending."""
         if self.rows is not None:
             return self.rows.labelled(info.length)
-        return range(info.length) if self.frames is None else self.frames
+        if self.frames is None:
+            return range(info.length)
+        return [frame for frame in self.frames if frame < info.length]
 
     def notes(self, info: VideoInfo) -> Sequence[str]:
         """Return what the user should know of frames without labels."""
         if self.rows is not None:
             return self.rows.notes(info.length)
-        count = info.length if self.frames is None else len(self.frames)
+        count = len(self.labelled(info))
         return [f"{count} of {info.length} frames are labelled"] if count < info.length else []
 
     def questions(self) -> Sequence[Question]:
@@ -125,16 +127,22 @@ class ShapeTruth(GroundTruth):
         return () if self.rows is None else self.rows.questions()
 
     def check(self, info: VideoInfo) -> None:
-        """Refuse frames of another size than the file states.
+        """Refuse frames of another size than the file states, and fewer than it labels.
 
         Raises:
-            DataError: the sizes differ.
+            DataError: sizes or lengths differ.
         """
         if self.announced not in (None, info.size):
             raise DataError(
                 f"says that the frames are {self.announced}, they are {info.size}",
                 where=self.where,
                 hint="give the pictures that were labelled, or label these",
+            )
+        if (last := max(self.shapes, default=0)) >= info.length:
+            raise DataError(
+                f"labels frame {last}, the frames are 0 to {info.length - 1}",
+                where=self.where,
+                hint="give all frames that were labelled",
             )
 
     def at(self, index: int, size: Size) -> BoxLabels | MaskLabels:
