@@ -145,6 +145,10 @@ class Backbone(ABC):
             module.net.load_state_dict(state)
         return module
 
+    def blank(self) -> nn.Module:
+        """Return what :meth:`build` returns without its weights, to load others into it."""
+        return seeded(self.seed, lambda: _module(type(self), self.model, self.nodes))
+
     def weights_info(self) -> dict[str, str]:
         """Return path and sha256 of the weights file, nothing for random weights."""
         if self._file is None:

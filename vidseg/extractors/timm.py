@@ -150,6 +150,10 @@ class Timm(Backbone):
             )
         return names
 
+    def with_levels(self, levels: tuple[int, ...]) -> Timm:
+        """Return the same network with the same weights and other levels."""
+        return Timm(self.model, levels=levels, weights=self.weights, seed=self.seed)
+
     @property
     def levels(self) -> tuple[str, ...]:
         """timm's module names; for vgg16 those of the paper."""

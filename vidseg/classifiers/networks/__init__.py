@@ -1,0 +1,1 @@
+"""Networks that are trained end to end with their extractor: models, training, inference."""
