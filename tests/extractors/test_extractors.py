@@ -491,6 +491,22 @@ class TestTimm:
         assert "weights=FILE" in str(caught.value)
         assert "\n" not in str(caught.value)
 
+    def test_names_that_a_wrapper_lengthened(self, tmp_path: Path) -> None:
+        state = torchvision.models.squeezenet1_1(weights=None).state_dict()
+        save_file(
+            {f"module.{name}": tensor for name, tensor in state.items()}, tmp_path / "w.safetensors"
+        )
+        save_file(state, tmp_path / "plain.safetensors")
+        wrapped, plain = (
+            Torchvision(weights=str(tmp_path / f"{n}.safetensors")) for n in ("w", "plain")
+        )
+        assert wrapped.notes() == [
+            "w.safetensors: 'module.' before the name of every layer is left out"
+        ]
+        assert plain.notes() == Torchvision(weights="random").notes() == []
+        ours, theirs = wrapped.build().state_dict(), plain.build().state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
     def test_weights_in_the_hubs_cache_are_used(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dead_network: None
     ) -> None:

@@ -52,7 +52,9 @@ def test_hash_is_of_the_content_and_follows_changes(file: Path) -> None:
         weights.file_sha256(file.with_name("absent"))
 
 
-@pytest.mark.parametrize("nested", [None, "state_dict", "model"])
+@pytest.mark.parametrize(
+    "nested", [None, "state_dict", "model", "model_state_dict", "net", "state_dict_ema"]
+)
 def test_torch_files_equal_safetensors(file: Path, tmp_path: Path, nested: str | None) -> None:
     path = tmp_path / "w.pth"
     torch.save({nested: STATE} if nested else STATE, path)
@@ -90,7 +92,9 @@ def test_pickled_code_is_refused_and_not_run(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.safetensors", b"version https://git-lfs", "not a readable weights file"),
+        ("a.safetensors", b"version https://git-lfs", "is a pointer of Git LFS, not the weights"),
+        ("a.pth.tar", b"version https://git-lfs", "pointer of Git LFS.*; fetch the file itself"),
+        ("a.tar", b"x", r"\.tar are not read"),
         ("a.safetensors", b"", "not a readable weights file"),
         ("a.pth", b"\x80\x02junk", "not a readable weights file"),
         ("a.npz", b"x", r"\.npz are not read"),
@@ -197,3 +201,33 @@ def test_a_server_that_refuses_politely_is_reachable() -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), Refuses) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         weights.require_reachable(f"http://127.0.0.1:{server.server_port}", wanted="x")
+
+
+def test_suffix_of_old_training_scripts(file: Path, tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "state_dict": STATE}, tmp_path / "best.pth.tar")
+    assert weights.read_weights(tmp_path / "best.pth.tar").keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "backbone.", "module.backbone."])
+def test_what_wrappers_put_before_every_name_is_left_out(tmp_path: Path, prefix: str) -> None:
+    wrapped = {f"{prefix}{name}": tensor for name, tensor in STATE.items()}
+    wrapped["head.weight"] = torch.zeros(1)
+    left, found = weights.without_prefix(wrapped, SAME)
+    assert found == prefix
+    assert set(left) == {*STATE, "head.weight"}
+    for path in (tmp_path / "a.pth", tmp_path / "a.safetensors"):
+        torch.save(wrapped, path) if path.suffix == ".pth" else save_file(wrapped, path)
+        assert weights.layer_names(path).keys() == wrapped.keys()
+
+
+@pytest.mark.parametrize(
+    "names", [("module.a", "other.a"), ("encoder.a", "encoder.b"), ("features.0.weight",)]
+)
+def test_nothing_else_is_left_out(names: tuple[str, ...]) -> None:
+    state = dict.fromkeys(names)
+    assert weights.without_prefix(state, SAME) == (state, "")
+
+
+def test_an_architectures_own_beginning_is_kept() -> None:
+    state = {"model.0.weight": None, "model.0.bias": None}
+    assert weights.without_prefix(state, ["model.0.weight"]) == (state, "")

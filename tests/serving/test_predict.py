@@ -268,10 +268,25 @@ def test_broken_picture_is_named_and_the_others_are_kept(
     frames, output = folder_of(tmp_path / "walk", 3), tmp_path / "out"
     whole = (frames / "00001.png").read_bytes()
     (frames / "00001.png").write_bytes(whole[:300])
-    with pytest.raises(DataError, match=r"00001\.png"):
-        run(predictor, [frames], output)
-    assert {path.name for path in (output / "masks").iterdir()} == {"00000.png"}
-    assert not (output / "overlay.mp4").exists()
+    done = run(predictor, [frames], output)
+    assert (done.count, done.computed, done.clip) == (3, 2, None)
+    assert list(done.failed) == ["00001"]
+    assert "00001.png: is no complete image" in done.failed["00001"]
+    assert {path.name for path in (output / "masks").iterdir()} == {"00000.png", "00002.png"}
+    again = run(predictor, [frames], output)
+    assert (again.computed, list(again.failed)) == (0, ["00001"])
+    (frames / "00001.png").write_bytes(whole)
+    mended = run(predictor, [frames], output, fresh=True)
+    assert (mended.failed, mended.computed) == ({}, 3)
+    assert mended.clip is not None
+
+
+def test_gif_is_predicted_frame_by_frame(predictor: served.Predictor, tmp_path: Path) -> None:
+    first, *others = [Pillow.fromarray(picture(index)) for index in range(3)]
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=40)
+    done = run(predictor, [tmp_path / "a.gif"], tmp_path / "out")
+    assert (done.count, done.computed) == (3, 3)
+    assert done.clip is not None
 
 
 def test_full_disk_leaves_nothing_half_written(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vidseg.cli import options
+from vidseg.errors import DataError
 
 
 @click.command()
@@ -51,8 +52,9 @@ def predict(
     """Find masks in new pictures with a model that `vidseg run` logged.
 
     MODEL is runs:/RUN_ID/model, models:/NAME/VERSION or a model's folder. PICTURES are image files,
-    or one folder of them, or one clip. DIR gets masks/*.png, overlays/*.jpg and, for a clip or a
-    folder of consecutive frames, overlay.mp4. What is there already is not done again.
+    or one folder of them, or one clip or GIF. DIR gets masks/*.png, overlays/*.jpg and, for a clip
+    or a folder of consecutive frames, overlay.mp4. What is there already is not done again;
+    pictures that cannot be read are left out, and the exit status is 1.
     """
     from vidseg.api.data import predict as do_predict
     from vidseg.api.screen import Screen
@@ -71,8 +73,16 @@ def predict(
             fresh=fresh,
             progress=screen,
         )
-    there = done.count - done.computed
-    click.echo(f"masks     {done.masks} ({done.count}{f', {there} were there' if there else ''})")
+    made = done.count - len(done.failed)
+    there = made - done.computed
+    click.echo(f"masks     {done.masks} ({made}{f', {there} were there' if there else ''})")
     click.echo(f"overlays  {done.overlays}")
     if done.clip:
         click.echo(f"clip      {done.clip}")
+    if done.failed:
+        raise DataError(
+            f"{len(done.failed)} of {done.count} pictures could not be read: "
+            f"{', '.join(list(done.failed)[:5])}{', ...' if len(done.failed) > 5 else ''}",
+            where="PICTURES",
+            hint="the others are done; mend these and use --fresh, or leave them out",
+        )

@@ -160,9 +160,17 @@ def open_experiment(
         ledger,
         progress,
         stop,
-        list(dataset.notes),
+        [*dataset.notes, *_said(extractor.handle, progress)],
         task=task,
     )
+
+
+def _said(handle: object, progress: Progress) -> list[str]:
+    """Return the notes of an extractor, after they were shown."""
+    notes: list[str] = getattr(handle, "notes", list)()
+    for note in notes:
+        progress.say(note)
+    return notes
 
 
 def open_extractor(config: RunConfig) -> FrozenExtractor:

@@ -155,6 +155,19 @@ class Backbone(ABC):
             return {}
         return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
 
+    def notes(self) -> list[str]:
+        """Return what the user should know of the weights file: names that were shortened.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        if self._given is None:
+            return []
+        needed = self.layer_names(_known_shapes(type(self), self.model))
+        _, prefix = files.without_prefix(files.layer_names(self._given), needed)
+        file = self._given.name
+        return [f"{file}: {prefix!r} before the name of every layer is left out"] if prefix else []
+
     @property
     def skeleton(self) -> Normalised:
         """The module on torch's ``meta`` device: shapes without values."""
@@ -169,7 +182,8 @@ class Backbone(ABC):
             return None
         known = _known_shapes(type(self), self.model)
         needed = self.layer_names(known)
-        return files.matched(files.read_weights(self._file), known, needed, where=self._file)
+        state, _ = files.without_prefix(files.read_weights(self._file), needed)
+        return files.matched(state, known, needed, where=self._file)
 
 
 def _module(cls: type[Backbone], model: str, nodes: tuple[Any, ...] | None) -> Normalised:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vidseg.errors import DataError
+from vidseg.utils.lfs import HINT, is_lfs_pointer
 from vidseg.utils.paths import user_path
 
 if TYPE_CHECKING:
     import torch
+
+Layer = TypeVar("Layer")
 
 StateDict = dict[str, "torch.Tensor"]
 """A state_dict: tensors by layer name."""
@@ -35,7 +39,13 @@ HEAD_PREFIXES = (
 """Layers of classification heads in timm's and torchvision's naming. A file may hold them or not:
 no level of a feature pyramid runs through them."""
 
-_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "state_dict_ema")
+"""Where training scripts keep the layers in a file, the first one that is there counts."""
+
+_PREFIXES = ("module.", "model.", "backbone.")
+"""What wrappers put before every name: DataParallel, Lightning, mmengine."""
 
 
 def find_weights(path: str | Path) -> Path:
@@ -85,14 +95,36 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 def read_weights(path: Path) -> StateDict:
     """Return the tensors of a ``.safetensors`` or torch file; no code in it is ever run.
 
-    Floating-point tensors come as float32. A torch file may nest them under ``state_dict`` or
-    ``model``.
+    Floating-point tensors come as float32. A torch file may nest them under ``state_dict``,
+    ``model``, ``model_state_dict``, ``net`` or ``state_dict_ema``.
 
     Raises:
-        DataError: unknown suffix, damaged, holding other things than tensors, or NaN.
+        DataError: unknown suffix, a pointer of Git LFS, damaged, holding other things than tensors,
+            or NaN.
     """
+    return _checked_tensors(_loaded(path), path)
+
+
+def layer_names(path: Path) -> dict[str, None]:
+    """Return the names of the layers in a file, without reading their values where possible.
+
+    Raises:
+        DataError: as :func:`read_weights`.
+    """
+    if path.suffix == ".safetensors" and not is_lfs_pointer(path):
+        from safetensors import safe_open
+
+        with contextlib.suppress(Exception), safe_open(path, "pt") as file:
+            return dict.fromkeys(file.keys())
+    loaded = _loaded(path)
+    return dict.fromkeys(map(str, loaded)) if isinstance(loaded, dict) else {}
+
+
+def _loaded(path: Path) -> object:
+    if is_lfs_pointer(path):
+        raise DataError("is a pointer of Git LFS, not the weights", where=path, hint=HINT)
     try:
-        loaded = _load(path)
+        return _load(path)
     except DataError:
         raise
     except Exception as error:
@@ -101,7 +133,6 @@ def read_weights(path: Path) -> StateDict:
             where=path,
             hint="fetch it again; a torch file must hold tensors only",
         ) from error
-    return _checked_tensors(loaded, path)
 
 
 def _load(path: Path) -> object:
@@ -109,7 +140,7 @@ def _load(path: Path) -> object:
         from safetensors.torch import load_file
 
         return load_file(path)
-    if path.suffix not in _TORCH_SUFFIXES:
+    if not path.name.endswith(_TORCH_SUFFIXES):
         raise DataError(
             f"weights in {path.suffix or 'a file without suffix'} are not read",
             where=path,
@@ -118,7 +149,7 @@ def _load(path: Path) -> object:
     import torch
 
     loaded = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in ("state_dict", "model"):
+    for wrapper in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             return loaded[wrapper]
     return loaded
@@ -137,6 +168,34 @@ def _checked_tensors(loaded: object, path: Path) -> StateDict:
         if not bool(torch.isfinite(state[str(name)]).all()):
             raise DataError(f"layer {name} holds NaN or infinity", where=path)
     return state
+
+
+def without_prefix(
+    state: Mapping[str, Layer], needed: Iterable[str]
+) -> tuple[dict[str, Layer], str]:
+    """Return the layers without a beginning that all of their names share, and that beginning.
+
+    Only what wrappers put there goes (``module.``, ``model.``, ``backbone.``, also one after the
+    other), and only until a needed layer has its own name. Layers of a head may be without it.
+
+    Args:
+        state: what the file holds.
+        needed: names of the layers that are used, as the architecture has them.
+    """
+    own, left = set(needed), dict(state)
+    stripped = ""
+    while own.isdisjoint(left):
+        prefix = next((p for p in _PREFIXES if _is_shared(p, left)), None)
+        if prefix is None:
+            break
+        left = {name.removeprefix(prefix): layer for name, layer in left.items()}
+        stripped += prefix
+    return left, stripped
+
+
+def _is_shared(prefix: str, state: Iterable[str]) -> bool:
+    names = [name for name in state if not name.startswith(HEAD_PREFIXES)]
+    return bool(names) and all(name.startswith(prefix) for name in names)
 
 
 def matched(

@@ -15,20 +15,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from cachetools import LRUCache
 
 from vidseg.errors import DataError, VidsegError
 from vidseg.media.containers import missing_bytes
+from vidseg.media.display_matrix import orientation_of
 from vidseg.media.image_folder import content_key
 from vidseg.types import Image, Memory, Size, VideoInfo
+from vidseg.utils.lfs import HINT, is_lfs_pointer
 
 if TYPE_CHECKING:
     import av
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".ts", ".mts"}
-    | {".m2ts", ".mxf", ".wmv", ".flv", ".ogv", ".3gp"}
+    | {".m2ts", ".mxf", ".wmv", ".flv", ".ogv", ".3gp", ".gif"}
 )
 """What a folder is searched for; a file that is named may be called anything."""
 
@@ -87,7 +88,9 @@ class ClipFrames:
         return VideoInfo(length, size, float(rate) if rate else None)
 
     def frames(self, indices: Sequence[int]) -> Iterator[Image]:
-        """Yield the frames of ``indices``, ascending: ``uint8 (H, W, 3)`` RGB, rotation applied.
+        """Yield the frames of ``indices``, ascending: ``uint8 (H, W, 3)`` RGB, upright.
+
+        Turns and flips that the file asks a player for are applied.
 
         Decodes from the start of the clip, or from where the last call ended, and makes pictures
         of the wanted frames only.
@@ -111,7 +114,16 @@ class ClipFrames:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", where=self.file) from error
-        return content_key(_READER, digest)
+        return content_key(_READER, digest, *(("flipped",) if self._is_flipped() else ()))
+
+    def _is_flipped(self) -> bool:
+        """Return whether the clip is to be shown mirrored; False where it does not open."""
+        try:
+            with _open(self.file) as stream:
+                first = next(_decoded(self.file, stream), None)
+                return first is not None and orientation_of(first).mirrored
+        except DataError:
+            return False
 
 
 class _Cursor:
@@ -177,6 +189,8 @@ def _open(file: Path) -> Iterator[av.VideoStream]:
         missing = missing_bytes(file)
         container = av.open(f"file:{file}", metadata_errors="replace")
     except (OSError, ValueError, EOFError, av.FFmpegError) as error:
+        if is_lfs_pointer(file):
+            raise DataError("is a pointer of Git LFS, no clip", where=file, hint=HINT) from error
         raise DataError(f"is no clip that opens ({_reason(error)})", where=file) from error
     with container:
         streams = [each for each in container.streams.video if not _is_cover(each)]
@@ -224,6 +238,8 @@ def _decoded(file: Path, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
                 )
             count += 1
             yield frame
+    except DataError as error:
+        raise DataError(error.what, where=file, hint=error.hint) from error
     except av.FFmpegError as error:
         raise DataError(
             f"does not decode beyond about frame {count} ({_reason(error)})",
@@ -236,14 +252,9 @@ def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _turns(frame: av.VideoFrame) -> int:
-    """Return the quarter turns, counter-clockwise, that the file asks a player for."""
-    return int(round(frame.rotation / 90) % 4)
-
-
 def _size(frame: av.VideoFrame) -> Size:
-    upright = Size(frame.height, frame.width)
-    return Size(frame.width, frame.height) if _turns(frame) % 2 else upright
+    stored = Size(frame.height, frame.width)
+    return Size(frame.width, frame.height) if orientation_of(frame).transposed else stored
 
 
 def _picture(frame: av.VideoFrame) -> Image:
@@ -257,4 +268,4 @@ def _picture(frame: av.VideoFrame) -> Image:
         | Interpolation.BITEXACT
     )
     image = frame.to_ndarray(format="rgb24", interpolation=how)
-    return np.ascontiguousarray(np.rot90(image, _turns(frame)))
+    return orientation_of(frame).apply(image)

@@ -6,7 +6,8 @@ number of frames:
 
 * MP4 and MOV: the boxes of the top level (ISO/IEC 14496-12, section 4.2);
 * Matroska and WebM: the segment (RFC 8794 sections 4 and 6, RFC 9559 section 5.1);
-* AVI: the RIFF chunk.
+* AVI: the RIFF chunk;
+* GIF: its blocks, one after the other (GIF89a specification).
 
 MPEG program and transport streams state nothing: one that is cut between two frames looks
 like one that was meant to end there.
@@ -38,6 +39,8 @@ def missing_bytes(file: Path) -> int:
             return max(0, 8 + int.from_bytes(head[4:8], "little") - size)
         if head[:4] == _EBML:
             return max(0, _end_of_segment(stream) - size)
+        if head[:6] in (b"GIF87a", b"GIF89a"):
+            return max(0, _end_of_gif(stream) - size)
         if head[4:8] in _BOXES:
             return max(0, _end_of_boxes(stream, size) - size)
     return 0
@@ -79,3 +82,25 @@ def _read_size(stream: BufferedReader) -> int | None:
     value = int.from_bytes(first + stream.read(more), "big")
     marked = 1 << (7 * (more + 1))
     return None if value == 2 * marked - 1 else value - marked
+
+
+def _end_of_gif(stream: BufferedReader) -> int:
+    """Return where the last block that begins in the file ends; the trailer may be absent."""
+    stream.seek(10)
+    stream.seek(13 + _colour_table(stream.read(1)))
+    while kind := stream.read(1):
+        if kind == b"!":
+            stream.seek(1, 1)
+        elif kind == b",":
+            stream.seek(8, 1)
+            stream.seek(1 + _colour_table(stream.read(1)), 1)
+        else:
+            return stream.tell()
+        while length := int.from_bytes(stream.read(1), "big"):
+            stream.seek(length, 1)
+    return stream.tell()
+
+
+def _colour_table(flags: bytes) -> int:
+    """Return the bytes of the colour table that these flags announce."""
+    return 3 << (flags[0] % 8 + 1) if flags and flags[0] & 0x80 else 0

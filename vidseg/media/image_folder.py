@@ -22,6 +22,7 @@ import numpy as np
 
 from vidseg.errors import DataError, UsageError
 from vidseg.types import Image, Memory, Size, VideoInfo
+from vidseg.utils.lfs import HINT, is_lfs_pointer
 from vidseg.utils.paths import user_path
 
 if TYPE_CHECKING:
@@ -230,6 +231,19 @@ class OpenedPicture:
         except Exception as error:
             self._refuse(error)
             raise
+        try:
+            count = getattr(self._picture, "n_frames", 1)
+        except Exception as error:
+            self.__exit__(type(error), error, None)
+            raise
+        # MPO, the one exception, is a JPEG with a preview or a second view behind it.
+        if count > 1 and self._picture.format != "MPO":
+            self._picture.close()
+            raise DataError(
+                f"holds {count} pictures, one is needed",
+                where=self._file,
+                hint="export them one by one, or as a clip (GIF, MP4)",
+            )
         return self._picture
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -254,6 +268,10 @@ class OpenedPicture:
             IndexError,
             Pillow.DecompressionBombError,
         )
+        if isinstance(error, broken) and is_lfs_pointer(self._file):
+            raise DataError(
+                "is a pointer of Git LFS, no image", where=self._file, hint=HINT
+            ) from error
         if isinstance(error, broken):
             raise DataError(
                 f"is no complete image ({error})", where=self._file, hint="fetch the file again"

@@ -13,7 +13,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Source:
         title: for messages and ``prediction.json``.
         names: of the pictures, unique; their masks and overlays are called so.
         key: hash of the content and the names.
+        separate: each picture is a file of its own: others can be read where one is broken.
         frames: yields the pictures of ascending indices, ``uint8 (H, W, 3)`` RGB each.
         fps: frames per second of consecutive frames; None where they are not consecutive.
     """
@@ -55,6 +56,7 @@ class Source:
     key: str
     frames: Callable[[Sequence[int]], Iterator[Image]]
     fps: float | None
+    separate: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Prediction:
         clip: the overlay clip, where there is one.
         count: number of pictures.
         computed: those of them that were not there yet.
+        failed: what is wrong with each picture that could not be read, by its name.
     """
 
     masks: Path
@@ -73,6 +76,7 @@ class Prediction:
     clip: Path | None
     count: int
     computed: int
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def open_source(inputs: Sequence[Path], fps: float | None = None) -> Source:
@@ -119,7 +123,7 @@ def _pictures(title: str, files: Sequence[Path], fps: float | None) -> Source:
     def frames(indices: Sequence[int]) -> Iterator[Image]:
         return (images.decode(files[index]) for index in indices)
 
-    return Source(title, names, images.content_key(*names, *hashes), frames, fps)
+    return Source(title, names, images.content_key(*names, *hashes), frames, fps, separate=True)
 
 
 def _is_sequence(files: Sequence[Path]) -> bool:
@@ -160,8 +164,10 @@ def predict(
         fresh: remove a prediction that is there, whatever it is of.
         progress: where to tell how far it is.
 
+    Pictures that cannot be read are left out, and are in ``failed``; then there is no clip.
+
     Raises:
-        DataError: a picture is broken; pictures before it are kept.
+        DataError: a clip breaks; pictures before that are kept.
         UsageError: ``output`` holds something else.
         VidsegError: ``output`` cannot be written.
     """
@@ -174,8 +180,8 @@ def predict(
     }
     try:
         before = _claim(output, facts, fresh)
-        computed = _masks(predictor, source, output, limit, progress)
-        clip = output / CLIP if _makes_a_clip(source, output) else None
+        computed, failed = _masks(predictor, source, output, limit, progress)
+        clip = output / CLIP if not failed and _makes_a_clip(source, output) else None
         if clip is not None and (computed or not clip.exists() or before.get("fps") != source.fps):
             _overlay_clip(source, output, clip, progress)
     except OSError as error:
@@ -184,7 +190,7 @@ def predict(
             where=error.filename or output,
             hint="free the disk or choose another --output; what is finished is kept",
         ) from error
-    return Prediction(output / MASKS, output / OVERLAYS, clip, len(source.names), computed)
+    return Prediction(output / MASKS, output / OVERLAYS, clip, len(source.names), computed, failed)
 
 
 def _claim(output: Path, facts: dict[str, Any], fresh: bool) -> dict[str, Any]:
@@ -244,8 +250,9 @@ def _remove(output: Path) -> None:
 
 def _masks(
     predictor: Predictor, source: Source, output: Path, threshold: float, progress: Progress
-) -> int:
-    """Write the masks and overlays that are missing; return their number."""
+) -> tuple[int, dict[str, str]]:
+    """Write the masks and overlays that are missing; return their number, and what failed."""
+    failed: dict[str, str] = {}
     places = [
         (output / MASKS / f"{name}{predictor.task.suffix}", output / OVERLAYS / f"{name}.jpg")
         for name in source.names
@@ -256,14 +263,31 @@ def _masks(
         if not (mask.exists() and overlay.exists())
     ]
     with progress.task(f"{source.title}: masks", len(missing)) as task:
-        for index, image in zip(missing, source.frames(missing), strict=True):
+        for index, image in _readable(source, missing, failed, progress):
             found = predictor.mask(image, threshold)
             mask, overlay = places[index]
             _write(mask, predictor.task.encode(found))
             _write(overlay, _jpeg(predictor.task.draw_output(image, found)))
             check_stop()
             task.advance()
-    return len(missing)
+    return len(missing) - len(failed), failed
+
+
+def _readable(
+    source: Source, indices: Sequence[int], failed: dict[str, str], progress: Progress
+) -> Iterator[tuple[int, Image]]:
+    """Yield the pictures; of separate ones those that can be read, and put the others down."""
+    if not source.separate:
+        yield from zip(indices, source.frames(indices), strict=True)
+        return
+    for index in indices:
+        try:
+            (image,) = source.frames([index])
+        except DataError as error:
+            failed[source.names[index]] = str(error)
+            progress.say(f"left out: {error}")
+            continue
+        yield index, image
 
 
 def _makes_a_clip(source: Source, output: Path) -> bool:
