@@ -227,7 +227,10 @@ TRIED: dict[str, Any] = {
     "device": None,  # one machine has one device; the table above has another
 }
 SCORING_ONLY: dict[str, Any] = {"test_stride": 2, "threshold": 0.5}
-NOT_IN_IT: dict[str, Any] = {"refit": False}
+NOT_IN_IT: dict[str, Any] = {
+    "refit": False,
+    "groups": "groups.csv",  # the groups that it gives are in the key, not the file
+}
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def open_dataset(
     dataset: str | dict[str, Any] | Sequence[str | dict[str, Any]],
     *,
+    groups: str | Path | None = None,
     store: str | Path | None = None,
     progress: bool | Progress = False,
 ) -> OpenDataset:
@@ -27,6 +28,7 @@ def open_dataset(
 
     Args:
         dataset: ``"mot:MOT16/train"``, or ``{"use": "mot", "path": ...}``; or a list of several.
+        groups: CSV file (video,group) that says which videos are one scene.
         store: where what costs a decoding to find is kept.
         progress: as of :func:`vidseg.run`.
 
@@ -40,7 +42,8 @@ def open_dataset(
     spec = plugins.resolve_several("dataset", dataset, where="dataset")
     facts = Store(user_path(store) if store else None).fact_cache
     with showing(progress) as shown:
-        return opened(spec, shown, facts, unanswered=True)
+        file = None if groups is None else str(groups)
+        return opened(spec, shown, facts, unanswered=True, groups=file)
 
 
 def list_plugins(kind: str | None = None) -> list[Plugin]:

@@ -54,6 +54,7 @@ class Conditions(TypedDict, total=False):
     refine: str
     prior: float | None
     split: Spec
+    groups: str | None
     image_size: str | Size
     mask_size: str | Size | None
     seed: int

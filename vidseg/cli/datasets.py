@@ -42,8 +42,11 @@ def datasets() -> None:
     metavar="N",
     help="Frames of each video on the contact sheet.",
 )
+@options.conditions("groups")
 @options.quiet
-def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) -> None:
+def show(
+    specs: Sequence[str], output: Path | None, frames: int, groups: str | None, quiet: bool
+) -> None:
     """Show the videos of a data set: group, frames, size, share of foreground.
 
     SPEC is as for `vidseg run --dataset`, such as mot:MOT16/train; several are one data set.
@@ -59,10 +62,10 @@ def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) ->
     screen = Screen(quiet=quiet)
     with screen.showing():
         resolved = plugins.resolve_several("dataset", specs, where="SPEC")
-        opened = open_dataset(resolved, screen, Store().fact_cache, unanswered=True)
+        opened = open_dataset(resolved, screen, Store().fact_cache, unanswered=True, groups=groups)
         rows = [_row(video, opened.groups[video.name], screen) for video in opened.videos]
         sheet = None if output is None else _sheet(opened, frames, screen)
-    groups = len({row["group"] for row in rows})
+    count = len({row["group"] for row in rows})
     total = sum(row["frames"] for row in rows)
     labelled = sum(row["labelled"] for row in rows)
     if labelled == total:
@@ -70,7 +73,7 @@ def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) ->
     show_table("videos", rows)
     _show_classes(opened.classes())
     said = "" if labelled == total else f", {labelled} of them labelled"
-    counts = _count(len(rows), "video"), _count(groups, "group"), _count(total, "frame")
+    counts = _count(len(rows), "video"), _count(count, "group"), _count(total, "frame")
     click.echo(f"{', '.join(counts)}{said}")
     if sheet is not None and output is not None:
         _write(sheet, output)
@@ -79,8 +82,9 @@ def show(specs: Sequence[str], output: Path | None, frames: int, quiet: bool) ->
 
 @datasets.command()
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@options.conditions("groups")
 @options.quiet
-def check(specs: Sequence[str], quiet: bool) -> None:
+def check(specs: Sequence[str], groups: str | None, quiet: bool) -> None:
     """Look at every frame and label of a data set; exit with 1 when something is wrong.
 
     Finds frames without label and labels without frame, malformed rows, unreadable and truncated
@@ -101,7 +105,7 @@ def check(specs: Sequence[str], quiet: bool) -> None:
     screen = Screen(quiet=quiet)
     with screen.showing(), screen.task("looking at every frame", None) as task:
         dataset = create_dataset(plugins.resolve_several("dataset", specs, where="SPEC"))
-        result = examine(dataset, tick)
+        result = examine(dataset, tick, groups)
         classes: Sequence[ClassCount] = ()
         with contextlib.suppress(VidsegError):
             classes = getattr(dataset, "classes", tuple)()

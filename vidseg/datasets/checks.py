@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vidseg.datasets.base import Dataset
+from vidseg.datasets.groups_file import Groups, read_groups
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import BadRowsError, VidsegError
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, overview_size, rasterise
@@ -52,7 +53,9 @@ class Examined(NamedTuple):
     frames: int
 
 
-def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
+def examine(
+    dataset: Dataset, tick: Tick = lambda video: None, groups: str | None = None
+) -> Examined:
     """Look at every frame of a data set, and at the labels of those that have some.
 
     Faults are: a video that does not open (frames without labels, labels without frames, a
@@ -63,6 +66,7 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
     Args:
         dataset: the data set.
         tick: called after each frame.
+        groups: CSV file with a person's group of every video.
 
     Raises:
         VidsegError: the data set cannot be listed at all.
@@ -71,6 +75,8 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
     tried: list[Video | VidsegError] = list(survey() if survey else dataset.videos())
     videos = [each for each in tried if not isinstance(each, VidsegError)]
     findings = [one for each in tried if isinstance(each, VidsegError) for one in _refusals(each)]
+    given = read_groups(groups, [video.name for video in videos]) if groups else Groups({}, ())
+    findings += [Finding(False, "", note) for note in given.notes]
     sound, frames, blank = [], 0, bool(videos) and not findings
     for video in videos:
         found, read, foreground = _examine(video, tick)
@@ -83,7 +89,7 @@ def examine(dataset: Dataset, tick: Tick = lambda video: None) -> Examined:
         findings += _general(dataset, videos)
     if blank:
         findings.append(Finding(True, "", _NOTHING))
-    return Examined(findings + list(_together(videos, sound)), len(tried), frames)
+    return Examined(findings + list(_together(videos, sound, given.by_video)), len(tried), frames)
 
 
 def _notes(video: Video) -> list[str]:
@@ -211,14 +217,16 @@ def _faulty(count: int) -> str:
     return "one faulty video was" if count == 1 else f"{count} faulty videos were"
 
 
-def _together(videos: Sequence[Video], sound: Sequence[Video]) -> Iterator[Finding]:
+def _together(
+    videos: Sequence[Video], sound: Sequence[Video], groups: dict[str, str]
+) -> Iterator[Finding]:
     """Yield names that are there twice, and scenes that are there under several groups."""
     twice = [name for name, count in Counter(v.name for v in videos).items() if count > 1]
     for name in twice:
         yield Finding(True, name, "two videos have this name")
     if twice:
         return
-    scenes = check_scenes(sound)
+    scenes = check_scenes(sound, groups=groups)
     for text in scenes.lines:
         yield Finding(text not in scenes.notes, "", text)
     if len(sound) < len(videos):

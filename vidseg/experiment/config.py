@@ -104,6 +104,7 @@ class RunConfig:
         dataset: resolved spec of the data set, or of several.
         sampler, extractor, classifier: resolved plugin specs.
         split: resolved spec of :mod:`vidseg.experiment.splits`.
+        groups: CSV file with a person's group of every video; None: found by content.
         image_size: what the extractor sees; None is each video's native size.
         mask_size: where scores and masks are compared; None is the image size.
         seed: seeds samplers, shuffles and ``k-fold``.
@@ -122,6 +123,7 @@ class RunConfig:
     extractor: Spec
     classifier: Spec
     split: Spec
+    groups: str | None = None
     image_size: Size | None = None
     mask_size: Size | None = None
     seed: int = 0
@@ -234,6 +236,8 @@ def check_option(name: str, value: Any) -> Any:
     match option.kind:
         case "split":
             return resolve_split(value)
+        case "file":
+            return str(value)
         case "size":
             return Size.parse(str(value), where=name)
         case "bytes":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from vidseg import plugins
 from vidseg.datasets.base import ClassCount, Dataset
+from vidseg.datasets.groups_file import Groups, read_groups
 from vidseg.datasets.scenes import check_scenes
 from vidseg.datasets.several import Several
 from vidseg.errors import DataError
@@ -68,6 +69,7 @@ def open_dataset(
     memory: Memory | None = None,
     *,
     unanswered: bool = False,
+    groups: str | None = None,
 ) -> OpenDataset:
     """Open a data set, or several as one, and find scenes that stand in it under several names.
 
@@ -76,6 +78,7 @@ def open_dataset(
         progress: where to tell how far it is.
         memory: keeps what costs a decoding to find, such as ``store.fact_cache``.
         unanswered: open it although its labels leave questions; they are notes then.
+        groups: CSV file with a person's group of every video.
 
     Raises:
         VidsegError: what the data set refuses, two videos of one name, or a question that its
@@ -92,15 +95,16 @@ def open_dataset(
         for video in videos:
             if callable(remember := getattr(video, "remember", None)):
                 remember(memory)
-    scenes = check_scenes(videos, memory=memory, progress=progress)
+    given = read_groups(groups, [video.name for video in videos]) if groups else Groups({}, ())
+    scenes = check_scenes(videos, memory=memory, groups=given.by_video, progress=progress)
     kept, left = (videos, []) if unanswered else _labelled_videos(videos, str(specs))
     asked = [f"{name}: {what}; {hint}" for name, (what, hint) in questions]
-    notes = (*asked, *left, *getattr(dataset, "notes", list)(), *scenes.lines)
+    notes = (*asked, *left, *given.notes, *getattr(dataset, "notes", list)(), *scenes.lines)
     for note in notes:
         progress.say(note)
-    groups = {video.name: scenes.groups[video.name] for video in kept}
+    found = {video.name: scenes.groups[video.name] for video in kept}
     classes = getattr(dataset, "classes", tuple)
-    return OpenDataset(specs, tuple(kept), groups, notes, classes)
+    return OpenDataset(specs, tuple(kept), found, notes, classes)
 
 
 def _labelled_videos(videos: Sequence[Video], where: str) -> tuple[list[Video], list[str]]:

@@ -24,8 +24,8 @@ class Option:
 
     Attributes:
         name: its key in files; the command line writes ``-`` for ``_``.
-        kind: a kind of plugin (its value is a spec), ``split``, ``size``, ``bytes``, ``flag``,
-            ``integer``, ``number``, or the values of a choice: ``auto|cpu|cuda``.
+        kind: a kind of plugin (its value is a spec), ``split``, ``file``, ``size``, ``bytes``,
+            ``flag``, ``integer``, ``number``, or the values of a choice: ``auto|cpu|cuda``.
         default: as a configuration file holds it.
         help: one sentence.
         shown: the default as a user reads it, where it is not ``default`` itself.
@@ -101,6 +101,14 @@ _ALL = (
         "split",
         "leave-one-group-out",
         "leave-one-group-out, k-fold:k=, or fixed:test=a,test=b.",
+    ),
+    Option(
+        "groups",
+        "file",
+        None,
+        "CSV of video,group: which videos are one scene.",
+        shown="by content",
+        metavar="FILE.csv",
     ),
     Option(
         "image_size", "size", "320x240", "What the extractor sees, or native.", words={NATIVE: None}

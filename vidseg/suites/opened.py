@@ -140,7 +140,7 @@ def open_suite(
         VidsegError: what the data set, the split or a plugin refuses, or every arm is left out.
     """
     first = next(iter(suite.pipelines.values()))
-    dataset = open_dataset(first.dataset, progress, store.fact_cache)
+    dataset = open_dataset(first.dataset, progress, store.fact_cache, groups=first.groups)
     shared: dict[str, Experiment] = {}
     experiments = {}
     for name, config in suite.pipelines.items():
