@@ -53,6 +53,7 @@ def test_keyframes_only(tmp_path):
     (video,) = data.videos()
     assert list(video.labelled()) == [0, 2, 4]
     assert any("3 frames have a keyframe" in note for note in data.notes())
+    assert data.classes()[0].boxes == 3
     assert video.label_key != Cvat(str(tmp_path)).videos()[0].label_key
 
 

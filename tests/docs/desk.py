@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.pages import Command
 from tests.docs.substitutions import substituted
-from tests.helpers.label_trees import coco_tree, cvat_tree, yolo_tree
+from tests.helpers.label_trees import coco_tree, cvat_tree, yolo_tree, youtube_vos_tree
 from tests.helpers.movies import plain_clip
 from tests.helpers.trees import (
     davis_tree,
@@ -49,6 +49,7 @@ def lay_out(folder: Path) -> None:
     coco_tree(folder / "people", {f"cam{n}": range(6) for n in (1, 2)})
     for seed, name in enumerate(("gate", "yard")):
         cvat_tree(folder / "exports" / name, seed=seed)
+    youtube_vos_tree(folder / "YouTube-VOS")
     mask_tree(folder / "my-videos", ("entrance", "yard", "street"), frames=12)
     lay_out_aerial_and_clips(folder)
     save_squeezenet(folder / "squeezenet1_1.safetensors")

@@ -37,6 +37,7 @@ RULES = (
     Rule(r"^run .*clip:cameras", ("--split", "fixed:test=yard"), "one fold, for time"),
     Rule(r"^run .*(yolo:road|coco:people)", ("--split", "fixed:test=cam2"), "one fold, for time"),
     Rule(r"^run .*cvat:exports", ("--split", "fixed:test=yard"), "one fold, for time"),
+    Rule(r"^run .*youtube-vos:", ("--split", "fixed:test=b2"), "one fold, for time"),
     Rule(r"^run .*virat:", ("--split", "fixed:test=virat-9"), "one fold, for time"),
     Rule(
         r"^run .*synthetic:|^suite quickstart|^run (?!.*--dataset)",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.helpers.trees import box, picture
+from tests.helpers.trees import box, mask_values, picture
 
 SIZE = (64, 48)
 
@@ -169,4 +169,27 @@ def cvat_tree(root: Path, frames: int = 6, text: str | None = None, seed: int = 
     shapes = [cvat_box(i, i, keyframe=int(i % 2 == 0)) for i in range(frames)]
     whole = cvat_document(cvat_task(frames, f"{root.name}.mp4"), cvat_track(*shapes))
     (root / "annotations.xml").write_text(whole if text is None else text)
+    return root
+
+
+def youtube_vos_tree(root: Path, videos: Sequence[str] = ("a1", "b2"), frames: int = 10) -> Path:
+    """Write ``root/train`` as YouTube-VOS has it: a mask on every fifth frame.
+
+    Object 1, a person, is the box of ``helpers/trees.py``, object 2, a dog, the lowest rows.
+    """
+    train, meta = root / "train", {}
+    for seed, video in enumerate(videos):
+        listed = [f"{index:05d}" for index in range(0, frames, 5)]
+        for index in range(frames):
+            save_picture(train / "JPEGImages" / video / f"{index:05d}.jpg", index, seed)
+        for name in listed:
+            values = mask_values(int(name), value=1)
+            values[-4:] = 2
+            mask = Image.fromarray(values, "P")
+            mask.putpalette([0, 0, 0, 236, 95, 103, 249, 145, 87])
+            (train / "Annotations" / video).mkdir(parents=True, exist_ok=True)
+            mask.save(train / "Annotations" / video / f"{name}.png")
+        objects = {"1": {"category": "person", "frames": listed}}
+        meta[video] = {"objects": objects | {"2": {"category": "dog", "frames": listed[:1]}}}
+    (train / "meta.json").write_text(json.dumps({"videos": meta}))
     return root

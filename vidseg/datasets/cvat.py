@@ -146,13 +146,17 @@ class Cvat(FileDataset):
         else:
             for task in document.tasks:
                 name = Path(task.source.replace("\\", "/")).stem or task.name or document.file.stem
-                frames = partial(self._seen, document, task)
+                frames = partial(self._labelled_marks, document, task)
                 yield name, partial(self._open_task, document=document, task=task), frames
+
+    def _labelled_marks(self, document: CvatDocument, task: CvatTask) -> Iterator[tuple[int, Seen]]:
+        """Yield the same as :meth:`_seen`, on labelled frames only."""
+        chosen = set(self._keyframes(document, task, None)) if self._keyframes_only else None
+        yield from (one for one in self._seen(document, task) if chosen is None or one[0] in chosen)
 
     def _seen(self, document: CvatDocument, task: CvatTask) -> Iterator[tuple[int, Seen]]:
         """Yield the frame number in the source and the shape, of all tracks of a task."""
-        one = len(document.tasks) == 1
-        tracks = [t for t in document.tracks if one or t.task in (None, task.number)]
+        tracks = document.tracks_of(task)
         numbers = [mark.frame for track in tracks for mark in track.marks]
         frames: Sequence[int] = task.frames() or range(max(numbers, default=0) + 1)
         sparse = holds_keyframes_only(tracks, task.step)
@@ -187,14 +191,8 @@ class Cvat(FileDataset):
     def _keyframes(
         self, document: CvatDocument, task: CvatTask, places: dict[int, int] | None
     ) -> list[int]:
-        one = len(document.tasks) == 1
-        numbers = {
-            mark.frame
-            for track in document.tracks
-            if one or track.task in (None, task.number)
-            for mark in track.marks
-            if mark.keyframe
-        }
+        marks = [mark for track in document.tracks_of(task) for mark in track.marks]
+        numbers = {mark.frame for mark in marks if mark.keyframe}
         told = task.frames()
         inside = numbers if told is None else numbers & set(told)
         return sorted(n if places is None else places[n] for n in inside)

@@ -135,6 +135,11 @@ class CvatDocument:
     images: list[CvatImage] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
+    def tracks_of(self, task: CvatTask) -> list[CvatTrack]:
+        """Return the tracks of a task; all of them where there is one task only."""
+        one = len(self.tasks) == 1
+        return [track for track in self.tracks if one or track.task in (None, task.number)]
+
 
 def read_document(file: Path) -> CvatDocument:
     """Read a CVAT file.
