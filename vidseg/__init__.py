@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vidseg.api.convert import convert
     from vidseg.api.curate import select
     from vidseg.api.data import list_plugins, open_dataset, open_model, predict
     from vidseg.api.results import RunResult, SuiteResult
@@ -55,6 +56,7 @@ __all__ = [
     "VideoInfo",
     "VidsegError",
     "__version__",
+    "convert",
     "list_plugins",
     "open_dataset",
     "open_model",
@@ -66,6 +68,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "vidseg.api.convert": "convert",
     "vidseg.api.curate": "select",
     "vidseg.api.data": "list_plugins open_dataset open_model predict",
     "vidseg.api.results": "RunResult SuiteResult",

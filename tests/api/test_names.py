@@ -15,7 +15,7 @@ from vidseg.api.runs import Conditions
 from vidseg.experiment.options import OPTIONS
 
 NAMES = (
-    "run run_suite rebuild_report open_model predict open_dataset list_plugins select",
+    "run run_suite rebuild_report open_model predict open_dataset list_plugins select convert",
     "RunResult SuiteResult Selection Progress",
     "Size Video VideoInfo FrameRef Labels Head Network TrainingSet",
     "VidsegError UsageError PluginError DataError StoreError ResourceError TrackingError",

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
     "select": ("vidseg.cli.select:select", "Choose frames worth labelling from unlabelled videos."),
     "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
+    "convert": ("vidseg.cli.convert:convert", "Write a data set in another format."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),
     "store": ("vidseg.cli.store:store", "Show or prune the store of frames and features."),
     "runs": ("vidseg.cli.runs:runs", "Close runs that a killed process left open."),

@@ -65,14 +65,14 @@ class Several:
     sets have videos of one name; so is a group: equal names of groups in two data sets do not say
     that they show one scene.
 
-    Args:
+    Attributes:
         members: the data sets, two or more.
     """
 
     contract: ClassVar[int] = 1
 
     def __init__(self, members: Sequence[Dataset]) -> None:
-        self._members = list(members)
+        self.members = list(members)
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class Several:
     def survey(self) -> list[Video | VidsegError]:
         """Return the videos, and the error in place of each that cannot be opened."""
         tried: list[list[Video | VidsegError]] = [
-            list(getattr(member, "survey", member.videos)()) for member in self._members
+            list(getattr(member, "survey", member.videos)()) for member in self.members
         ]
         opened = [[each for each in own if not isinstance(each, VidsegError)] for own in tried]
         failed = [each for own in tried for each in own if isinstance(each, VidsegError)]
@@ -99,7 +99,7 @@ class Several:
     def notes(self) -> list[str]:
         """Return the notes of all data sets, under the names that their videos have here."""
         found: list[str] = []
-        for label, member, own in zip(self._labels, self._members, self._videos, strict=True):
+        for label, member, own in zip(self._labels, self.members, self._videos, strict=True):
             named = {
                 f"{video.video.name}: {note}": f"{video.name}: {note}"
                 for video in own
@@ -112,7 +112,7 @@ class Several:
     def classes(self) -> list[ClassCount]:
         """Return the classes of all data sets; a name that several use alike is counted once."""
         found: dict[tuple[str, str], ClassCount] = {}
-        for one in (one for member in self._members for one in getattr(member, "classes", tuple)()):
+        for one in (one for member in self.members for one in getattr(member, "classes", tuple)()):
             other = found.get((one.name, one.use), ClassCount(one.name, one.number, 0, 0, one.use))
             found[one.name, one.use] = ClassCount(
                 one.name,
@@ -125,12 +125,12 @@ class Several:
 
     @cached_property
     def _videos(self) -> list[list[MemberVideo]]:
-        return self._told_apart([list(member.videos()) for member in self._members])
+        return self._told_apart([list(member.videos()) for member in self.members])
 
     @cached_property
     def _labels(self) -> list[str]:
         """Names of the data sets; a second one of a name gets ``-2``."""
-        names = [member.name for member in self._members]
+        names = [member.name for member in self.members]
         places = [names[: place + 1].count(name) for place, name in enumerate(names)]
         return [f"{name}-{n}" if n > 1 else name for name, n in zip(names, places, strict=True)]
 

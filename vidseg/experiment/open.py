@@ -88,9 +88,9 @@ def open_dataset(
     dataset = create_dataset(specs)
     videos: list[Video] = list(dataset.videos())
     _check_names(videos, str(specs))
-    questions = [(v.name, Question(*q)) for v in videos for q in getattr(v, "questions", ())]
+    questions = open_questions(videos)
     if questions and not unanswered:
-        _refuse_unanswered(questions)
+        refuse_unanswered(questions)
     if memory is not None:
         for video in videos:
             if callable(remember := getattr(video, "remember", None)):
@@ -190,8 +190,17 @@ def open_extractor(config: RunConfig) -> FrozenExtractor:
     )
 
 
-def _refuse_unanswered(questions: Sequence[tuple[str, Question]]) -> None:
-    """Raise the first question as an error, and count the other videos that have one."""
+def open_questions(videos: Sequence[Video]) -> list[tuple[str, Question]]:
+    """Return what the labels of videos leave open, each with the name of its video."""
+    return [(v.name, Question(*q)) for v in videos for q in getattr(v, "questions", ())]
+
+
+def refuse_unanswered(questions: Sequence[tuple[str, Question]]) -> None:
+    """Raise the first question as an error, and count the other videos that have one.
+
+    Raises:
+        DataError: always.
+    """
     name, first = questions[0]
     others = len({video for video, _ in questions}) - 1
     more = "" if not others else f" and {others} more {plural('video', others)}"
