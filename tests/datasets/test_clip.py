@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.helpers.movies import plain_clip
 from tests.helpers.trees import box, mask_values, mot_rows, picture
@@ -35,6 +38,14 @@ def masks(file: Path, frames: int = FRAMES, size: tuple[int, int] = (64, 48)) ->
     file.parent.mkdir(parents=True, exist_ok=True)
     pictures = [mask_values(index, size)[..., None].repeat(3, axis=2) for index in range(frames)]
     return plain_clip(file, pictures)
+
+
+def pictures(folder: Path, numbers: Iterable[int], first: int = 0, value: int = 255) -> Path:
+    folder.mkdir(parents=True)
+    for number in numbers:
+        values = mask_values(number - first, value=value)
+        Image.fromarray(values).save(folder / f"mask_{number:05d}.png")
+    return folder
 
 
 def truth_of(video, index: int) -> np.ndarray:
@@ -208,3 +219,90 @@ def test_real_clip_has_the_truth_of_its_sequence(samples: Path) -> None:
         assert ours.origin == theirs.origin
     with pytest.raises(DataError, match="no ground truth for cctv_video_01"):
         Clip(str(samples / "video/cctv_video_01.mov")).videos()
+
+
+@pytest.mark.parametrize(
+    ("place", "truth"),
+    [("a_masks", None), ("t/a", "t"), ("t/a_masks", "t"), ("t", "t")],
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_mask_pictures_beside_the_clip(tmp_path, place, truth, first):
+    clip(tmp_path / "a.mp4")
+    pictures(tmp_path / place, range(first, FRAMES + first), first)
+    more = {} if truth is None else {"truth": str(tmp_path / truth)}
+    (video,) = Clip(str(tmp_path), **more).videos()
+    assert list(video.labelled()) == list(range(FRAMES))
+    for index in range(FRAMES):
+        np.testing.assert_array_equal(truth_of(video, index) > 0, mask_values(index) > 0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "more", "labelled"),
+    [
+        ((0, 3), {}, [0, 3]),
+        ((2, 6), {}, [1, 5]),
+        ((2, 4), {"first": 0}, [2, 4]),
+        ((2, 4), {"first": 1}, [1, 3]),
+    ],
+)
+def test_frames_without_a_mask_picture_are_not_labelled(tmp_path, numbers, more, labelled):
+    clip(tmp_path / "a.mp4")
+    pictures(tmp_path / "a_masks", numbers)
+    (video,) = Clip(str(tmp_path), **more).videos()
+    assert list(video.labelled()) == labelled
+    assert video.label_notes()[0] == "4 of 6 frames have no mask file and are not labelled"
+    np.testing.assert_array_equal(truth_of(video, labelled[0]) > 0, mask_values(numbers[0]) > 0)
+
+
+def test_values_of_mask_pictures_mean_what_is_told(tmp_path):
+    clip(tmp_path / "a.mp4")
+    pictures(tmp_path / "a_masks", range(FRAMES), value=100)
+    shares = {}
+    for more in ({}, {"void": (100,)}, {"threshold": 101}, {"foreground": (0,)}):
+        (video,) = Clip(str(tmp_path), **more).videos()
+        values, counts = np.unique(truth_of(video, 0), return_counts=True)
+        shares[str(more)] = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    inside = int((mask_values(0) > 0).sum())
+    rest = 48 * 64 - inside
+    assert list(shares.values()) == [
+        *({-1: rest, 1: inside}, {-1: rest, 0: inside}, {-1: 48 * 64}, {-1: inside, 1: rest}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "more", "text"),
+    [
+        ((2, 4), {}, "fit the 6 frames of a.mp4 counted from 0 and from 1; give first=0"),
+        ((0, 6), {}, "mask number 6, but the frames of a.mp4 are 0 to 5"),
+        ((3, 7), {}, "mask number 7, but the frames of a.mp4 are 1 to 6"),
+        ((0, 3), {"first": 1}, "mask number 0, but the frames of a.mp4 are 1 to 6"),
+    ],
+)
+def test_numbers_of_mask_pictures_that_do_not_fit_are_refused(tmp_path, numbers, more, text):
+    clip(tmp_path / "a.mp4")
+    pictures(tmp_path / "a_masks", numbers)
+    (video,) = Clip(str(tmp_path), **more).videos()
+    with pytest.raises(DataError, match=re.escape(text)):
+        video.probe()
+
+
+def test_mask_pictures_without_numbers_and_of_another_size_are_refused(tmp_path):
+    clip(tmp_path / "a.mp4")
+    folder = pictures(tmp_path / "a_masks", range(FRAMES))
+    Image.new("L", (8, 8)).save(folder / "mask_00002.png")
+    (video,) = Clip(str(tmp_path)).videos()
+    with pytest.raises(DataError, match=r"mask_00002.png: the mask is 8x8, its frame is 64x48"):
+        video.labels(2)
+    (folder / "mask_00002.png").rename(folder / "person.png")
+    with pytest.raises(DataError, match="no frame numbers"):
+        Clip(str(tmp_path)).videos()
+
+
+def test_the_key_of_mask_pictures_is_that_of_their_content_and_numbers(tmp_path):
+    clip(tmp_path / "a.mp4")
+    folder = pictures(tmp_path / "a_masks", (0, 3))
+    keys = {Clip(str(tmp_path)).videos()[0].label_key for _ in range(2)}
+    (folder / "mask_00003.png").rename(folder / "mask_00004.png")
+    keys |= {Clip(str(tmp_path)).videos()[0].label_key}
+    keys |= {Clip(str(tmp_path), void=(7,)).videos()[0].label_key}
+    assert len(keys) == 3

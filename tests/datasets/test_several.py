@@ -58,6 +58,14 @@ def test_notes_are_under_the_new_names(two):
     assert note.startswith("train/camel: seqLength says 7")
 
 
+def test_notes_on_labels_are_under_the_new_names(two, tmp_path):
+    for name in ("bear", "camel"):
+        (tmp_path / "davis" / "Annotations" / "480p" / name / "00001.png").unlink()
+    notes = Several(two).notes()
+    sparse = "1 of 4 frames has no mask file and is not labelled"
+    assert notes[1:] == [f"bear: {sparse}", f"davis/camel: {sparse}"]
+
+
 def test_a_fault_of_one_is_found_beside_the_videos_of_the_others(two, tmp_path):
     (tmp_path / "train" / "A" / "gt" / "gt.txt").write_text("nonsense\n")
     tried = Several(two).survey()

@@ -1,11 +1,13 @@
-"""Video files, with boxes in a MOT-style file or with a mask clip beside each.
+"""Video files, with boxes in a MOT-style file, a mask clip or mask pictures beside each.
 
 Beside ``NAME.mp4`` (or another video file), or in the folder ``truth``, stands one of
 
 * ``NAME.txt``: rows as in MOT's ``gt.txt``, frames and pixels counted from 1;
 * ``NAME/gt/gt.txt``: the same file where MOT has it;
 * ``NAME_mask.mp4``: a clip of the same length and size, bright where foreground is (in a folder
-  of its own it may be called ``NAME.mp4`` too).
+  of its own it may be called ``NAME.mp4`` too);
+* ``NAME_masks/``: a folder of mask pictures whose names end with the number of their frame (in a
+  folder of its own it may be called ``NAME`` too). Frames without one are not labelled.
 
 Frames are counted as they decode, whatever the container says (see
 :mod:`vidseg.media.clip`).
@@ -18,14 +20,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from vidseg.datasets.base import BoxLabels, MaskLabels
+from vidseg.datasets.clip_pictures import ClipPictures
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.label_states import LabelledFrames, RowFrames
+from vidseg.datasets.mask_meaning import Meaning, Value
 from vidseg.datasets.mot_frames import by_place
 from vidseg.datasets.mot_rows import Format, read_rows
 from vidseg.datasets.mot_rule import (
@@ -39,12 +43,15 @@ from vidseg.datasets.mot_rule import (
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.errors import DataError
 from vidseg.media.clip import SUFFIXES, ClipFrames
+from vidseg.media.image_folder import SUFFIXES as IMAGES
 from vidseg.media.image_folder import content_key, locate, natural_key
 from vidseg.types import Memory, Question, Size, VideoInfo
 
 _READER = "clip 1"
 _MASK = "_mask"
-_HINT = "put NAME.txt or NAME_mask.mp4 beside NAME.mp4, or give truth="
+_MASKS = "_masks"
+_THRESHOLD = 128
+_HINT = "put NAME.txt, NAME_mask.mp4 or a folder NAME_masks beside NAME.mp4, or give truth="
 
 
 class Clip(FileDataset):
@@ -60,7 +67,12 @@ class Clip(FileDataset):
         min_visibility: foreground boxes that are visible to a smaller share are ignored; see mot.
         labelled: which frames a box file labels: all, rows or every:N; see mot.
         format: what the columns of box files mean; see mot.
-        threshold: from this grey value (1 to 255) on, a pixel of a mask clip is foreground.
+        threshold: from this grey value (1 to 255) on, a pixel is foreground; without it 128 in mask
+            clips, and in mask pictures all values but 0 and void.
+        foreground: values or colours of mask pictures that are foreground; see masks.
+        void: values or colours of mask pictures that are ignored; see masks.
+        first: the number that mask pictures give to the first frame; without it 0 where a picture
+            has this number, and 1 where one has the number of frames.
         include: names of the clips to use (without their suffix), or patterns such as cam2-*;
             without it all.
         exclude: names or patterns of clips to leave out.
@@ -75,7 +87,10 @@ class Clip(FileDataset):
         min_visibility: Visibility = 0.0,
         labelled: LabelledFrames | None = None,
         format: Format = "auto",  # noqa: A002 - the name of the option
-        threshold: Annotated[int, Field(ge=1, le=255)] = 128,
+        threshold: Annotated[int, Field(ge=1, le=255)] | None = None,
+        foreground: tuple[Value, ...] | None = None,
+        void: tuple[Value, ...] | None = None,
+        first: Literal[0, 1] | None = None,
         include: Patterns = (),
         exclude: Patterns = (),
     ) -> None:
@@ -85,7 +100,9 @@ class Clip(FileDataset):
         if truth is not None:
             self._truth = locate(truth, what=f"{what},truth={truth}", or_file=True)
         self._rule = LabelRule.of(classes, ignore_classes, min_visibility)
-        self._labelled, self._threshold, self._layout = labelled, threshold, format
+        self._labelled, self._layout, self._first = labelled, format, first
+        self._threshold = threshold or _THRESHOLD
+        self._meaning = Meaning.of(foreground, void, threshold=threshold, where=what)
         self._files = Selection(include, exclude, what).of(_find_clips(self.root), _stem)
         if self._truth.is_file() and len(self._files) > 1:
             raise DataError(
@@ -103,8 +120,12 @@ class Clip(FileDataset):
         notes = truth.row_notes if isinstance(truth, _Boxes) else ()
         return FrameVideo(file.stem, file.stem, ClipFrames(file), truth, notes)
 
-    def _truth_of(self, clip: Path) -> _Boxes | _Masks:
-        file = self._truth if self._truth.is_file() else _find_truth(clip, self._truth)
+    def _truth_of(self, clip: Path) -> _Boxes | _Masks | ClipPictures:
+        file = self._truth
+        if file.is_dir():
+            file = _find_truth(clip, file, alone=len(self._files) == 1)
+        if file.is_dir():
+            return ClipPictures(file, self._meaning, self._first, clip)
         if file.suffix.lower() in SUFFIXES:
             return _Masks(ClipFrames(file), self._threshold, clip)
         return _Boxes(file, self._layout, self._rule, self._labelled, clip)
@@ -200,6 +221,10 @@ def _is_clip(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES and file.is_file() and not file.name.startswith(".")
 
 
+def _holds_images(folder: Path) -> bool:
+    return any(file.suffix.lower() in IMAGES for file in folder.iterdir())
+
+
 def _find_clips(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
@@ -214,8 +239,8 @@ def _find_clips(root: Path) -> list[Path]:
     return clips
 
 
-def _find_truth(clip: Path, folder: Path) -> Path:
-    """Return the one file of ``folder`` that is the truth of ``clip``.
+def _find_truth(clip: Path, folder: Path, *, alone: bool) -> Path:
+    """Return the one file or folder in ``folder`` that is the truth of ``clip``.
 
     Raises:
         DataError: there is none, or more than one.
@@ -228,6 +253,10 @@ def _find_truth(clip: Path, folder: Path) -> Path:
         for file in sorted(folder.iterdir())
         if file.stem in stems and _is_clip(file) and not file.samefile(clip)
     ]
+    pictures = [folder / f"{clip.stem}{_MASKS}"]
+    if not folder.samefile(clip.parent):
+        pictures += [folder / clip.stem, *([folder] if alone else [])]
+    found += [place for place in pictures if place.is_dir() and _holds_images(place)]
     if not found:
         raise DataError(f"no ground truth for {clip.name}", where=folder, hint=_HINT)
     if len(found) > 1:

@@ -103,7 +103,7 @@ class Several:
             named = {
                 f"{video.video.name}: {note}": f"{video.name}: {note}"
                 for video in own
-                for note in getattr(video, "notes", ())
+                for note in (*getattr(video, "notes", ()), *_label_notes(video))
             }
             notes: Sequence[str] = getattr(member, "notes", list)()
             found += [named.get(note, f"{label}: {note}") for note in notes]
@@ -150,3 +150,8 @@ class Several:
             ]
             for place, own in enumerate(videos)
         ]
+
+
+def _label_notes(video: MemberVideo) -> Sequence[str]:
+    found: Sequence[str] = getattr(video, "label_notes", tuple)()
+    return found
