@@ -41,9 +41,11 @@ def test_times():
 def test_a_video_begins_a_row_and_long_selections_several_sheets():
     image = np.full((30, 60, 3), 200, np.uint8)
     tiles = [sheet.tile(image, frame("a", i)) for i in range(5)]
-    (page,) = sheet.sheets([tiles, tiles[:1]])
+    (page,) = sheet.sheets([tiles, tiles[:4]])
     height = len(tiles[0]) + 4
     assert page.shape == (3 * height, 4 * (TILE + 4) - 4, 3)
-    assert len(sheet.sheets([tiles] * 9)) == 2
+    assert len(sheet.sheets([tiles[:4]] * 17)) == 2
+    (flowing,) = sheet.sheets([tiles[:1]] * 5)
+    assert flowing.shape[0] == 2 * height, "four in a row, whatever their video"
     (narrow,) = sheet.sheets([tiles[:2]])
     assert narrow.shape[1] == 2 * (TILE + 4) - 4

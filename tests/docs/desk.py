@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.docs.pages import Command
@@ -52,6 +53,7 @@ def lay_out(folder: Path) -> None:
     youtube_vos_tree(folder / "YouTube-VOS")
     mask_tree(folder / "my-videos", ("entrance", "yard", "street"), frames=12)
     lay_out_aerial_and_clips(folder)
+    lay_out_footage(folder / "footage")
     save_squeezenet(folder / "squeezenet1_1.safetensors")
     # only its name is needed: VGG16 is never built here
     (folder / "vgg16.safetensors").write_bytes(b"")
@@ -72,6 +74,14 @@ def lay_out_aerial_and_clips(folder: Path) -> None:
     rows = (",".join(f"{value:g}" for value in row) for row in mot_rows(6))
     (clips / "entrance.txt").write_text("\n".join(rows))
     plain_clip(clips / "yard_mask.mp4", [np.dstack([mask_values(i)] * 3) for i in range(6)])
+
+
+def lay_out_footage(folder: Path) -> None:
+    """Make a clip and a folder of pictures without labels."""
+    (folder / "yard").mkdir(parents=True)
+    plain_clip(folder / "gate.mp4", [picture(i, seed=21) for i in range(30)])
+    for i in range(12):
+        Image.fromarray(picture(i, seed=22)).save(folder / "yard" / f"{i:04d}.jpg")
 
 
 def save_squeezenet(file: Path) -> None:

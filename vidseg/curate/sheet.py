@@ -47,14 +47,19 @@ def clock(seconds: float) -> str:
 
 
 def sheets(tiles: Sequence[Sequence[Image]]) -> list[Image]:
-    """Return contact sheets, ``uint8 (H, W, 3)`` each: a video begins a row.
+    """Return contact sheets, ``uint8 (H, W, 3)`` each.
+
+    A video begins a row, but where that would leave a third of the sheet empty.
 
     Args:
         tiles: of each video; at least one in all.
     """
-    most = max(map(len, tiles))
-    columns = min(COLUMNS, most)
+    together = [one for own in tiles for one in own]
+    columns = min(COLUMNS, max(map(len, tiles)))
     rows = [own[at : at + columns] for own in tiles for at in range(0, len(own), columns)]
+    if 3 * len(together) < 2 * columns * len(rows) or columns == 1:
+        columns = min(COLUMNS, len(together))
+        rows = [together[at : at + columns] for at in range(0, len(together), columns)]
     pages = [rows[at : at + ROWS] for at in range(0, len(rows), ROWS)]
     return [_page(page, columns) for page in pages]
 
