@@ -43,5 +43,7 @@ def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     place = tmp_path_factory.mktemp("places")
     monkeypatch.setenv("VIDSEG_STORE", str(place / "store"))
     monkeypatch.setenv("VIDSEG_LEDGER", str(place / "ledger"))
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "VIDSEG_DATA"):
+    for name in ("TRACKING_URI", "RUN_ID", "EXPERIMENT_NAME", "EXPERIMENT_ID"):
+        monkeypatch.delenv(f"MLFLOW_{name}", raising=False)
+    for name in ("VIDSEG_DATA",):
         monkeypatch.delenv(name, raising=False)

@@ -242,6 +242,14 @@ def test_using_a_broken_plugin_is_one_line_that_blames_it(broken, name):
         assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("name", ["two words", "a:b", "a,b", "_a", "-a", "a=b", "ünï", ""])
+def test_check_refuses_a_name_that_no_spec_can_write(table, name):
+    table(name, f"{__name__}:Bare")
+    found = [plugin for plugin in plugins.available("sampler") if plugin.name == name]
+    assert plugins.check(found[0]).startswith(f"no spec can write the name {name!r}")
+    assert plugins.check(plugins.Plugin("sampler", "20", f"{__name__}:Bare", "here", "1")) == ""
+
+
 def test_a_plugin_that_ends_the_process_ends_only_its_check(broken):
     code = "from vidseg.plugins.registry import available; print(len(available('sampler')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

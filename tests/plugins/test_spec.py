@@ -201,6 +201,7 @@ def test_the_grammar_by_example(text, spec):
         ("a b:n=1", "does not begin with a name"),
         ("a:", "ends after the colon"),
         ("a:n=1,2", "'2' has no key"),
+        ("mot:/data/co,mma", "a path with a comma stands in quotes: mot:'/data/co,mma'"),
         ("a:n=1,,m=2", "empty item"),
         ("a:n=[1,2", "open or stray quote or bracket"),
         ("a:n=1]", "open or stray quote or bracket"),

@@ -10,12 +10,23 @@ from pathlib import Path
 from vidseg.errors import TrackingError, UnreachableError
 from vidseg.experiment.ledger import Ledger
 from vidseg.suites.opened import OpenedSuite
+from vidseg.tracking.run import name_of_experiment
 from vidseg.tracking.suite import CellLog, kept_cells, read_kept
 
 
 def experiment_name(given: str | None) -> str:
-    """Return the MLflow experiment: the given one, the environment's, or ``vidseg``."""
-    return given or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "vidseg"
+    """Return the MLflow experiment: the given one, the environment's, or ``vidseg``.
+
+    ``MLFLOW_EXPERIMENT_NAME`` counts before ``MLFLOW_EXPERIMENT_ID``, as in MLflow.
+
+    Raises:
+        TrackingError: the store of the last ``connect`` has no experiment of that id.
+    """
+    named = given or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    if named:
+        return named
+    number = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    return name_of_experiment(number) if number else "vidseg"
 
 
 @contextlib.contextmanager

@@ -93,7 +93,8 @@ def run(
         config: YAML file with conditions; those that are given here win.
         tracking: whether the run is logged; without, nothing of MLflow is imported.
         tracking_uri: MLflow store; None: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
-        experiment: MLflow experiment; None: ``MLFLOW_EXPERIMENT_NAME``, else ``vidseg``.
+        experiment: MLflow experiment; None: ``MLFLOW_EXPERIMENT_NAME`` or
+            ``MLFLOW_EXPERIMENT_ID``, else ``vidseg``.
         run_name: name of the run in MLflow; None: the setting's.
         register: name under which the model is registered.
         executor: ``local``, ``processes:n=2``, ``ray``, or an executor of one's own.

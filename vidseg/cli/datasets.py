@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidseg.cli import options
-from vidseg.utils.text import plural
+from vidseg.utils.text import escaped, plural
 
 if TYPE_CHECKING:
     from vidseg.datasets.base import ClassCount
@@ -111,7 +111,8 @@ def check(specs: Sequence[str], groups: str | None, quiet: bool) -> None:
             classes = getattr(dataset, "classes", tuple)()
     for wrong, video, text, _ in result.findings:
         name = f"{video}: " if video and not text.startswith(f"{video}:") else ""
-        click.echo(f"{'wrong' if wrong else 'note '}  {name}{' '.join(text.split())}")
+        line = f"{'wrong' if wrong else 'note '}  {escaped(name)}{' '.join(text.split())}"
+        click.echo(escaped(line))
     _show_classes(classes)
     faults = sum(finding.times for finding in result.findings if finding.wrong)
     verdict = f"{faults} faults" if faults > 1 else "one fault" if faults else "nothing wrong"

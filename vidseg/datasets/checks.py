@@ -14,6 +14,7 @@ from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import BadRowsError, VidsegError
 from vidseg.tasks.segmentation.rasterise import FOREGROUND, overview_size, rasterise
 from vidseg.types import Labels, Size, Video, labelled_frames
+from vidseg.utils.text import is_printable
 
 SHOWN = 10
 """Findings of one kind and video that are listed; the rest is counted."""
@@ -221,6 +222,10 @@ def _together(
     videos: Sequence[Video], sound: Sequence[Video], groups: dict[str, str]
 ) -> Iterator[Finding]:
     """Yield names that are there twice, and scenes that are there under several groups."""
+    for video in videos:
+        if not is_printable(video.name):
+            text = "the name holds a line break or another control character"
+            yield Finding(True, video.name, text)
     twice = [name for name, count in Counter(v.name for v in videos).items() if count > 1]
     for name in twice:
         yield Finding(True, name, "two videos have this name")

@@ -23,7 +23,7 @@ from vidseg.tasks.registry import find_task
 from vidseg.types import Memory, Question, Video, labelled_frames
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
-from vidseg.utils.text import plural
+from vidseg.utils.text import is_printable, plural
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,13 @@ def _check_names(videos: Sequence[Video], where: str) -> None:
     names = [video.name for video in videos]
     if not names:
         raise DataError("holds no video", where=f"dataset {where}", hint="name another folder")
+    for name in names:
+        if not is_printable(name):
+            raise DataError(
+                f"the name of a video, {name!r}, holds a line break or another control character",
+                where=f"dataset {where}",
+                hint="rename its folder or file",
+            )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(

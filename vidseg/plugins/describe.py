@@ -15,7 +15,7 @@ from vidseg.plugins import registry
 from vidseg.plugins import signature as signatures
 from vidseg.plugins.build import not_understood, plain_value
 from vidseg.plugins.registry import Plugin, load
-from vidseg.plugins.spec import write
+from vidseg.plugins.spec import is_name, write
 
 
 def describe(plugin: Plugin) -> tuple[str, list[signatures.Parameter]]:
@@ -60,7 +60,12 @@ def summary(plugin: Plugin) -> str:
 
 
 def check(plugin: Plugin) -> str:
-    """Return ``""`` when the plugin can be imported and described, else the reason it cannot."""
+    """Return ``""`` when the plugin can be named and described, else the reason it cannot."""
+    if not is_name(plugin.name):
+        return (
+            f"no spec can write the name {plugin.name!r}: a letter or digit, then letters, digits, "
+            f"'.', '_' and '-'; {registry.TELL_AUTHORS}"
+        )
     try:
         signatures.checker(load(plugin))
     except PluginError as error:

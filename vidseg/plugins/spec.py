@@ -130,6 +130,11 @@ def split_specs(text: str, known: Collection[str] = ()) -> list[str]:
     return [*found, text[start:]]
 
 
+def is_name(text: str) -> bool:
+    """Return whether a spec can begin with this name of a plugin."""
+    return _NAME.fullmatch(text) is not None
+
+
 def parse(text: str | int | Mapping[Any, Any] | Spec, *, where: str = "spec") -> Spec:
     """Read a spec from text, from YAML's mapping form, or from an integer (the name ``20``).
 
@@ -164,7 +169,9 @@ def _with_items(name: str, items: Iterator[str], where: str) -> Spec:
         if match is None:
             if number:
                 raise UsageError(
-                    f"{item!r} has no key", where=f"{where} {name}", hint="write key=value"
+                    f"{item!r} has no key",
+                    where=f"{where} {name}",
+                    hint=f"write key=value{_quoting(name, positional, item)}",
                 )
             positional = _value(item, where)
             continue
@@ -174,6 +181,13 @@ def _with_items(name: str, items: Iterator[str], where: str) -> Spec:
         inner = {key: _nested(value, where) for key, value in positional.mapping.items()}
         return Spec(name, None, inner | params)
     return Spec(name, positional, params)
+
+
+def _quoting(name: str, positional: Any, item: str) -> str:
+    """Return how to write a path with a comma, where the item may be the rest of one."""
+    if not isinstance(positional, str):
+        return ""
+    return f"; a path with a comma stands in quotes: {name}:{_quoted(f'{positional},{item}')}"
 
 
 def _put(params: dict[str, Any], key: str, value: Any) -> None:

@@ -147,6 +147,27 @@ def _find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | N
     return best.info.run_id if best else None
 
 
+def name_of_experiment(number: str) -> str:
+    """Return the name of the experiment that ``MLFLOW_EXPERIMENT_ID`` names.
+
+    Raises:
+        TrackingError: the store of the last ``connect`` has none of that id.
+    """
+    mlflow = load_mlflow()
+    uri = mlflow.get_tracking_uri()
+    with translate_errors(uri):
+        try:
+            return str(mlflow.MlflowClient(uri).get_experiment(number).name)
+        except mlflow.MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+    raise TrackingError(
+        f"there is no experiment {number!r}, which MLFLOW_EXPERIMENT_ID names",
+        where=redact(uri),
+        hint="unset it, or give --experiment NAME",
+    )
+
+
 def ensure_experiment(uri: str, name: str) -> str:
     """Return the id of the experiment, making it when it is new.
 

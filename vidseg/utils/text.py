@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+_UNWRITABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories: control characters, halves of pairs (bytes of a file name that are no UTF-8),
+separators of lines and paragraphs."""
+
+
+def is_printable(name: str) -> bool:
+    """Return whether a name can stand on one line of a table, of XML, and of a log.
+
+    >>> is_printable("street 1"), is_printable(chr(10))
+    (True, False)
+    """
+    return not any(unicodedata.category(letter) in _UNWRITABLE for letter in name)
+
+
+def escaped(text: str) -> str:
+    r"""Return text with what cannot stand on a line as Python writes it.
+
+    >>> print(escaped("a" + chr(10) + "b"))
+    a\nb
+    """
+    return "".join(letter if is_printable(letter) else repr(letter)[1:-1] for letter in text)
+
 
 def plural(noun: str, count: float | str) -> str:
     """Return ``noun`` as it stands beside a count: ``1 frame``, ``0.5 frames``, ``2 boxes``."""
