@@ -18,7 +18,7 @@ from vidseg.samplers.cache import CACHE_BYTES, measure_once
 from vidseg.samplers.frame_difference import changes, halfway
 from vidseg.samplers.k_center import farthest_first, pooled
 
-SELECTORS = ("middle", "uniform", "frame-difference", "k-center")
+SELECTORS = ("first", "middle", "uniform", "frame-difference", "k-center")
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ ODD = (3, 7, 19, 20, 44, 58)
 ANY = (
     "1",
     "all",
+    "first:n=3",
     "middle:n=3",
     "uniform:n=3",
     "random:n=3",
@@ -69,6 +70,7 @@ def test_labelled_frames_are_drawn_as_frames_of_a_video_of_these_alone(spec: str
 
 def test_successive_and_strided_count_frames_of_the_video() -> None:
     assert chosen("1", LATE) == [4]
+    assert chosen("first:n=3", LATE) == [4, 14, 24]
     assert chosen("strided:every=20,n=3", LATE) == [4, 24, 44]
     assert chosen("strided:every=10", FIFTHS) == list(range(0, 60, 10))
     assert chosen("successive:n=20,short=all", FIFTHS) == [0, 5, 10, 15]

@@ -14,6 +14,7 @@ from vidseg.experiment.config import make_config
 from vidseg.experiment.splits import Part
 from vidseg.plugins import registry
 from vidseg.plugins.spec import parse
+from vidseg.report import write_report
 from vidseg.suites.record import suite_record
 from vidseg.suites.spacing import spacing_note
 
@@ -119,6 +120,9 @@ def test_short_all_takes_what_there_is_and_the_record_says_how_far_apart(place: 
     (note,) = [note for note in record.notes if "apart" in note]
     assert note.startswith("the arm row asks for frames 1 apart; the labels have them 5 apart")
     assert record.settings[1].frames["syn00"] == [0, 5, 10, 15]
+    text = write_report([record], place.folder / "report")["markdown"].read_text()
+    assert "asks for frames 1 apart; the labels have them 5 apart" in text
+    assert "20 (4 labelled)" in text
 
 
 def test_a_suite_of_which_every_arm_is_left_out_says_what_can_be_had(place: Place) -> None:

@@ -135,13 +135,14 @@ def _dataset_record(
     rows: list[Row] = []
     keys: list[Any] = []
     for name, material in materials.items():
-        info = material.info
+        info, labelled = material.info, len(material.labelled)
         keys.append([name, material.video.image_key, material.video.label_key])
         rows.append(
             {
                 "video": name,
                 "group": material.group,
                 "frames": info.length,
+                **({"labelled": labelled} if labelled < info.length else {}),
                 "width": info.size.width,
                 "height": info.size.height,
                 "positive_share": shares.get(name),

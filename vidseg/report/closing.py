@@ -139,7 +139,8 @@ def _videos_table(report: Report) -> Table:
         [
             str(r.get("video", "")),
             str(r.get("group", "")),
-            number(r.get("frames")),
+            number(r.get("frames"))
+            + (f" ({number(r['labelled'])} labelled)" if "labelled" in r else ""),
             f"{r.get('width', MISSING)} × {r.get('height', MISSING)}",
             MISSING
             if r.get("positive_share") is None

@@ -39,8 +39,8 @@ class Context:
 
     seed: int = 0
 
-    def length(self, video):
-        return video.probe().length
+    def labelled(self, video):
+        return range(video.probe().length)
 
     def image(self, video, index):
         return next(video.frames([index]))

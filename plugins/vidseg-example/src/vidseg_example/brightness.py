@@ -34,12 +34,12 @@ class Brightness:
 
         Args:
             videos: the training videos.
-            ctx: tells the ``length`` of a video, gives an ``image``, and makes a ``ref``.
+            ctx: tells the ``labelled`` frames of a video, gives an ``image``, and makes a ``ref``.
         """
         return [ctx.ref(video, index) for video in videos for index in self._chosen(video, ctx)]
 
     def _chosen(self, video: Any, ctx: Any) -> list[int]:
-        indices = range(0, ctx.length(video), self.step)
+        indices = ctx.labelled(video)[:: self.step]
         brightness = np.array([ctx.image(video, index).mean() for index in indices])
         return sorted(indices[place] for place in spread(brightness, self.n))
 
