@@ -80,6 +80,20 @@ def test_a_suite_is_what_its_file_says(tmp_path: Path) -> None:
     assert suite.comparisons == (("1", "20", ""), ("1", "2 of 1", "more"))
 
 
+@pytest.mark.parametrize(
+    "given", ["mot:A synthetic:videos=2", ["mot:A", {"use": "synthetic", "videos": 2}]]
+)
+def test_a_suite_may_have_several_data_sets(tmp_path: Path, given: Any) -> None:
+    suite = load_suite(write(tmp_path), {"dataset": given, "device": "cpu", "threads": 1})
+    config = next(iter(suite.pipelines.values()))
+    assert [spec.name for spec in config.dataset] == ["mot", "synthetic"]
+    mapping = suite.mapping()
+    assert [one["use"] for one in mapping["dataset"]] == ["mot", "synthetic"]
+    assert make_suite(mapping).mapping() == mapping
+    with pytest.raises(UsageError, match=r"dataset.*no dataset 'mott'"):
+        load_suite(write(tmp_path), {"dataset": ["mot:A", "mott:B"]})
+
+
 @pytest.mark.parametrize("name", [*sorted(shipped()), "mine"])
 def test_the_resolved_suite_as_a_file_gives_the_same_cells(tmp_path: Path, name: str) -> None:
     path = write(tmp_path) if name == "mine" else name

@@ -300,7 +300,7 @@ def test_empty_options_are_absent_and_flags_take_words() -> None:
         "seed": 3,
         "refit": False,
         "fresh": True,
-        "dataset": "mot:a=b",
+        "dataset": ["mot:a=b"],
     }
     assert read("--fresh=no") == plain
     with pytest.raises(click.BadParameter, match="neither yes nor no"):

@@ -89,7 +89,7 @@ class MotWriter(Writer):
                 self.losses.add("video", "has no box, and is left out")
                 shutil.rmtree(self.root / name)
                 continue
-            following = max((row[1] for row in rows), default=0) + 1
+            following = max(0, *(row[1] for row in rows)) + 1
             folder = self.root / name / "gt"
             folder.mkdir()
             with (folder / "gt.txt").open("w", encoding="utf-8") as file:

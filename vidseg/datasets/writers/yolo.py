@@ -91,7 +91,7 @@ class YoloWriter(Writer):
         text = _HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (self.root / "data.yaml").write_text(text, encoding="utf-8")
         if len(self._kinds) > 1:
-            what = "boxes and outlines in one data set: trainers ask for one kind"
+            what = "holds boxes and outlines, trainers ask for one kind"
             self.losses.add("data set", what)
         if self._absent and not self._empty:
             self.options = ",labelled=rows"
