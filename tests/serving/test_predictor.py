@@ -294,3 +294,36 @@ def test_modes_and_orientation() -> None:
 def test_bad_images_are_refused_by_row(cell: Any, text: str) -> None:
     with pytest.raises(DataError, match=rf"image 1: .*{text}"):
         list(served.as_images([picture(), cell]))
+
+
+def test_a_network_is_served_without_the_weights_it_began_with(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+    from timm import create_model
+
+    from vidseg.experiment.records import ModelRecord
+
+    file = tmp_path / "weights.safetensors"
+    save_file(create_model("test_resnet").state_dict(), file)
+    extractor, spec = f"timm:model=test_resnet,weights={file}", "unet:widths=4"
+    handle = plugins.create("extractor", extractor)
+    classifier = plugins.create("classifier", spec)
+    net = classifier.module(handle, weights=True)
+    net.scale.fill_(0.3)
+    fitted = classifier.fitted(net, (), padded=True)
+    image = picture(40, 56)
+    record = ModelRecord(
+        classifier=str(plugins.resolve("classifier", spec)),
+        extractor=str(plugins.resolve("extractor", extractor)),
+        extractor_fingerprint=handle.fingerprint,
+        weights=handle.weights_info(),
+        image_size=Size(40, 56),
+        mask_size=Size(20, 28),
+        threshold=0.0,
+        state=fitted.export(),
+        example=image,
+    )
+    files = served.save(record, tmp_path)
+    file.unlink()
+    expected = fitted.batch_scores([image], Size(20, 28), "cpu")[0]
+    scores = served.load(*files).scores(image)
+    np.testing.assert_array_equal(scores, cv2.resize(expected, (56, 40)))

@@ -101,9 +101,11 @@ class Classifier(Protocol):
     Attributes:
         needs: ``{"features"}`` for heads on frozen features, ``{"frames"}`` for networks.
 
-    Two class attributes may be added. ``distributed = True``: ``fit`` may be called in several
+    Three class attributes may be added. ``distributed = True``: ``fit`` may be called in several
     processes at once, each with its ``ctx.rank``; without it, one process fits. ``takes_init =
     True``: ``fit`` starts from ``ctx.init``; without it, ``init_from`` is refused.
+    ``holds_extractor = True``: a model's state holds the weights of its extractor, trained with
+    it, so that it is served without those it began with.
     """
 
     contract: ClassVar[int]

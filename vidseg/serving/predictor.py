@@ -92,8 +92,8 @@ def load(
             where=description,
             hint="use the vidseg that made it",
         )
-    handle = _extractor(content)
     classifier = plugins.create("classifier", content["classifier"], where="the model")
+    handle = _extractor(content, own=getattr(classifier, "holds_extractor", False))
     size = content["image_size"]
     levels = classifier.levels(handle)
     return Predictor(
@@ -106,8 +106,18 @@ def load(
     )
 
 
-def _extractor(content: dict[str, Any]) -> Any:
+def _extractor(content: dict[str, Any], *, own: bool) -> Any:
+    """Return the extractor of a model.
+
+    Args:
+        content: of ``model.json``.
+        own: the model holds the extractor's weights, so that those it was trained from are not
+            looked for.
+    """
     spec = plugins.bind("extractor", content["extractor"], where="the model")
+    if own and "weights" in spec.params:
+        blank = Spec(spec.name, None, {**spec.params, "weights": "random"})
+        return plugins.create("extractor", blank, where="the model")
     handle = plugins.create("extractor", _with_weights(spec, content["weights"]), where="the model")
     if handle.fingerprint != content["extractor_fingerprint"]:
         raise DataError(

@@ -81,6 +81,7 @@ class NetworkClassifier(ABC):
     needs: ClassVar[frozenset[str]] = frozenset({"frames"})
     distributed: ClassVar[bool] = True
     takes_init: ClassVar[bool] = True
+    holds_extractor: ClassVar[bool] = True
     name: ClassVar[str]
 
     def __init__(
