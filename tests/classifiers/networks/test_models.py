@@ -99,7 +99,7 @@ def test_the_head_of_vgg_is_the_linear_classifier() -> None:
     net.linear.bias.data.fill_(0.3)
     image, target = torch.rand(1, 3, 24, 32), Size(18, 26)
     levels = [level[0].detach().double() for level in net.trunk(image)]
-    unit = (4 + 6 + 8) ** -0.5
+    unit = 10 * (4 + 6 + 8) ** -0.5
     maps = [
         torch.einsum("chw,c->hw", level, weight.detach().double() * scale * unit)
         for level, weight, scale in zip(levels, net.linear.weights, (0.5, 2, 1), strict=True)

@@ -13,7 +13,7 @@ import torch
 from vidseg.classifiers.networks.data import padded_to, rounded_up
 from vidseg.classifiers.networks.memory import activations
 from vidseg.classifiers.networks.model import Segmenter
-from vidseg.classifiers.pyramid import Resize
+from vidseg.classifiers.pyramid import Resize, shared
 from vidseg.errors import ResourceError
 from vidseg.types import Image, Scores, Size, State
 
@@ -150,7 +150,7 @@ def _spans(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]
 
 def as_input(images: np.ndarray[Any, Any], device: str | torch.device) -> torch.Tensor:
     """Return ``float32 (N, 3, H, W)`` in 0..1 of ``(N, H, W, 3)`` on the scale 0..255."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device, non_blocking=True)
+    pixels = shared(np.ascontiguousarray(images)).to(device, non_blocking=True)
     return pixels.permute(0, 3, 1, 2).to(torch.float32).div(255.0)
 
 

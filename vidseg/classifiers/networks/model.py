@@ -20,6 +20,10 @@ from vidseg.errors import DataError
 from vidseg.types import Size
 
 
+NORM = 10.0
+"""Norm of a pixel's features in the units of a linear head's weights."""
+
+
 class Trunk(nn.Module):
     """An extractor's module as a part of a trained network.
 
@@ -62,8 +66,8 @@ class Trunk(nn.Module):
 class LinearHead(nn.Module):
     """One 1x1 convolution per level whose score is resized: a linear classifier on hypercolumns.
 
-    Weights are kept in units in which a pixel's features have a squared norm of about 1, however
-    many channels there are, so that one learning rate serves every extractor.
+    Weights are kept in units in which a pixel's features have a norm of about :data:`NORM`, however
+    many channels there are, so that one learning rate serves every extractor, and decoders too.
 
     Args:
         channels: of each level in use.
@@ -73,7 +77,7 @@ class LinearHead(nn.Module):
     def __init__(self, channels: Sequence[int], levels: Sequence[int]) -> None:
         super().__init__()
         self.levels = tuple(levels)
-        self.unit = 1 / math.sqrt(sum(channels[level] for level in levels))
+        self.unit = NORM / math.sqrt(sum(channels[level] for level in levels))
         self.weights = nn.ParameterList(
             nn.Parameter(torch.zeros(channels[level])) for level in levels
         )

@@ -15,6 +15,7 @@ from vidseg.classifiers.linear.head import LinearHead as FittedHead
 from vidseg.classifiers.linear.levels import frame_name
 from vidseg.classifiers.networks.inference import as_input
 from vidseg.classifiers.networks.model import LinearHead, Segmenter
+from vidseg.classifiers.pyramid import shared
 from vidseg.errors import DataError
 from vidseg.types import FrameRef, Mask, Size, TrainingSet
 
@@ -139,7 +140,7 @@ class LinearStart:
 
 def fitted_factor(frames: Sequence[tuple[torch.Tensor, Mask]], weight: float) -> float:
     """Return the factor of scores whose cross entropy is least, of 41 from 0.01 to 100."""
-    scores = torch.cat([one[torch.from_numpy(mask) != 0].double() for one, mask in frames])
+    scores = torch.cat([one[shared(mask) != 0].double() for one, mask in frames])
     labels = torch.cat([torch.from_numpy(mask[mask != 0]).double() for _, mask in frames])
     weights = torch.where(labels > 0, weight, 1.0)
     grid = torch.logspace(-2, 2, 41, dtype=torch.float64)
