@@ -24,7 +24,12 @@ def test_show_tells_what_is_there(tmp_path, capsys):
     code, out, err = call(capsys, "show", f"mot:{tmp_path}")
     assert code == 0
     assert "3 videos, 2 groups, 15 frames" in out
-    cells = [word.strip() for word in out.splitlines()[-3].split("│")[1:-1]]
+    cells = [
+        word.strip()
+        for word in next(line for line in out.splitlines() if "MOT17-04-DPM" in line).split("│")[
+            1:-1
+        ]
+    ]
     # 12x24 of 64x48 pixels
     assert cells == ["MOT17-04-DPM", "MOT17-04", "5", "64x48", "25", "5", "1", "9.4", "0.0"]
     assert "looking for scenes" in err

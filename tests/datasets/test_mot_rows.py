@@ -191,3 +191,20 @@ def test_rows_of_a_clip_may_count_from_zero(tmp_path):
     (tmp_path / "a.txt").write_text(text)
     data = plugins.create("dataset", f"clip:{tmp_path}")
     assert data.notes() == ["a: rows count frames from 0"]
+
+
+def test_classes_are_counted_as_what_they_are_read(tmp_path):
+    folder = sequence(
+        tmp_path, (1, 1, 1), (0, 1, 1), (1, 2, 1), (1, 2, 1), (1, 9, 1), names="car\nperson\n"
+    )
+    found = Mot(str(folder), classes=(2,), ignore_classes=(9,)).classes()
+    assert [tuple(one) for one in found] == [
+        ("car", 1, 2, 2, "background"),
+        ("person", 2, 2, 2, "foreground"),
+        ("9", 9, 1, 1, "ignored"),
+    ]
+    old = sequence(tmp_path / "old", (1, -1, -1, -1), (0, -1, -1, -1))
+    assert [(one.name, one.use, one.boxes) for one in Mot(str(old)).classes()] == [
+        ("person", "foreground", 1),
+        ("person", "ignored", 1),
+    ]

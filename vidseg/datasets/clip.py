@@ -25,11 +25,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from vidseg.datasets.base import BoxLabels, MaskLabels
+from vidseg.datasets.base import BoxLabels, ClassCount, MaskLabels
 from vidseg.datasets.clip_pictures import ClipPictures
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.label_states import LabelledFrames, RowFrames
 from vidseg.datasets.mask_meaning import Meaning, Value
+from vidseg.datasets.mot_classes import class_rows, total
 from vidseg.datasets.mot_frames import by_place
 from vidseg.datasets.mot_rows import Format, read_rows
 from vidseg.datasets.mot_rule import (
@@ -115,6 +116,11 @@ class Clip(FileDataset):
         """Return what opens each clip: reads box files, no pixel."""
         return [partial(self._open, file) for file in self._files]
 
+    def classes(self) -> list[ClassCount]:
+        """Return the classes of all box files, and how often each occurs as what."""
+        truths = (video.truth for video in self.videos())
+        return total(truth.classes for truth in truths if isinstance(truth, _Boxes))
+
     def _open(self, file: Path) -> FrameVideo:
         truth = self._truth_of(file)
         notes = truth.row_notes if isinstance(truth, _Boxes) else ()
@@ -142,6 +148,7 @@ class _Boxes(GroundTruth):
         self._clip, self._origin = clip, rows.origin
         self._rows = RowFrames(labelled, index)
         self._boxes = select_rows(rows, rule, index, sequence=clip.stem)
+        self.classes = class_rows(rows, rule, index, sequence=clip.stem)
         self.row_notes = (*counted, *row_notes(rows, rule, sequence=clip.stem))
         last = int(index.argmax())
         self._last, self._name = int(index[last]), int(rows.frames[last])

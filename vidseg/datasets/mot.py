@@ -26,9 +26,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vidseg.datasets.base import BoxLabels, VideoBoxes
+from vidseg.datasets.base import BoxLabels, ClassCount, VideoBoxes
 from vidseg.datasets.files import FileDataset, FrameFiles, FrameVideo, GroundTruth
 from vidseg.datasets.label_states import LabelledFrames, RowFrames
+from vidseg.datasets.mot_classes import ClassRows, class_rows, total
 from vidseg.datasets.mot_frames import Match, match_rows
 from vidseg.datasets.mot_rows import Format, read_rows
 from vidseg.datasets.mot_rule import (
@@ -110,6 +111,11 @@ class Mot(FileDataset):
         """Return what opens each sequence: frames, annotation and ``seqinfo.ini``."""
         return [partial(_open, folder, self._read) for folder in self._folders]
 
+    def classes(self) -> list[ClassCount]:
+        """Return the classes of all rows, and how often each occurs as what."""
+        truths = (video.truth for video in self.videos())
+        return total(truth.classes for truth in truths if isinstance(truth, MotTruth))
+
 
 @dataclass(frozen=True)
 class _Reading:
@@ -130,12 +136,14 @@ class MotTruth(GroundTruth):
         rows: the frames that they label.
         origin: coordinate of the first pixel in them.
         seqinfo: the file, and the size that it states for the pictures.
+        classes: the classes of all rows.
     """
 
     boxes: VideoBoxes
     rows: RowFrames
     origin: float
     seqinfo: tuple[Path, SeqInfo]
+    classes: tuple[ClassRows, ...] = ()
 
     def key(self, images: FrameFiles) -> str:
         """Return the hash of the boxes, and of the frames that they refer to."""
@@ -207,8 +215,9 @@ def _open(folder: Path, reading: _Reading) -> FrameVideo:
     boxes = select_rows(rows, reading.rule, matched.places, sequence=name)
     columns = row_notes(rows, reading.rule, sequence=name)
     notes = [*info.notes, *mismatches, *matched.notes, *columns]
+    counts = class_rows(rows, reading.rule, matched.places, sequence=name)
     states = RowFrames(reading.labelled, matched.places[matched.places >= 0])
-    truth = MotTruth(boxes, states, rows.origin, (folder / "seqinfo.ini", info))
+    truth = MotTruth(boxes, states, rows.origin, (folder / "seqinfo.ini", info), counts)
     group = _DETECTOR.sub("", name)
     return FrameVideo(name, group, images, truth, tuple(notes), tuple(mismatches))
 

@@ -175,7 +175,7 @@ def select_rows(
         DataError: ``min_visibility`` is asked for, and the file does not state the visibility; or
             a class name that the file does not have.
     """
-    wanted, ignored = _meanings(rows, rule, sequence)
+    wanted, ignored = meanings(rows, rule, sequence)
     kept = np.flatnonzero((wanted | ignored) & (index >= 0))
     order = kept[np.argsort(index[kept], kind="stable")]
     return VideoBoxes(
@@ -189,8 +189,12 @@ def select_rows(
 _Flags = npt.NDArray[np.bool_]
 
 
-def _meanings(rows: BoxRows, rule: LabelRule, sequence: str) -> tuple[_Flags, _Flags]:
-    """Return which rows are foreground, and which are ignored; those are no foreground."""
+def meanings(rows: BoxRows, rule: LabelRule, sequence: str) -> tuple[_Flags, _Flags]:
+    """Return which rows are foreground, and which are ignored: ``bool (n,)``, never both.
+
+    Raises:
+        DataError: as :func:`select_rows`.
+    """
     table = rows.rows
     active = table[:, ACTIVE] != 0
     foreground = rule.foreground(rows)
@@ -232,7 +236,7 @@ def row_notes(rows: BoxRows, rule: LabelRule, *, sequence: str) -> list[str]:
     names = _named(rows, rule)
     if names:
         notes.append(names)
-    wanted, _ = _meanings(rows, rule, sequence)
+    wanted, _ = meanings(rows, rule, sequence)
     if not wanted.any():
         notes.append(_explain_nothing(rows))
     return notes
