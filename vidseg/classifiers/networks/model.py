@@ -19,7 +19,6 @@ from vidseg.classifiers.pyramid import Pyramid, Resize
 from vidseg.errors import DataError
 from vidseg.types import Size
 
-
 NORM = 10.0
 """Norm of a pixel's features in the units of a linear head's weights."""
 
