@@ -79,6 +79,7 @@ def test_smoothed_edges_are_told_and_instances_as_well(tmp_path):
     assert "2 0.0%" in note
     assert not [text for text in faults(root) if "grey" in text]
     assert Masks(str(root), foreground=(1,)).notes() == []
+    assert Masks(str(root), void=(2,)).notes() == []
 
 
 def test_check_looks_at_every_mask_and_opening_at_a_few(tmp_path):
@@ -87,8 +88,12 @@ def test_check_looks_at_every_mask_and_opening_at_a_few(tmp_path):
     odd.putpixel((0, 0), 7)
     odd.save(root / "masks" / "frame_001.png")
     assert Masks(str(root)).notes() == []
+    odd.save(root / "masks" / "frame_000.png")
+    assert "3 grey values" in Masks(str(root)).notes()[0]
     texts = [finding.text for finding in examine(Masks(str(root))).findings]
-    assert any(text.startswith("3 grey values (0 ") for text in texts)
+    (text,) = (text for text in texts if "grey values" in text)
+    shares = ", ".join(f"{value} {share:.1%}" for value, share in ((0, 1 - INSIDE.mean()),))
+    assert text.startswith(f"3 grey values ({shares}, 7 0.0%, 255 ")
 
 
 def test_a_palette_whose_first_colour_is_not_black(tmp_path):

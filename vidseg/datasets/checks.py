@@ -209,9 +209,9 @@ class _LabelCheck:
 
 def _general(dataset: Dataset, videos: Iterable[Video]) -> list[Finding]:
     """Return the data set's own notes without those of its videos."""
-    listed = {f"{video.name}: {note}" for video in videos for note in _notes(video)}
+    names = tuple(f"{video.name}: " for video in videos)
     notes: Sequence[str] = getattr(dataset, "notes", list)()
-    return [Finding(False, "", note) for note in notes if note not in listed]
+    return [Finding(False, "", note) for note in notes if not note.startswith(names)]
 
 
 def _faulty(count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -89,7 +89,7 @@ class Census:
         """Return what the user should know of the values, given how they are read."""
         found = []
         if not meaning.told:
-            found += [*self._of_grey(), *self._of_palette()]
+            found += [*self._of_grey(meaning.void or ()), *self._of_palette()]
         if self.masks and self.full == self.masks:
             found.append(MaskFinding(True, f"{self._every('mask')} all foreground{self._values()}"))
         if self.alpha and not meaning.alpha:
@@ -97,13 +97,16 @@ class Census:
             found.append(MaskFinding(False, f"{text} alpha=true reads it"))
         return found
 
-    def _of_grey(self) -> list[MaskFinding]:
-        if len(self.grey) <= 2:
+    def _of_grey(self, void: Collection[int]) -> list[MaskFinding]:
+        if len(set(self.grey) - set(void)) <= 2:
             return []
-        text = f"{len(self.grey)} grey values ({_shares(self.grey)}): all but 0 are foreground"
+        which = "all but 0 and void are" if void else "all but 0 are"
+        text = f"{len(self.grey)} grey values ({_shares(self.grey)}): {which} foreground"
         if self.lossy or len(self.grey) > _SMOOTHED:
             how = f"{self._part(self.lossy)} in JPEG" if self.lossy else "smoothed edges?"
             text += f"; {how}; threshold=128 cuts in the middle"
+        elif not void:
+            text += "; void= and foreground= say otherwise"
         return [MaskFinding(bool(self.lossy), text)]
 
     def _of_palette(self) -> list[MaskFinding]:
