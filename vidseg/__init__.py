@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vidseg.api.annotate import propagate
     from vidseg.api.convert import convert
     from vidseg.api.curate import select
     from vidseg.api.data import list_plugins, open_dataset, open_model, predict
@@ -61,6 +62,7 @@ __all__ = [
     "open_dataset",
     "open_model",
     "predict",
+    "propagate",
     "rebuild_report",
     "run",
     "run_suite",
@@ -68,6 +70,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "vidseg.api.annotate": "propagate",
     "vidseg.api.convert": "convert",
     "vidseg.api.curate": "select",
     "vidseg.api.data": "list_plugins open_dataset open_model predict",

@@ -274,7 +274,8 @@ class Tracker(Protocol):
     """Follows one object from frame to frame (entry-point group ``vidseg.trackers``).
 
     A plugin is a class with typed keyword parameters and ``contract = 1``; each object gets a
-    tracker of its own.
+    tracker of its own. ``libraries`` may name the modules that compute, such as ``("cv2",)``: what
+    is tracked with another version is tracked anew.
     """
 
     def start(self, image: Image, box: Box) -> None:

@@ -16,6 +16,7 @@ from vidseg.experiment.options import OPTIONS
 
 NAMES = (
     "run run_suite rebuild_report open_model predict open_dataset list_plugins select convert",
+    "propagate",
     "RunResult SuiteResult Selection Progress",
     "Size Video VideoInfo FrameRef Labels Head Network TrainingSet",
     "VidsegError UsageError PluginError DataError StoreError ResourceError TrackingError",

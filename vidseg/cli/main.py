@@ -22,6 +22,10 @@ COMMANDS = {
     "suite": ("vidseg.cli.suite:suite", "Run a whole protocol and report what it means."),
     "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
     "select": ("vidseg.cli.select:select", "Choose frames worth labelling from unlabelled videos."),
+    "propagate": (
+        "vidseg.cli.propagate:propagate",
+        "Carry key boxes to the frames between by a tracker.",
+    ),
     "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
     "convert": ("vidseg.cli.convert:convert", "Write a data set in another format."),
     "plugins": ("vidseg.cli.plugins:plugins", "List, check and describe plugins."),

@@ -13,6 +13,7 @@ from vidseg.tasks.base import Tally, Task
 from vidseg.types import Image, Mask, Size, Video
 from vidseg.utils.cache import array_cache
 from vidseg.utils.hashing import digest
+from vidseg.utils.progress import Quiet
 
 if TYPE_CHECKING:
     from vidseg.store import Store, StoredMasks
@@ -71,6 +72,8 @@ class TrainingLabels:
         self._video, self._source, self._refine, self._size = video, source, refine, size
         self._store, self._task = store, task
         self._rule = task.refine_rule(refine)
+        if callable(remember := getattr(source, "remember", None)):
+            remember(store.fact_cache)
         self._masks = MaskCache()
         self._kept: StoredMasks | None = None
         self._tallies: dict[int, Tally] = {}
@@ -112,8 +115,12 @@ class TrainingLabels:
             task: advanced by one a frame.
             stop: raises when the user asked to stop.
         """
+        own = getattr(self._source, "prepare", None)
+        if own is not None:
+            own(indices, Quiet() if self._rule is not None else task, stop)
         if self._rule is None:
-            task.advance(len(indices))
+            if own is None:
+                task.advance(len(indices))
             return
         missing = [i for i in indices if i not in self._tallies and not self._stored.has(i)]
         task.advance(len(indices) - len(missing))

@@ -16,6 +16,12 @@ class VideoLabels(Protocol):
     ascending, be they more or fewer than those with ground truth. Without it, or where it returns
     None, they are those with ground truth. Tests are on frames with ground truth all the same.
 
+    Labels that are made of the frames may have
+
+    * ``prepare(indices, task, stop)``: makes those of ``indices`` (ascending) before they are asked
+      for one by one, advances ``task`` by their number, and calls ``stop`` often;
+    * ``remember(memory: Memory)``: where to keep what takes long to make.
+
     Attributes:
         key: hash of what the labels say, never of paths or times: it is part of a cell's key.
     """

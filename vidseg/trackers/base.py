@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from vidseg.errors import DataError, PluginError, VidsegError
 from vidseg.plugins.spec import Spec
 from vidseg.trackers.boxes import is_box, trackable
 from vidseg.types import Box, Image, Size, Tracker
+from vidseg.utils.hashing import digest
+from vidseg.utils.sources import closure, locate
 
 DEFAULT = "lk"
 """The tracker that the method ``auto`` is best with."""
@@ -40,6 +43,15 @@ class TrackerSource:
         found = cls(plugins.resolve("tracker", spec, where=where))
         plugins.create("tracker", found.spec, where=where)
         return found
+
+    @property
+    def key(self) -> str:
+        """Hash of the spec, of the tracker's code, and of the libraries that it names."""
+        plugin = plugins.find("tracker", self.spec.name)
+        module, package = locate(plugin.target.partition(":")[0])
+        libraries = getattr(plugins.load(plugin), "libraries", ())
+        versions = [str(importlib.import_module(name).__version__) for name in libraries]
+        return digest([str(self.spec), closure(module, {package}), plugin.version, *versions])
 
     def __call__(self) -> CheckedTracker:
         """Return a tracker for one object."""

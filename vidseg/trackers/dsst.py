@@ -21,6 +21,7 @@ class Dsst:
     """
 
     contract: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("dlib",)
 
     def __init__(self) -> None:
         try:

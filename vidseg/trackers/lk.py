@@ -41,6 +41,7 @@ class Lk:
     """
 
     contract: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("cv2",)
 
     def __init__(
         self,

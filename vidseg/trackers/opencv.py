@@ -39,6 +39,7 @@ class OpenCv:
     """
 
     contract: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("cv2",)
 
     def __init__(self, name: str = "MIL", model: tuple[str, ...] = ()) -> None:
         self._kind, self._make = _find(name)

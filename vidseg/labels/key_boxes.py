@@ -1,0 +1,130 @@
+"""The boxes of objects on some frames of a video, and the gaps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from vidseg.errors import UsageError
+from vidseg.tasks.segmentation.rasterise import FOREGROUND
+from vidseg.trackers.boxes import is_box, visible
+from vidseg.trackers.gaps import Gap
+from vidseg.types import Box, Labels, Video
+
+Objects = Literal["ids", "one"]
+"""``ids``: boxes of one identity are one object. ``one``: all foreground of a frame is one object,
+with the box around it."""
+
+
+@dataclass
+class KeyTrack:
+    """The known boxes of one object.
+
+    Attributes:
+        id: identity in the data set.
+        ignored: its pixels count as nothing.
+        keys: box by frame, in pixels, 0 is the first pixel's left (top) edge.
+    """
+
+    id: int
+    ignored: bool = False
+    keys: dict[int, Box] = field(default_factory=dict)
+
+
+def key_frames(labelled: Sequence[int], every: int) -> list[int]:
+    """Return the labelled frames that are at least ``every`` apart, and the last one.
+
+    Example:
+        >>> key_frames(range(50), 20)
+        [0, 20, 40, 49]
+    """
+    chosen: list[int] = []
+    for frame in labelled:
+        if not chosen or frame >= chosen[-1] + every:
+            chosen.append(frame)
+    if chosen and chosen[-1] != labelled[-1]:
+        chosen.append(labelled[-1])
+    return chosen
+
+
+def key_tracks(video: Video, frames: Sequence[int], objects: Objects = "ids") -> list[KeyTrack]:
+    """Return the objects of some labelled frames, by identity; empty boxes are passed over.
+
+    Raises:
+        UsageError: the labels have no identities; the hint names ``objects=one``.
+    """
+    found: dict[tuple[int, bool], KeyTrack] = {}
+    for frame in frames:
+        labels = video.labels(frame)
+        for number, box, ignored in _rows(labels, objects, f"video {video.name}, frame {frame}"):
+            if is_box(box) and min(visible(box, labels.size)) > 0:
+                track = found.setdefault((number, ignored), KeyTrack(number, ignored))
+                track.keys[frame] = box
+    return [found[place] for place in sorted(found)]
+
+
+def track_gaps(tracks: Sequence[KeyTrack], frames: Sequence[int]) -> list[Gap]:
+    """Return the gaps of objects whose boxes are known on ``frames``, ascending.
+
+    ``Gap.track`` is the place in ``tracks``. Where an object is on one of two neighbouring frames
+    only, it is taken to come or go half way: the expected error is least.
+    """
+    found = []
+    for number, track in enumerate(tracks):
+        for first, last in pairwise(frames):
+            start, end = track.keys.get(first), track.keys.get(last)
+            if start is None and end is None:
+                continue
+            if end is None:
+                last = (first + last) // 2
+            elif start is None:
+                first = (first + last + 1) // 2
+            if last - first > (start is not None and end is not None):
+                found.append(Gap(number, first, last, start, end))
+    return found
+
+
+def _rows(labels: Labels, objects: Objects, where: str) -> Iterator[tuple[int, Box, bool]]:
+    """Yield identity, box and whether it is ignored."""
+    if objects == "one":
+        box = around(labels)
+        if box is not None:
+            yield 1, box, False
+        return
+    count = -1 if labels.boxes is None else len(labels.boxes)
+    ids = [] if labels.ids is None else [int(number) for number in labels.ids]
+    if len(ids) != count or min(ids, default=0) < 0:
+        kind = "a mask" if labels.boxes is None else "boxes"
+        raise UsageError(
+            f"{kind} without identities: which object is which in the next frame is not known",
+            where=where,
+            hint="objects=one takes the box around all foreground as one object",
+        )
+    assert labels.boxes is not None
+    ignored = np.zeros(count, bool) if labels.ignored is None else labels.ignored
+    for number, (left, top, width, height), void in zip(ids, labels.boxes, ignored, strict=True):
+        box = float(left) - labels.origin, float(top) - labels.origin, float(width), float(height)
+        yield number, box, bool(void)
+
+
+def around(labels: Labels) -> Box | None:
+    """Return the box around all foreground of a frame; None where there is none."""
+    if labels.mask is not None:
+        inside = labels.mask == FOREGROUND
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        if not len(rows):
+            return None
+        left, top = float(columns[0]), float(rows[0])
+        return left, top, float(columns[-1]) + 1 - left, float(rows[-1]) + 1 - top
+    if labels.boxes is None:
+        return None
+    kept = labels.boxes if labels.ignored is None else labels.boxes[~labels.ignored]
+    if not len(kept):
+        return None
+    low, high = kept[:, :2].min(0) - labels.origin, (kept[:, :2] + kept[:, 2:]).max(0)
+    wide, tall = high - labels.origin - low
+    return float(low[0]), float(low[1]), float(wide), float(tall)
