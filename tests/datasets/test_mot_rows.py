@@ -208,3 +208,20 @@ def test_classes_are_counted_as_what_they_are_read(tmp_path):
         ("person", "foreground", 1),
         ("person", "ignored", 1),
     ]
+
+
+def test_visdrones_folders(tmp_path):
+    for seed, name in enumerate(("uav0000013_00000_v", "uav0000072_00001_v")):
+        folder = mot_sequence(tmp_path / "flat", name, seed=seed, truth=False, seqinfo=False)
+        (tmp_path / "sequences").mkdir(exist_ok=True)
+        (folder / "img1").rename(tmp_path / "sequences" / name)
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        rows = [f"{frame},1,0,{frame},9,9,1,{frame % 2 + 1},0,0\n" for frame in range(1, 6)]
+        (tmp_path / "annotations" / f"{name}.txt").write_text("".join(rows))
+    first, second = Mot(str(tmp_path), classes=("pedestrian", "people")).videos()
+    assert (first.name, second.name) == ("uav0000013_00000_v", "uav0000072_00001_v")
+    np.testing.assert_array_equal(second.labels(2).boxes, [[0, 3, 9, 9]])
+    assert second.probe().length == 5
+    (tmp_path / "annotations" / f"{second.name}.txt").unlink()
+    with pytest.raises(DataError, match=r"uav0000072_00001_v\.txt: no ground truth"):
+        Mot(str(tmp_path)).videos()

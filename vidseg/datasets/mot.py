@@ -62,10 +62,14 @@ _DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")
 """MOT17 has each sequence three times; the copies share their frames, so they share a group."""
 
 _READER = "mot 1"
+_SEQUENCES, _ANNOTATIONS = "sequences", "annotations"
+"""VisDrone's folders: ``sequences/NAME/0000001.jpg`` and ``annotations/NAME.txt``."""
 
 
 class Mot(FileDataset):
     """MOTChallenge sequences: a folder of them, one of them, or a folder with ``train/``.
+
+    VisDrone's folders ``sequences`` and ``annotations`` are read as well.
 
     Args:
         path: the folder. A relative one is looked up in the current directory, then in
@@ -184,6 +188,10 @@ class MotTruth(GroundTruth):
 def _find_sequences(root: Path) -> list[Path]:
     if _is_sequence(root):
         return [root]
+    if (root / _SEQUENCES).is_dir() and (root / _ANNOTATIONS).is_dir():
+        found = [child for child in (root / _SEQUENCES).iterdir() if child.is_dir()]
+        if found:
+            return sorted(found, key=lambda child: natural_key(child.name))
     for place in (root, root / "train"):
         if place.is_dir():
             found = [child for child in place.iterdir() if child.is_dir() and _is_sequence(child)]
@@ -202,9 +210,11 @@ def _is_sequence(folder: Path) -> bool:
 
 def _open(folder: Path, reading: _Reading) -> FrameVideo:
     info = read_seqinfo(folder / "seqinfo.ini")
-    images = ImageSequence(list_images(folder / info.folder, info.suffix), info.fps)
+    pictures, truth_file = folder / info.folder, folder / "gt" / "gt.txt"
+    if folder.parent.name == _SEQUENCES and not _is_sequence(folder):
+        pictures, truth_file = folder, folder.parents[1] / _ANNOTATIONS / f"{folder.name}.txt"
+    images = ImageSequence(list_images(pictures, info.suffix), info.fps)
     check_numbering(images.files)
-    truth_file = folder / "gt" / "gt.txt"
     if not truth_file.is_file():
         _refuse_missing_truth(truth_file)
     rows = read_rows(truth_file, reading.layout)
