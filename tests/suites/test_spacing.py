@@ -101,8 +101,9 @@ def test_arms_that_the_labels_cannot_give_are_left_out_before_anything_runs(plac
     assert {cell.arm.name for cell in bench.cells} == {"one", "far"}
     assert list(bench.left_out.errors) == ["row"]
     arm, pairs = bench.left_out.notes
-    assert "the arm row is left out" in arm
-    assert "labelled frames are 5 apart" in arm
+    assert arm == (
+        "left out: the arm row: it asks for frames 1 apart, and labelled frames are 5 apart"
+    )
     assert pairs == "not compared, because an arm is left out: one against row, row against far"
     results, plan = place.run(bench)
     record = suite_record(bench, bench.cells, results, plan)
@@ -128,6 +129,11 @@ def test_short_all_takes_what_there_is_and_the_record_says_how_far_apart(place: 
 def test_a_suite_of_which_every_arm_is_left_out_says_what_can_be_had(place: Place) -> None:
     with pytest.raises(UnlabelledError, match="labelled frames are 5 apart: use strided:every=5"):
         place.bench(dataset=SPARSE, arms=arms(row="successive:n=4"), comparisons=[])
+    two = arms(row="window:n=4,short=all", two="window:n=2", far="strided:every=7,n=2")
+    with pytest.raises(
+        UnlabelledError, match="no arm can be had: left out: the arms row, two: the"
+    ):
+        place.bench(dataset=SPARSE, arms=two, comparisons=[])
 
 
 def test_dense_labels_leave_nothing_out(place: Place) -> None:

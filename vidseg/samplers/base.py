@@ -141,9 +141,30 @@ class FrameSampler(ABC):
             f"the sampler {self.setting} needs {len(wanted)} frames{apart} from frame {wanted[0]} "
             f"on, {found} of them are labelled ({len(labelled)} of {ctx.length(video)} are)",
             where=f"video {video.name}",
-            hint=_possible(labelled, step, len(wanted))
-            + (", or short=all to take those that are labelled" if found else ""),
+            hint=self._possible(labelled, step, len(wanted))
+            + (", or short=all to take those that are labelled" if self._may_take(found) else ""),
         )
+
+    def offer(self, n: int, every: int) -> str:
+        """Return a spec of ``n`` frames ``every`` apart."""
+        return f"strided:every={every},n={n}"
+
+    def _may_take(self, found: int) -> bool:
+        return found > 0 and self.short == "error"
+
+    def _possible(self, labelled: Sequence[int], step: int, wanted: int) -> str:
+        """Return what the labels can give instead of ``wanted`` frames ``step`` apart."""
+        spacing = usual_spacing(labelled)
+        if spacing is None:
+            return f"only frame {labelled[0]} is" if labelled else "label some frames first"
+        nearest = -(-step // spacing) * spacing
+        places = range(labelled[0], labelled[-1] + 1, nearest)
+        found = len(set(labelled) & set(places))
+        if found < max(2, 0.8 * len(places)):
+            few = min(wanted, len(labelled))
+            return f"labelled frames have no such spacing: use uniform:n={few}"
+        example = self.offer(min(wanted, found), nearest)
+        return f"labelled frames are {spacing} apart: use {example}"
 
 
 class CountSampler(FrameSampler):
@@ -202,17 +223,3 @@ def usual_spacing(frames: Sequence[int]) -> int | None:
         return frames.step if len(frames) > 1 else None
     steps = Counter(after - before for before, after in pairwise(frames))
     return min(steps, key=lambda step: (-steps[step], step)) if steps else None
-
-
-def _possible(labelled: Sequence[int], step: int, wanted: int) -> str:
-    """Return what the labels can give instead of ``wanted`` frames ``step`` apart."""
-    spacing = usual_spacing(labelled)
-    if spacing is None:
-        return f"only frame {labelled[0]} is" if labelled else "label some frames first"
-    nearest = -(-step // spacing) * spacing
-    places = range(labelled[0], labelled[-1] + 1, nearest)
-    found = len(set(labelled) & set(places))
-    if found < max(2, 0.8 * len(places)):
-        return f"labelled frames have no such spacing: use uniform:n={min(wanted, len(labelled))}"
-    example = f"strided:every={nearest},n={min(wanted, found)}"
-    return f"labelled frames are {spacing} apart: use {example}"

@@ -38,6 +38,13 @@ class Window(FrameSampler):
         self.spacing = every if n > 1 else None
         self.setting = f"window:n={n},every={every}"
 
+    def offer(self, n: int, every: int) -> str:
+        """Return the window of ``n`` frames ``every`` apart."""
+        return f"window:n={n},every={every}"
+
+    def _may_take(self, found: int) -> bool:
+        return False
+
     def choose(self, video: Video, ctx: SampleContext) -> list[int]:
         """Return the frames of one video, ascending.
 

@@ -162,7 +162,7 @@ def open_suite(
     left = left_out(cells, suite.comparisons, lambda cell: experiments[cell.pipeline])
     cells = [cell for cell in cells if cell.arm.name not in left.errors]
     if not cells:
-        raise next(iter(left.errors.values()))
+        raise left.refusal
     for note in left.notes:
         progress.say(note)
     return OpenedSuite(suite, dataset, experiments, cells, store, left)

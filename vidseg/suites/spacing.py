@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidseg import plugins
@@ -20,23 +20,43 @@ class LeftOut:
 
     Attributes:
         errors: what the sampler said first, by name of the arm.
+        asked: the distance of frames that each arm asks for, by name.
+        spacing: the distance of labelled frames, in words: ``"5"``, ``"5 to 10"``.
         comparisons: (a, b) of the comparisons that lose an arm.
     """
 
     errors: Mapping[str, VidsegError] = field(default_factory=dict)
+    asked: Mapping[str, int] = field(default_factory=dict)
+    spacing: str = ""
     comparisons: Sequence[tuple[str, str]] = ()
 
     @property
     def notes(self) -> list[str]:
-        """One line for each arm, and one for the comparisons that go with them."""
-        lines = [
-            f"the arm {arm} is left out, the labels do not have its frames: {error}"
-            for arm, error in self.errors.items()
-        ]
+        """One line for the arms of each spacing, and one for the comparisons that go with them."""
+        lines = []
+        for step in dict.fromkeys(self.asked.values()):
+            arms = [arm for arm, asked in self.asked.items() if asked == step]
+            many = len(arms) > 1
+            lines.append(
+                f"left out: {plural('the arm', len(arms))} {', '.join(arms)}: "
+                f"{'they ask' if many else 'it asks'} for frames {step} apart, and labelled frames "
+                f"are {self.spacing} apart"
+            )
         if self.comparisons:
             named = ", ".join(f"{a} against {b}" for a, b in self.comparisons)
             lines.append(f"not compared, because an arm is left out: {named}")
         return lines
+
+    @property
+    def refusal(self) -> VidsegError:
+        """What to tell where every arm is left out."""
+        first = next(iter(self.errors.values()))
+        if len(self.errors) == 1:
+            return first
+        return UnlabelledError(
+            f"no arm can be had: {'; '.join(self.notes[: len(set(self.asked.values()))])}",
+            hint="give their samplers that spacing: --set arms.NAME.sampler=window:n=10,every=N",
+        )
 
 
 def left_out(
@@ -71,8 +91,14 @@ def left_out(
         else:
             possible.add(arm)
     found = {arm: error for arm, error in errors.items() if arm not in possible}
+    if not found:
+        return LeftOut()
+    samplers = {cell.arm.name: cell.arm.sampler for cell in cells}
+    asked = {arm: asked_spacing(samplers[arm]) or 1 for arm in found}
+    materials = experiment(cells[0]).materials.values()
+    used = {step for one in materials if (step := usual_spacing(one.labelled)) is not None}
     lost = [(a, b) for a, b, _ in comparisons if a in found or b in found]
-    return LeftOut(found, lost)
+    return LeftOut(found, asked, _from_to(used), lost)
 
 
 def asked_spacing(sampler: Spec) -> int | None:
@@ -99,12 +125,16 @@ def spacing_note(arm: str, sampler: Spec, frames: Mapping[str, Sequence[int]]) -
     wider = {video: step for video, step in used.items() if step is not None and step != asked}
     if not wider:
         return None
-    steps = sorted(set(wider.values()))
-    apart = str(steps[0]) if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
-    counts = sorted({len(frames[video]) for video in wider})
-    each = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    apart = _from_to(wider.values())
+    counts = {len(frames[video]) for video in wider}
     where = "" if len(wider) == len(frames) else f" of {', '.join(wider)}"
     return (
         f"{arm} asks for frames {asked} apart; the labels{where} have them {apart} apart, "
-        f"{each} {plural('frame', counts[-1])} of a video"
+        f"{_from_to(counts)} {plural('frame', max(counts))} of a video"
     )
+
+
+def _from_to(numbers: Iterable[int]) -> str:
+    """Return ``"5"``, or ``"5 to 10"``."""
+    low, high = min(numbers := set(numbers)), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
