@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vidseg.api.annotate import propagate
     from vidseg.api.convert import convert
-    from vidseg.api.curate import select
+    from vidseg.api.curate import audit, select
     from vidseg.api.data import list_plugins, open_dataset, open_model, predict
     from vidseg.api.results import RunResult, SuiteResult
     from vidseg.api.runs import run
     from vidseg.api.suites import rebuild_report, run_suite
+    from vidseg.curate.audit.audit import Audit
     from vidseg.curate.selection import Selection
     from vidseg.errors import (
         DataError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audit",
     "DataError",
     "FrameRef",
     "Head",
@@ -57,6 +59,7 @@ __all__ = [
     "VideoInfo",
     "VidsegError",
     "__version__",
+    "audit",
     "convert",
     "list_plugins",
     "open_dataset",
@@ -72,11 +75,12 @@ __all__ = [
 _HOMES = {
     "vidseg.api.annotate": "propagate",
     "vidseg.api.convert": "convert",
-    "vidseg.api.curate": "select",
+    "vidseg.api.curate": "audit select",
     "vidseg.api.data": "list_plugins open_dataset open_model predict",
     "vidseg.api.results": "RunResult SuiteResult",
     "vidseg.api.runs": "run",
     "vidseg.api.suites": "rebuild_report run_suite",
+    "vidseg.curate.audit.audit": "Audit",
     "vidseg.curate.selection": "Selection",
     "vidseg.errors": "DataError PluginError ResourceError Stopped StoreError TrackingError "
     "UnreachableError UsageError VidsegError",

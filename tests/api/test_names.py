@@ -16,8 +16,8 @@ from vidseg.experiment.options import OPTIONS
 
 NAMES = (
     "run run_suite rebuild_report open_model predict open_dataset list_plugins select convert",
-    "propagate",
-    "RunResult SuiteResult Selection Progress",
+    "propagate audit",
+    "RunResult SuiteResult Selection Audit Progress",
     "Size Video VideoInfo FrameRef Labels Head Network TrainingSet",
     "VidsegError UsageError PluginError DataError StoreError ResourceError TrackingError",
     "UnreachableError Stopped __version__",

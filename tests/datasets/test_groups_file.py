@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._versions import mirrored
 from tests.datasets.test_scenes import Clip, scene
-from tests.helpers.versions import mirrored
 from vidseg.datasets.groups_file import read_groups
 from vidseg.datasets.scenes import check_scenes
 from vidseg.errors import DataError, UsageError

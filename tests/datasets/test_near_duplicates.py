@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks._versions import VERSIONS, compressed, cropped
+from benchmarks._versions import mirrored as flip
 from tests.datasets.test_scenes import Clip, scene
-from tests.helpers.versions import VERSIONS, compressed, cropped
-from tests.helpers.versions import mirrored as flip
 from vidseg.datasets import alike
 from vidseg.datasets.alike import find_alike
 from vidseg.datasets.descriptors import describe, mirrored, pack, unpack

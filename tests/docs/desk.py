@@ -47,6 +47,10 @@ def lay_out(folder: Path) -> None:
     for name in ("MOT17-04-DPM", "MOT17-04-SDP", "MOT17-05-SDP"):
         mot_sequence(folder / "MOT17" / "train", name, frames=3)
     yolo_tree(folder / "road", {f"cam{n}": range(6) for n in (1, 2)}, names=("person", "car"))
+    text = "train: images/train\nval: images/val\nnames: {0: person}\n"
+    for split, frames in (("train", (0, 1, 3, 4)), ("val", (2, 5))):
+        cameras = dict.fromkeys(("cam1", "cam2"), frames)
+        yolo_tree(folder / "my-yolo", cameras, split=split, yaml=text)
     coco_tree(folder / "people", {f"cam{n}": range(6) for n in (1, 2)})
     for seed, name in enumerate(("gate", "yard")):
         cvat_tree(folder / "exports" / name, seed=seed)

@@ -13,6 +13,8 @@ from vidseg.utils.progress import Progress
 
 if TYPE_CHECKING:
     from vidseg.curate.advice import Advice
+    from vidseg.curate.audit.audit import Audit
+    from vidseg.curate.audit.given import GivenSplit
     from vidseg.curate.looked import Tools
     from vidseg.curate.selection import Selection
     from vidseg.experiment.config import RunConfig
@@ -196,3 +198,127 @@ def _suites(
     if extractor:
         here = replace(here, extractor=given.extractor)
     return here, size or here.image_size or "native"
+
+
+def audit(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    images: str | Path | None = None,
+    near: int | None = None,
+    pattern: str = "name",
+    picture: str | Path | None = None,
+    write: str | Path | None = None,
+    price: bool = False,
+    dataset: str | dict[str, Any] | Sequence[str | dict[str, Any]] | None = None,
+    extractor: str | dict[str, Any] = "filters",
+    classifier: str | dict[str, Any] = "pixel_svm",
+    image_size: str | Size = "160x120",
+    frames: int = 20,
+    device: str = "auto",
+    threads: int | None = None,
+    store: str | Path | None = None,
+    ledger: str | Path | None = None,
+    progress: bool | Progress = False,
+) -> Audit:
+    """Find what of an existing split's test pictures was seen in training.
+
+    Args:
+        paths: a YOLO ``data.yaml`` or folder; COCO files or folders of pictures, the one that is
+            trained on first; or a CSV of file,split.
+        images: folder of the pictures, where YOLO or COCO files stand elsewhere.
+        near: frames of one video count when they are at most so many apart; None: always.
+        pattern: how frames of one video are found by their names: name, folder, picture, or a
+            regular expression with the group ``video``.
+        picture: PNG file of the worst pairs; None: none is written.
+        write: new folder for a split without leaks, in the format of the given one.
+        price: train on the split and without its leaks, and compare the scores.
+        dataset: what has the labels for ``price``; None: the YOLO or COCO files.
+        extractor, classifier, image_size: what is trained for ``price``.
+        frames: of each video and side at most so many are trained on and tested on.
+        device, threads, store, ledger, progress: as of :func:`vidseg.run`.
+
+    Raises:
+        VidsegError: what was refused, where, and what to do about it.
+    """
+    from vidseg.api.session import Places
+    from vidseg.curate.audit.audit import Audit as Result
+    from vidseg.curate.audit.given import read_split
+    from vidseg.curate.audit.leaks import find_leaks
+    from vidseg.curate.exports import check_output
+
+    if write is not None:
+        check_output(user_path(write))
+    split = read_split([paths] if isinstance(paths, str | Path) else paths, images)
+    conditions: dict[str, Any] = {
+        "dataset": dataset if dataset is not None else split.datasets,
+        "extractor": extractor,
+        "classifier": classifier,
+        "image_size": image_size,
+        "sampler": "all",
+        "device": device,
+        "threads": threads,
+    }
+    config = _priced_config(conditions) if price else None
+    places = Places.find(store, None, ledger)
+    with showing(progress) as shown:
+        found = find_leaks(split, near, pattern, places.store.fact_cache, shown)
+        for note in found.notes:
+            shown.say(note)
+        done = Result(split, found, _disjoint(split, found.scenes))
+        if write is not None:
+            _write_disjoint(done, user_path(write))
+        if picture is not None:
+            _write_pairs(done, user_path(picture))
+        if config is None:
+            return done
+        from dataclasses import replace
+
+        from vidseg.curate.audit.price import Priced
+        from vidseg.curate.audit.price import price as priced
+
+        how = Priced(config, places.store, places.ledger, shown, frames)
+        return replace(done, price=priced(split, found.scenes, how))
+
+
+def _priced_config(conditions: dict[str, Any]) -> RunConfig:
+    from vidseg.experiment.config import make_config
+
+    if not conditions["dataset"]:
+        raise UsageError(
+            "folders and lists have no labels",
+            where="price",
+            hint="name the data set that labels the pictures, such as --dataset mot:PATH",
+        )
+    return make_config({name: value for name, value in conditions.items() if value is not None})
+
+
+def _disjoint(split: GivenSplit, scenes: Sequence[int]) -> tuple[str, ...] | None:
+    from vidseg.curate.audit.disjoint import scene_disjoint
+    from vidseg.errors import DataError
+
+    try:
+        return tuple(scene_disjoint(split, scenes))
+    except DataError:
+        return None
+
+
+def _write_disjoint(done: Audit, output: Path) -> None:
+    from vidseg.curate.audit.disjoint import scene_disjoint, write_split
+
+    sides = done.disjoint or scene_disjoint(done.split, done.found.scenes)
+    write_split(done.split, sides, output)
+
+
+def _write_pairs(done: Audit, file: Path) -> None:
+    from PIL import Image
+
+    from vidseg.curate.audit.audit import draw_pairs
+    from vidseg.utils.files import replacing
+
+    if not done.pairs:
+        return
+    try:
+        with replacing(file) as temporary:
+            Image.fromarray(draw_pairs(done)).save(temporary, "png")
+    except OSError as error:
+        raise UsageError(f"cannot be written ({error.strerror})", where=file) from error

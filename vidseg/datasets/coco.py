@@ -107,7 +107,7 @@ class Coco(FileDataset):
 
     @cached_property
     def _folder(self) -> Path:
-        return _find_images(self.root, self._content.frames[0].file_name, self._images)
+        return find_images(self.root, self._content.frames[0].file_name, self._images)
 
     @property
     def _chosen(self) -> list[tuple[str, list[CocoFrame]]]:
@@ -195,7 +195,7 @@ def _find_file(place: Path) -> Path:
     raise UsageError(f"holds several files: {shown}", where=place, hint="give one of them")
 
 
-def _find_images(file: Path, first: str, told: Path | None) -> Path:
+def find_images(file: Path, first: str, told: Path | None) -> Path:
     """Return the folder that the file's names are below.
 
     Raises:

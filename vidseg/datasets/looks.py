@@ -30,10 +30,12 @@ class Looks:
     Args:
         decode: returns the frames of a video by ascending index.
         memory: keeps what is found under a video's ``image_key``.
+        exact: whether the frames of the exact hashes are decoded as well, in the same pass.
     """
 
-    def __init__(self, decode: Decode, memory: Memory | None) -> None:
+    def __init__(self, decode: Decode, memory: Memory | None, *, exact: bool = True) -> None:
         self._decode = decode
+        self._head = _HEAD if exact else ()
         self._memory = memory
         self._features: dict[str, Features] = {}
 
@@ -61,7 +63,7 @@ class Looks:
     def _find(self, video: Video) -> list[str]:
         length = video.probe().length
         described = {round(share * (length - 1)) for share in _SHARES} if length else set()
-        wanted = sorted(described | {index for index in _HEAD if index < length})
+        wanted = sorted(described | {index for index in self._head if index < length})
         hashes, found = [], Features([], [])
         for index, image in zip(wanted, self._decode(video, wanted), strict=True):
             if is_flat(image):
@@ -75,7 +77,8 @@ class Looks:
         if self._memory is not None:
             packed = [found.indices, [pack(each) for each in found.pictures]]
             self._memory.put(_name("features", video), packed)
-            self._memory.put(_name("hashes", video), hashes)
+            if self._head:
+                self._memory.put(_name("hashes", video), hashes)
         return hashes
 
 

@@ -157,7 +157,7 @@ def _root(path: object, file: Path, images: Path | None) -> tuple[Path, list[Pat
     """
     here = file.parent
     if images is not None:
-        return images, [images]
+        return images, [images, here]
     if not path:
         return here, [here]
     given = Path(str(path).replace("\\", "/"))

@@ -1,0 +1,1 @@
+"""An existing split: what of its test pictures was seen in training, and a split without that."""
