@@ -54,6 +54,9 @@ def test_what_a_suite_shows_is_applied(place: Path):
         assert done.sampler.startswith("k-center:n=4,")
         assert "octaves=2" in done.extractor
         assert len(done.frames) == 4
+    for i in range(3, 9):
+        (place / "new" / f"{i:04d}.png").unlink()
+    assert len(vidseg.select("new", like="report").frames) == 3, "a shorter video gives all"
     other = vidseg.select("new", like="report", extractor="filters:octaves=1")
     assert "octaves=1" in other.extractor
 

@@ -19,7 +19,7 @@ from tests.helpers.movies import plain_clip
 from tests.helpers.trees import mot_sequence, picture, truncate
 from vidseg import plugins
 from vidseg.curate.footage import Footage
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import DataError, PluginError, UsageError
 from vidseg.experiment.training import PreparedVideo, SamplingContext
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.store import Store
@@ -226,6 +226,15 @@ def test_a_learned_extractor_from_a_file(place: Path):
     done = vidseg.select("a", n=3, extractor=spec, image_size="96x64")
     assert len(indices(done)["a"]) == 3
     assert "squeezenet1_1" in done.extractor
+
+
+def test_a_sampler_that_takes_what_is_not_there_is_named(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pictures(place / "a", 4)
+    monkeypatch.setattr("vidseg.samplers.uniform.Uniform.choose", lambda *_: [0, 4])
+    with pytest.raises(PluginError, match=r"video a: the sampler 'uniform'.* takes frame 4"):
+        vidseg.select("a", by="uniform")
 
 
 @pytest.mark.parametrize(

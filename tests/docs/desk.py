@@ -58,6 +58,7 @@ def lay_out(folder: Path) -> None:
     mask_tree(folder / "my-videos", ("entrance", "yard", "street"), frames=12)
     lay_out_aerial_and_clips(folder)
     lay_out_footage(folder / "footage")
+    lay_out_key_frames(folder / "keyed")
     save_squeezenet(folder / "squeezenet1_1.safetensors")
     # only its name is needed: VGG16 is never built here
     (folder / "vgg16.safetensors").write_bytes(b"")
@@ -86,6 +87,16 @@ def lay_out_footage(folder: Path) -> None:
     plain_clip(folder / "gate.mp4", [picture(i, seed=21) for i in range(30)])
     for i in range(12):
         Image.fromarray(picture(i, seed=22)).save(folder / "yard" / f"{i:04d}.jpg")
+
+
+def lay_out_key_frames(folder: Path) -> None:
+    """Make two MOT sequences with rows on every fifth frame."""
+    for seed, name in enumerate(("street", "yard")):
+        sequence = mot_sequence(folder, name, frames=31, seed=seed)
+        truth = sequence / "gt" / "gt.txt"
+        rows = truth.read_text().splitlines()
+        kept = [row for row in rows if (int(row.split(",")[0]) - 1) % 5 == 0]
+        truth.write_text("\n".join(kept) + "\n")
 
 
 def save_squeezenet(file: Path) -> None:

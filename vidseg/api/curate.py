@@ -132,11 +132,11 @@ def _sampler(
     total: int | None,
 ) -> Spec:
     """Return the sampler; with ``total`` it has no number of frames yet."""
-    from vidseg.curate.choose import with_count, without_count
+    from vidseg.curate.choose import all_of_short_videos, with_count, without_count
     from vidseg.plugins.spec import parse
 
     if advice is not None:
-        return with_count(advice.sampler, None, where="like")
+        return with_count(all_of_short_videos(advice.sampler), None, where="like")
     spec = parse(by if by is not None else BY, where="by")
     return with_count(spec, n, where="by") if total is None else without_count(spec, where="by")
 

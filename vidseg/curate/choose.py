@@ -9,10 +9,11 @@ import numpy as np
 
 from vidseg import plugins
 from vidseg.curate.looked import Looked, context
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import DataError, PluginError, UsageError
 from vidseg.plugins.signature import parameters
 from vidseg.plugins.spec import Spec
 from vidseg.samplers.k_center import KCenter, farthest_first
+from vidseg.types import FrameRef
 
 DEFAULT_N = 20
 COUNTS = ("n", "most")
@@ -53,6 +54,12 @@ def with_count(sampler: Spec, n: int | None, *, where: str) -> Spec:
     return plugins.resolve("sampler", Spec(bound.name, None, params), where=where)
 
 
+def all_of_short_videos(sampler: Spec) -> Spec:
+    """Return a resolved sampler that takes all frames of a video shorter than its setting."""
+    params = {**sampler.params, "short": "all"} if "short" in sampler.params else sampler.params
+    return Spec(sampler.name, sampler.positional, params)
+
+
 def without_count(sampler: Spec, *, where: str) -> Spec:
     """Return a sampler that is given its number of frames later.
 
@@ -80,8 +87,25 @@ def choose(
         except DataError as error:
             faults[looked.name] = error
             continue
-        chosen[looked.name] = sorted({int(ref.index) for ref in refs})
+        chosen[looked.name] = _distinct(refs, looked, sampler)
     return chosen, faults
+
+
+def _distinct(refs: Sequence[FrameRef], looked: Looked, sampler: Spec) -> list[int]:
+    """Return the frames that a sampler gave, ascending, each once.
+
+    Raises:
+        PluginError: one does not exist; names the sampler's package.
+    """
+    found = sorted({int(ref.index) for ref in refs})
+    if found and not 0 <= found[0] <= found[-1] < looked.length:
+        blame = plugins.find("sampler", sampler.name).blame
+        raise PluginError(
+            f"the {blame} takes frame {found[-1] if found[0] >= 0 else found[0]}, the video has "
+            f"{looked.length}",
+            where=f"video {looked.name}",
+        )
+    return found
 
 
 def choose_total(
