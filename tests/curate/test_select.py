@@ -233,7 +233,7 @@ def test_a_sampler_that_takes_what_is_not_there_is_named(
 ):
     pictures(place / "a", 4)
     monkeypatch.setattr("vidseg.samplers.uniform.Uniform.choose", lambda *_: [0, 4])
-    with pytest.raises(PluginError, match=r"video a: the sampler 'uniform'.* takes frame 4"):
+    with pytest.raises(PluginError, match=r"video a: the sampler plugin 'uniform' .*takes frame 4"):
         vidseg.select("a", by="uniform")
 
 
