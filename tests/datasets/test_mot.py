@@ -134,7 +134,7 @@ def test_labels_beyond_the_frames_are_dropped_only_where_announced(tmp_path):
     [
         ("1,2,3", "3 columns"),
         ("1,1,10,10,5,5,1,-1,-1,-1", "10 columns, the other rows have 9"),
-        ("1,1,ten,10,5,5,1,1,1", "not a row of numbers"),
+        ("1,1,ten,10,5,5,1,1,1", "not a row of numbers with commas"),
         ("1,1,nan,10,5,5,1,1,1", "not finite"),
         ("1,1,10,10,inf,5,1,1,1", "not finite"),
         ("1,1,10,10,0,5,1,1,1", "width and height"),
@@ -142,7 +142,7 @@ def test_labels_beyond_the_frames_are_dropped_only_where_announced(tmp_path):
         ("1,1,10,10,5,5,1,1.5,1", "class must be a whole number"),
         ("-4,1,10,10,5,5,1,1,1", "frame is negative"),
         ("1.5,1,10,10,5,5,1,1,1", "whole numbers"),
-        ("\x00\x01garbage", "not a row of numbers"),
+        ("\x00\x01garbage", "not a row of numbers with commas"),
     ],
 )
 def test_a_malformed_row_is_named_by_file_and_line(tmp_path, line, message):

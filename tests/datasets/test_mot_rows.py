@@ -184,6 +184,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_rows(folder / "gt" / "gt.txt")
 
 
+def test_a_pointer_of_git_lfs_and_names_with_escapes(tmp_path):
+    folder = sequence(tmp_path, (1, 1, 1), names="\x1b[31mred\n")
+    assert opened(folder)[2] == [r"foreground is class 1 (\x1b[31mred)"]
+    (folder / "gt" / "gt.txt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DataError, match=r"gt\.txt: is a pointer of Git LFS, no rows"):
+        opened(folder)
+
+
 def test_rows_of_a_clip_may_count_from_zero(tmp_path):
     rows = [(0, *mot_rows(1)[0][1:]), (4, *mot_rows(1)[0][1:])]
     text = "".join(",".join(map(str, row)) + "\n" for row in rows)

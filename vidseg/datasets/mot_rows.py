@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import BadRowsError, DataError
+from vidseg.utils.lfs import HINT, is_lfs_pointer
 
 FRAME, ID, BOX, ACTIVE, CLASS, VISIBILITY = 0, 1, slice(2, 6), 6, 7, 8
 
@@ -92,7 +93,7 @@ def _parse(file: Path) -> tuple[Table, list[int], list[_Fault]]:
         try:
             row = [float(value) for value in line.strip().removesuffix(",").split(",")]
         except ValueError:
-            faults.append((number, f"not a row of numbers: {line.strip()[:60]!r}"))
+            faults.append((number, f"not a row of numbers with commas: {line.strip()[:60]!r}"))
             continue
         if len(row) in (9, 10):
             found.append((number, row))
@@ -112,6 +113,8 @@ def _parse(file: Path) -> tuple[Table, list[int], list[_Fault]]:
 
 
 def _text(file: Path) -> str:
+    if is_lfs_pointer(file):
+        raise DataError("is a pointer of Git LFS, no rows", where=file, hint=HINT)
     try:
         return file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:

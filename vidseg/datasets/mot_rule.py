@@ -14,7 +14,7 @@ from vidseg.datasets.base import VideoBoxes
 from vidseg.datasets.mot_rows import ACTIVE, BOX, CLASS, ID, VISIBILITY, BoxRows
 from vidseg.errors import DataError, UsageError
 from vidseg.utils.suggest import did_you_mean
-from vidseg.utils.text import plural
+from vidseg.utils.text import escaped, plural
 
 _DISTRACTORS = (2, 7, 8, 12)
 """Person on a vehicle, static person, distractor, reflection: whether a tracker finds them or not
@@ -121,7 +121,7 @@ def label_list(rows: BoxRows) -> list[str]:
     if rows.kind != "mot16" or not beside.is_file() or beside == rows.file:
         return []
     text = beside.read_text(encoding="utf-8-sig", errors="replace")
-    return [line.strip() for line in text.rstrip().splitlines()]
+    return [escaped(line.strip()) for line in text.rstrip().splitlines()]
 
 
 def _plain(name: str) -> str:
