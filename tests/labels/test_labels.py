@@ -217,6 +217,9 @@ class TestSources:
         found = source(f"masks:{tmp_path / 'masks'}").of(video)
         truth = np.where(mask_values(2) > 0, 1, -1)
         assert (found.labels(2).mask == truth).all()
+        cut = source(f"masks:{tmp_path / 'masks'},threshold=256").of(video)
+        assert (cut.labels(2).mask == -1).all()
+        assert cut.key != found.key
         (folder / "2.png").unlink()
         with pytest.raises(DataError, match=r"masks/a: 2 masks, but the video has 3 frames"):
             source(f"masks:{tmp_path / 'masks'}").of(video)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from vidseg.datasets.base import MaskLabels
 from vidseg.datasets.mask_meaning import Meaning, Value
@@ -33,6 +35,8 @@ class MaskFiles:
             values but 0 and void.
         void: mask values that are ignored; without it 255 in palette files and nothing in grey
             ones.
+        threshold: from this value on a pixel is foreground, instead of foreground.
+        alpha: read the alpha channel instead of the colours.
     """
 
     contract: ClassVar[int] = 1
@@ -42,8 +46,12 @@ class MaskFiles:
         path: str,
         foreground: tuple[Value, ...] | None = None,
         void: tuple[Value, ...] | None = None,
+        threshold: Annotated[int, Field(ge=1, le=65535)] | None = None,
+        alpha: bool = False,
     ) -> None:
-        self._meaning = Meaning.of(foreground, void, where="train_labels")
+        self._meaning = Meaning.of(
+            foreground, void, threshold=threshold, alpha=alpha, where="train_labels"
+        )
         self._root = locate(path, what=f"train_labels masks:{path}")
 
     def of(self, video: Video) -> KeyedLabels:
