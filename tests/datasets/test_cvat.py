@@ -52,7 +52,7 @@ def test_keyframes_only(tmp_path):
     data = Cvat(str(cvat_tree(tmp_path)), keyframes_only=True)
     (video,) = data.videos()
     assert list(video.labelled()) == [0, 2, 4]
-    assert any("3 frames have a keyframe" in note for note in data.notes())
+    assert any("3 of 6 frames are labelled" in note for note in data.notes())
     assert data.classes()[0].boxes == 3
     assert video.label_key != Cvat(str(tmp_path)).videos()[0].label_key
 
@@ -71,7 +71,7 @@ def test_keyframes_alone_are_interpolated_as_cvat_does(tmp_path):
     assert [len(video.labels(index).boxes) for index in range(8)] == [1, 1, 2, 2, 2, 2, 1, 1]
     assert [video.labels(i).boxes[0].tolist() for i in range(5)] == [list(box(i)) for i in range(5)]
     assert video.labels(7).boxes[0].tolist() == list(box(2))
-    assert any("9 shapes between keyframes are interpolated" in note for note in data.notes())
+    assert any("interpolated, as CVAT does: 9" in note for note in data.notes())
 
 
 def test_a_dense_track_without_end_mark_ends_where_it_ends(tmp_path):
@@ -185,8 +185,8 @@ def test_what_covers_no_area_is_counted(tmp_path):
     lines = '<polyline frame="0" points="1,1;2,2"/><points frame="1" points="1,1"/>'
     flat = '<box frame="2" xtl="3" ytl="3" xbr="3" ybr="9"/>'
     notes = one(tmp_path, cvat_track(lines + flat)).notes()
-    assert any("1 shapes of kind polyline cover no area" in note for note in notes)
-    assert any("1 shapes have no area" in note for note in notes)
+    assert any("polyline cover no area and are left out: 1" in note for note in notes)
+    assert any("shapes without area are left out: 1" in note for note in notes)
 
 
 def test_classes(tmp_path):

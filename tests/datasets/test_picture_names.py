@@ -57,7 +57,7 @@ def test_copies_of_a_frame_stay_in_its_video_and_are_counted():
     videos = find_videos(names, default="set")
     assert [video.name for video in videos] == ["cam"]
     assert videos[0].frames == (1, 1, 2)
-    assert any("1 pictures have the frame number" in note for note in describe(videos, "name"))
+    assert any("same video: 1" in note for note in describe(videos, "name"))
 
 
 def test_folder_picture_and_pattern():

@@ -207,7 +207,7 @@ def test_labels_over_the_border_are_counted(tmp_path):
     label = tmp_path / "labels" / "train" / "a_000000.txt"
     label.write_text("0 0.0 0.5 0.2 0.2\n0 -0.5 0.1 0.5 0.1 0.5 0.6\n" + yolo_polygon(0))
     data = Yolo(str(tmp_path))
-    assert "2 labels reach over the border of their picture and are cut there" in data.notes()
+    assert "polygons that reach over the border of their picture are cut there: 1" in data.notes()
     mask = data.videos()[0].labels(0).mask
     assert mask[24, 0] == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -77,6 +77,21 @@ class ClassCount(NamedTuple):
     boxes: int
     frames: int
     use: str
+
+
+def add_classes(counts: Iterable[Sequence[ClassCount]]) -> list[ClassCount]:
+    """Return the classes of several videos or data sets; what has one name and use is one class."""
+    found: dict[tuple[str, str], ClassCount] = {}
+    for one in (one for own in counts for one in own):
+        other = found.get((one.name, one.use), ClassCount(one.name, one.number, 0, 0, one.use))
+        found[one.name, one.use] = ClassCount(
+            one.name,
+            one.number if one.number == other.number else None,
+            one.boxes + other.boxes,
+            one.frames + other.frames,
+            one.use,
+        )
+    return list(found.values())
 
 
 def no_boxes() -> npt.NDArray[np.float64]:

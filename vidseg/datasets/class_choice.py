@@ -84,6 +84,12 @@ class ClassChoice:
             for number, name in self.names.items()
         ]
 
+    def foreground_note(self, counts: Iterable[ClassCount]) -> list[str]:
+        """Return that all classes that occur are foreground, where they are several."""
+        there = [one.name for one in counts if one.boxes and one.use == "foreground"]
+        shown = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
+        return [f"all classes are foreground ({shown}); classes= chooses"] * (len(there) > 1)
+
     def notes(self) -> list[str]:
         """Return that several classes have one name, which is no fault but rarely meant."""
         counts = Counter(self.names.values())

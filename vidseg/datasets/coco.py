@@ -88,10 +88,8 @@ class Coco(FileDataset):
     def notes(self) -> list[str]:
         """Return how videos were found, and what is odd about the labels."""
         notes = [*self._content.notes, *self._found[1], *self._choice.notes()]
-        foreground = [self._choice.names[n] for n in sorted(self._choice.foreground)]
-        if len(foreground) > 1 and not self._wanted[0]:
-            shown = ", ".join(foreground[:8]) + (", ..." if len(foreground) > 8 else "")
-            notes.append(f"all classes are foreground ({shown}); classes= chooses")
+        if not self._wanted[0]:
+            notes += self._choice.foreground_note(self.classes())
         return [*notes, *super().notes()]
 
     @cached_property

@@ -100,15 +100,14 @@ class Cvat(FileDataset):
     def notes(self) -> list[str]:
         """Return how videos were found, and what was left out or filled in."""
         notes = [note for document in self._documents for note in self._document_notes(document)]
-        foreground = [self._choice.names[n] for n in sorted(self._choice.foreground)]
-        if len(foreground) > 1 and not self._wanted[0]:
-            shown = ", ".join(foreground[:8]) + (", ..." if len(foreground) > 8 else "")
-            notes.append(f"all labels are foreground ({shown}); classes= chooses")
+        if not self._wanted[0]:
+            notes += self._choice.foreground_note(self.classes())
         return [*notes, *super().notes()]
 
     def _document_notes(self, document: CvatDocument) -> Iterator[str]:
         for kind, count in document.left_out.items():
-            yield f"{document.file.name}: {count} shapes of kind {kind} cover no area: left out"
+            what = f"shapes of kind {kind} cover no area and are left out: {count}"
+            yield f"{document.file.name}: {what}"
         if document.images and not _is_one_clip(document.images):
             names = [image.name for image in document.images]
             found = find_videos(names, self._pattern, default=self.name)
@@ -179,10 +178,9 @@ class Cvat(FileDataset):
         notes = [how] if how else []
         filled = sum(seen.filled for own in frames.values() for seen in own)
         if filled:
-            notes.append(f"{filled} shapes between keyframes are interpolated, as CVAT does")
+            notes.append(f"shapes between keyframes are interpolated, as CVAT does: {filled}")
         if self._keyframes_only:
             labelled = self._keyframes(document, task, places)
-            notes.append(f"{len(labelled)} frames have a keyframe and count as labelled")
         where = f"{document.file.name}, {name}"
         shapes = self._shapes(frames, task.size, where, notes)
         truth = ShapeTruth(shapes, None, labelled, announced=task.size, where=where)
@@ -275,7 +273,7 @@ class Cvat(FileDataset):
             if shapes:
                 found[place] = shapes
         if empty["none"]:
-            notes.append(f"{empty['none']} shapes have no area: left out")
+            notes.append(f"shapes without area are left out: {empty['none']}")
         return found
 
 

@@ -24,6 +24,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator
 
 from vidseg.media.image_folder import natural_key
+from vidseg.utils.text import plural
 
 SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
 """Names of folders that stand for a split."""
@@ -138,7 +139,8 @@ def describe(videos: Sequence[FoundVideo], pattern: str) -> list[str]:
         "folder": "by their folders",
         "picture": "each picture its own video",
     }.get(pattern, "by pattern=")
-    notes = [f"{len(videos)} videos in {pictures} pictures, found {how}"]
+    counts = f"{len(videos)} {plural('video', len(videos))} in {pictures} "
+    notes = [f"{counts}{plural('picture', pictures)}, found {how}"]
     single = sum(len(video.pictures) == 1 for video in videos)
     if pattern != "picture" and single > len(videos) / 2 and pictures > 1:
         notes.append(
@@ -147,8 +149,8 @@ def describe(videos: Sequence[FoundVideo], pattern: str) -> list[str]:
         )
     if copies := sum(video.copies for video in videos):
         notes.append(
-            f"{copies} pictures have the frame number of another one (augmented copies?); they are "
-            "frames of the same video"
+            "pictures with the frame number of another one (augmented copies?) are frames of the "
+            f"same video: {copies}"
         )
     return notes
 

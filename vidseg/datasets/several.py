@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from vidseg.datasets.base import ClassCount, Dataset
+from vidseg.datasets.base import ClassCount, Dataset, add_classes
 from vidseg.errors import VidsegError
 from vidseg.types import Image, Labels, Video, VideoInfo
 
@@ -111,17 +111,7 @@ class Several:
 
     def classes(self) -> list[ClassCount]:
         """Return the classes of all data sets; a name that several use alike is counted once."""
-        found: dict[tuple[str, str], ClassCount] = {}
-        for one in (one for member in self.members for one in getattr(member, "classes", tuple)()):
-            other = found.get((one.name, one.use), ClassCount(one.name, one.number, 0, 0, one.use))
-            found[one.name, one.use] = ClassCount(
-                one.name,
-                one.number if one.number == other.number else None,
-                one.boxes + other.boxes,
-                one.frames + other.frames,
-                one.use,
-            )
-        return list(found.values())
+        return add_classes([getattr(member, "classes", tuple)() for member in self.members])
 
     @cached_property
     def _videos(self) -> list[list[MemberVideo]]:

@@ -107,10 +107,8 @@ class Yolo(FileDataset):
         if len(self._splits) > 1:
             shown = ", ".join(f"{name} ({len(self._by_split[name])})" for name in self._splits)
             notes.append(f"pictures of {shown} are read together; split=val takes one")
-        foreground = [self._choice.names[n] for n in sorted(self._choice.foreground)]
-        if len(foreground) > 1 and not self._wanted[0]:
-            shown = ", ".join(foreground[:8]) + (", ..." if len(foreground) > 8 else "")
-            notes.append(f"all classes are foreground ({shown}); classes= chooses")
+        if not self._wanted[0]:
+            notes += self._choice.foreground_note(self.classes())
         return [*notes, *self._choice.notes(), *self._label_notes(), *super().notes()]
 
     def _label_notes(self) -> Iterator[str]:
@@ -124,7 +122,7 @@ class Yolo(FileDataset):
             )
         outside = sum(row.outside for _, rows in self._all_rows() for row in rows)
         if outside:
-            yield f"{outside} labels reach over the border of their picture and are cut there"
+            yield f"polygons that reach over the border of their picture are cut there: {outside}"
 
     @property
     def _rule(self) -> str | None:

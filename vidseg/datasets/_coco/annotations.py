@@ -75,7 +75,7 @@ def read_file(file: Path) -> CocoFile:
     frames = _video_frames(content, file) if by_video else _image_frames(content, file)
     _fill(frames, content, categories, notes, file)
     return CocoFile(
-        tuple(frames.values()), categories, tuple(f"{n} {what}" for what, n in notes.items())
+        tuple(frames.values()), categories, tuple(f"{what}: {n}" for what, n in notes.items())
     )
 
 
@@ -210,18 +210,16 @@ def _fill(
     ids = Counter(one.number for one in content["annotations"] if one.number is not None)
     doubled = sum(count > 1 for count in ids.values())
     if doubled:
-        notes["ids stand at more than one annotation; all of them are used"] += doubled
+        notes["ids that stand at more than one annotation, all of which are used"] += doubled
     absent = []
     for one in content["annotations"]:
         for key, region in _placed(one):
             if key not in frames or region.category not in categories:
                 absent.append((one, key not in frames, region.category))
-            elif what := _void(region):
-                notes[what] += 1
             else:
-                if _crosses(region, frames[key].size):
-                    notes["regions reach over the border of their picture and are cut there"] += 1
-                frames[key].regions.append(region)
+                kept, what = _checked(region, frames[key].size)
+                notes.update([what] if what else [])
+                frames[key].regions += [kept] if kept else []
     if absent:
         one, lost, category = absent[0]
         place = one.image if one.video is None else one.video
@@ -241,21 +239,15 @@ def _placed(one: Annotation) -> Iterator[tuple[Any, Region]]:
             yield (one.image if one.video is None else (one.video, number)), region
 
 
-def _void(region: Region) -> str:
-    """Return why a region is left out, "" where it is not."""
-    if region.rle is not None or any(len(polygon) >= 3 for polygon in region.polygons):
-        return ""
+def _checked(region: Region, size: Size | None) -> tuple[Region | None, str]:
+    """Return a region as it is used, None where it is left out, and what a note counts."""
+    if region.rle is not None:
+        return region, ""
+    if any(len(polygon) >= 3 for polygon in region.polygons):
+        crosses = size is not None and any(is_outside(own, size) for own in region.polygons)
+        what = "outlines that reach over the border of their picture are cut there"
+        return region, what if crosses else ""
     if region.box is None or min(region.box[2:]) <= 0:
-        return "annotations have neither an outline nor a box of positive size: left out"
-    return "annotations have polygons of two points: left out" if region.polygons else ""
-
-
-def _crosses(region: Region, size: Size | None) -> bool:
-    if size is None:
-        return False
-    if region.polygons:
-        return any(is_outside(polygon, size) for polygon in region.polygons)
-    if region.rle is not None or region.box is None:
-        return False
-    left, top, width, height = region.box
-    return min(left, top) < -1 or left + width > size.width + 1 or top + height > size.height + 1
+        return None, "annotations without outline and without a box of positive size are left out"
+    what = "annotations with polygons of two points count as their boxes"
+    return region._replace(polygons=()), what if region.polygons else ""

@@ -27,7 +27,7 @@ class YoloRow(NamedTuple):
         number: of the class, from 0.
         box: left, top, width, height as shares of the picture, or None for a polygon.
         polygon: ``float64 (n, 2)`` x and y as shares of the picture, or None for a box.
-        outside: whether a part lies outside of the picture.
+        outside: whether a part of a polygon lies outside of the picture.
     """
 
     number: int
@@ -92,9 +92,7 @@ def _shape(file: Path, line: int, number: int, values: list[float]) -> YoloRow:
         if w <= 0 or h <= 0:
             _refuse(file, line, "width and height must be positive")
         box = (cx - w / 2, cy - h / 2, w, h)
-        return YoloRow(
-            number, box, None, min(box[:2]) < -_SLACK or max(cx + w / 2, cy + h / 2) > 1 + _SLACK
-        )
+        return YoloRow(number, box, None, False)
     if len(values) == _BOX_COLUMNS + 1:
         _refuse(file, line, "6 columns: a confidence or a track? Labels have 5, delete the last")
     if len(values) < 7 or len(values) % 2 == 0:

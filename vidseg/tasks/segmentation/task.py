@@ -29,6 +29,7 @@ Found = npt.NDArray[np.bool_]
 
 _LABELS = ("IoU", "gscore", "accuracy", "precision", "recall", "F1", "biased accuracy", "AP")
 _BOX_FORMATS = ("mot", "virat")
+_MAY_BE_BOXES = ("yolo", "cvat", "coco", "clip")
 
 _WORDS = Words(
     empty="no foreground pixel",
@@ -183,6 +184,11 @@ class Segmentation:
 
     def about_labels(self, dataset: str) -> str:
         """Return that masks are filled boxes, where they are."""
+        if dataset in _MAY_BE_BOXES:
+            return (
+                "Labels that are boxes were filled: every pixel inside counts as the object. Where "
+                "labels are boxes, scores are about boxes, not about outlines."
+            )
         if dataset not in _BOX_FORMATS:
             return ""
         return (
