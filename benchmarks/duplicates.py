@@ -58,9 +58,8 @@ class Look(NamedTuple):
     hashes: list[int]
 
 
-def scenes(samples: Path, quick: bool) -> Iterator[Scene]:
+def scenes(samples: Path, quick: bool, count: int) -> Iterator[Scene]:
     """Yield the scenes: real ones where the samples are, and generated ones."""
-    count = 6 if quick else 16
     yield from map(taken, Synthetic(videos=count, frames=40, size="320x180").videos())
     if quick or not samples.is_dir():
         return
@@ -82,11 +81,15 @@ def taken(video: Video) -> Scene:
     return Scene(video.name, video.name, [frame.copy() for frame in video.frames(wanted)])
 
 
+def compared(frames: Sequence[Image]) -> list[Image]:
+    """Return the frames of a take at 10, 50 and 90 %."""
+    places = {round(share * (len(frames) - 1)) for share in (0.1, 0.5, 0.9)}
+    return [frames[place] for place in sorted(places)]
+
+
 def look(frames: Sequence[Image]) -> Look:
-    """Return what is seen at 10, 50 and 90 % of a take."""
-    chosen = [frames[round(share * (len(frames) - 1))] for share in (0.1, 0.5, 0.9)]
-    chosen = chosen if len(frames) > 1 else chosen[:1]
-    return Look([describe(frame) for frame in chosen], [difference_hash(f) for f in chosen])
+    """Return what is seen in compared frames."""
+    return Look([describe(frame) for frame in frames], [difference_hash(f) for f in frames])
 
 
 def difference_hash(image: Image) -> int:
@@ -112,16 +115,16 @@ def by_features(one: Look, other: Look) -> str:
 CHECKS: dict[str, Callable[[Look, Look], str]] = {"hash": by_hash, "features": by_features}
 
 
-def measure(samples: Path, quick: bool) -> dict[str, Any]:
+def measure(samples: Path, quick: bool, count: int = 16) -> dict[str, Any]:
     """Return counts of each check by version, for different scenes, and what it cost."""
-    takes = list(scenes(samples, quick))
+    takes = list(scenes(samples, quick, count))
     start = time.process_time()
-    looks = [look(take.frames) for take in takes]
+    looks = [look(compared(take.frames)) for take in takes]
     described = (time.process_time() - start) / len(takes)
     rows, versions = [], []
     for name, make in VERSIONS.items():
         clips = [i for i, take in enumerate(takes) if len(take.frames) > 1 or name != LATER]
-        made = [(i, look(make(takes[i].frames))) for i in clips]
+        made = [(i, look(_version(name, make, takes[i].frames))) for i in clips]
         versions += made
         rows.append(_row(name, [(looks[i], other) for i, other in made]))
     pairs = list(itertools.combinations(range(len(takes)), 2))
@@ -129,7 +132,7 @@ def measure(samples: Path, quick: bool) -> dict[str, Any]:
     different = [pair for pair in pairs if pair not in set(known)]
     start = time.process_time()
     rows.append(_row("different scenes", [(looks[a], looks[b]) for a, b in different]))
-    compared = (time.process_time() - start) / max(1, len(different))
+    matched = (time.process_time() - start) / max(1, len(different))
     if known:
         rows.append(_row("one place, other views", [(looks[a], looks[b]) for a, b in known]))
     everything = [*looks, *(other for _, other in versions)]
@@ -138,7 +141,7 @@ def measure(samples: Path, quick: bool) -> dict[str, Any]:
     return {
         "scenes": len(takes),
         "rows": rows,
-        "seconds": {"video": described, "pair": compared},
+        "seconds": {"video": described, "pair": matched},
         "shortlist": {
             "sets": len(everything),
             "versions": len(true),
@@ -147,6 +150,13 @@ def measure(samples: Path, quick: bool) -> dict[str, Any]:
             "different kept": sum(pair in shortlist for pair in different),
         },
     }
+
+
+def _version(
+    name: str, make: Callable[[Sequence[Image]], list[Image]], frames: Sequence[Image]
+) -> list[Image]:
+    """Return the compared frames of a version of a take."""
+    return compared(make(frames)) if name == LATER else make(compared(frames))
 
 
 def _row(what: str, pairs: Sequence[tuple[Look, Look]]) -> dict[str, Any]:
@@ -185,7 +195,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts")
     parser.add_argument("--samples", metavar="FOLDER", help="real samples")
     arguments = parser.parse_args()
-    result = measure(samples_folder(arguments.samples), arguments.quick)
+    result = measure(
+        samples_folder(arguments.samples), arguments.quick, 6 if arguments.quick else 16
+    )
     print(report(result))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1), encoding="utf-8")

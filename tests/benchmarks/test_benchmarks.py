@@ -171,3 +171,14 @@ def test_aa_study_draws_anew_for_every_set_and_arm(monkeypatch: pytest.MonkeyPat
     for number in range(5):
         aa_study.one_comparison(number, 8, aa_study.STUDIES["A/A"])
     assert len(set(seeds)) == len(seeds) == 10
+
+
+def test_duplicates_are_counted(tmp_path: Path) -> None:
+    from benchmarks.duplicates import measure, report
+
+    result = measure(tmp_path / "absent", quick=True, count=2)
+    rows = {row["what"]: row for row in result["rows"]}
+    assert rows["mirrored"]["features"] == {"merged": 2, "listed": 0}
+    assert rows["mirrored"]["hash"]["listed"] == 0
+    assert rows["different scenes"]["features"] == {"merged": 0, "listed": 0}
+    assert "| mirrored | 2 | 0 | 2 | 0 |" in report(result)

@@ -120,7 +120,7 @@ def worst_pairs(audit: Audit) -> list[Leak]:
 
 
 def draw_pairs(audit: Audit) -> Image:
-    """Return a picture of the worst pairs, ``uint8 (H, W, 3)``: test at the left, train right.
+    """Return a picture of the worst pairs, ``uint8 (H, W, 3)``: test, then training picture.
 
     Raises:
         DataError: there is no pair.

@@ -25,6 +25,7 @@ from vidseg.tasks.base import Counts
 from vidseg.tasks.means import mean_over_groups
 from vidseg.types import Image, Labels, Video, VideoInfo
 from vidseg.utils.progress import Progress
+from vidseg.utils.text import plural
 
 FOLDS = 5
 """At most so many models are trained without the scenes that they are tested on."""
@@ -57,13 +58,13 @@ class Price:
 
     def text(self, label: str) -> str:
         """Return the finding in one sentence."""
-        how = "flattered by" if self.points > 0 else "not flattered: it differs by"
-        scenes = len(self.by_scene)
-        lower = sum(b < a for _, a, b in self.by_scene)
+        how = "flattered by" if self.points >= 0.05 else "not flattered: it differs by"
+        scenes, lower = len(self.by_scene), sum(b < a for _, a, b in self.by_scene)
+        among = f"{lower} of {scenes} {plural('scene', scenes)}"
         return (
             f"your score is {how} {self.points:.1f} points: {label} {100 * self.given:.1f} on the "
             f"given split, {100 * self.disjoint:.1f} on the same pictures without their scenes in "
-            f"training (lower in {lower} of {scenes} scenes)"
+            f"training (lower in {among})"
         )
 
 
