@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vidseg.api.annotate import propagate
+    from vidseg.api.annotate import propagate, simulate_annotator
     from vidseg.api.convert import convert
     from vidseg.api.curate import audit, select
     from vidseg.api.data import list_plugins, open_dataset, open_model, predict
@@ -70,10 +70,11 @@ __all__ = [
     "run",
     "run_suite",
     "select",
+    "simulate_annotator",
 ]
 
 _HOMES = {
-    "vidseg.api.annotate": "propagate",
+    "vidseg.api.annotate": "propagate simulate_annotator",
     "vidseg.api.convert": "convert",
     "vidseg.api.curate": "audit select",
     "vidseg.api.data": "list_plugins open_dataset open_model predict",

@@ -16,7 +16,7 @@ from vidseg.experiment.options import OPTIONS
 
 NAMES = (
     "run run_suite rebuild_report open_model predict open_dataset list_plugins select convert",
-    "propagate audit",
+    "propagate simulate_annotator audit",
     "RunResult SuiteResult Selection Audit Progress",
     "Size Video VideoInfo FrameRef Labels Head Network TrainingSet",
     "VidsegError UsageError PluginError DataError StoreError ResourceError TrackingError",

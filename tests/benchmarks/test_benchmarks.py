@@ -135,6 +135,18 @@ def test_sharing_quick(tmp_path: Path) -> None:
     assert all(row["seconds"]["sgd"] > 0 for row in rows.values())
 
 
+def test_trackers_quick(tmp_path: Path) -> None:
+    path = tmp_path / "trackers.json"
+    said = benchmark("trackers", "--quick", "--samples", str(tmp_path), "--json", str(path))
+    assert "| generated | lk | auto |" in said
+    found = json.loads(path.read_text())
+    rows = {(row["tracker"], row["method"]): row for row in found["rows"]}
+    assert rows["still", "linear"]["boxes"] == rows["lk", "linear"]["boxes"]
+    assert rows["lk", "forward"]["boxes"] < rows["still", "forward"]["boxes"] <= 100
+    assert all(0.5 <= row["iou"] <= 1 for row in rows.values())
+    assert [row["tracker"] for row in found["times"]] == ["still", "lk"]
+
+
 def test_regularisation_quick(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     benchmark("regularisation", "--quick", "--json", str(path))

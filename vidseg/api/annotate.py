@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,6 +14,7 @@ from vidseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from vidseg.annotate.batch import PropagatedVideo
+    from vidseg.annotate.simulation import Simulation
 
 
 def propagate(
@@ -51,17 +53,107 @@ def propagate(
     from vidseg.trackers.base import TrackerSource
     from vidseg.trackers.fill import METHODS
 
-    if every < 1:
-        raise UsageError(f"{every} is refused", where="every", hint="take 1 at least")
     chosen = choice(method, METHODS, "method"), choice(objects, get_args(Objects), "objects")
     spec = plugins.resolve("dataset", keys, where="SPEC")
-    way = Way(every, TrackerSource.of(tracker, where="tracker"), *chosen)
+    way = Way(_positive(every), TrackerSource.of(tracker, where="tracker"), *chosen)
     facts = Store(user_path(store) if store else None).fact_cache
     with showing(progress) as shown:
         return [
             propagate_video(video, spec, user_path(output), way, fresh=fresh, progress=shown)
             for video in open_videos(spec, facts)
         ]
+
+
+def simulate_annotator(
+    dataset: str | dict[str, Any],
+    *,
+    tracker: str | dict[str, Any] = "lk",
+    methods: str | Sequence[str] = ("forward", "linear", "auto"),
+    threshold: float = 0.5,
+    every: int = 40,
+    doubt: float = 0.5,
+    objects: str = "ids",
+    store: str | Path | None = None,
+    tracking: bool = True,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    progress: bool | Progress = False,
+) -> Simulation:
+    """Replay the truth of a data set as a human annotator, and count the boxes that are drawn.
+
+    Args:
+        dataset: with true boxes on every frame.
+        tracker: such as ``"lk"`` or ``"dsst"``.
+        methods: ``forward`` is the paper's way; ``linear``, ``blend`` and ``auto`` fill the frames
+            between key boxes.
+        threshold: a box with less IoU is wrong, and drawn again.
+        every: frames from one key box to the next, at first.
+        doubt: where the doubt asks, it asks above this, 0..1.
+        objects: ``ids``: boxes of one identity are an object; ``one``: all foreground of a frame.
+        store: where what costs a decoding to find is kept.
+        tracking: whether the result is logged; without, nothing of MLflow is imported.
+        tracking_uri, experiment, progress: as of :func:`vidseg.run`.
+
+    Raises:
+        VidsegError: what was refused, where, and what to do about it.
+    """
+    from vidseg import plugins
+    from vidseg.annotate.simulate import Rules
+    from vidseg.annotate.simulation import simulate
+    from vidseg.annotate.videos import open_videos
+    from vidseg.labels.key_boxes import Objects
+    from vidseg.store import Store
+    from vidseg.trackers.base import TrackerSource
+    from vidseg.trackers.fill import METHODS
+
+    given = [methods] if isinstance(methods, str) else list(methods)
+    ways = [choice(one, METHODS, "method") for one in dict.fromkeys(given)]
+    kind = choice(objects, get_args(Objects), "objects")
+    rules = Rules(_share(threshold, "threshold"), _positive(every), _share(doubt, "doubt"))
+    spec = plugins.resolve("dataset", dataset, where="dataset")
+    source = TrackerSource.of(tracker, where="tracker")
+    facts = Store(user_path(store) if store else None).fact_cache
+    with showing(progress) as shown:
+        if tracking:
+            _connect(tracking_uri, shown)
+        found = simulate(open_videos(spec, facts), source, ways, rules, kind, shown)
+        found.settings["dataset"] = str(spec)
+        if tracking:
+            _log(found, tracking_uri, experiment, str(source.spec), shown)
+    return found
+
+
+def _connect(uri: str | None, progress: Progress) -> None:
+    """Open the tracking store before the work, so that it is not in vain."""
+    from vidseg.tracking.store import connect, restored
+
+    with restored(), progress.task("opening the tracking store", None):
+        connect(uri)
+
+
+def _log(
+    found: Simulation, uri: str | None, experiment: str | None, name: str, progress: Progress
+) -> None:
+    from vidseg.api.logged import experiment_name
+    from vidseg.tracking.annotator import log_annotator
+    from vidseg.tracking.store import connect, restored
+
+    with restored():
+        connect(uri)
+        run = log_annotator(found.to_dict(), experiment_name(experiment), f"annotator {name}")
+        progress.say(f"logged to MLflow: {run.link}")
+
+
+def _share(value: float, where: str) -> float:
+    if not 0 < value < 1:
+        raise UsageError(f"{value:g} is refused", where=where, hint="it lies between 0 and 1")
+    return value
+
+
+def _positive(every: int) -> int:
+    if every < 1:
+        raise UsageError(f"{every} is refused", where="every", hint="take 1 at least")
+    return every
 
 
 def choice(given: str, known: tuple[Any, ...], where: str) -> Any:

@@ -26,6 +26,7 @@ COMMANDS = {
         "vidseg.cli.propagate:propagate",
         "Carry key boxes to the frames between by a tracker.",
     ),
+    "annotate": ("vidseg.cli.annotate:annotate", "Annotate a video with a tracker's help."),
     "audit": ("vidseg.cli.audit:audit", "Find what of a test split was seen in training."),
     "datasets": ("vidseg.cli.datasets:datasets", "Show a data set, or check it for faults."),
     "convert": ("vidseg.cli.convert:convert", "Write a data set in another format."),

@@ -1,0 +1,339 @@
+"""The simulated annotator: ground truth replayed as the human, and every box counted.
+
+Two ways of working. *Forward* (the paper's): the human watches a tracker and draws a new box where
+it fails. *Key boxes*: boxes every so many frames and on the last, the frames between are filled,
+and the worst frame of each gap is mended until none is left; the human finds it by looking at
+every frame (``truth``), or looks where the doubt asks (``doubt``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import DataError
+from vidseg.labels.key_boxes import Objects, key_tracks
+from vidseg.trackers.base import TrackerSource
+from vidseg.trackers.boxes import Boxes, iou, trackable
+from vidseg.trackers.fill import Method, fill
+from vidseg.trackers.gaps import Gap, Runs
+from vidseg.trackers.run import run_gaps, updates
+from vidseg.types import Box, Image, Size, Tracker, Video, labelled_frames
+from vidseg.utils.progress import Progress
+from vidseg.utils.stop import check_stop
+
+Ask = Literal["truth", "doubt"]
+
+STRAIGHT = 0.3
+"""A box whose second difference is below it in every side, in pixels, lies on a straight line."""
+
+
+@dataclass(frozen=True)
+class TrueTrack:
+    """The true boxes of one object on consecutive frames.
+
+    Attributes:
+        first: frame of the first box.
+        boxes: ``float64 (n, 4)``.
+    """
+
+    first: int
+    boxes: Boxes
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def box(self, frame: int) -> Box:
+        """Return the box of a frame."""
+        left, top, width, height = (float(side) for side in self.boxes[frame - self.first])
+        return left, top, width, height
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is replayed of one video.
+
+    Attributes:
+        video: the video.
+        size: of its frames.
+        tracks: all objects; one that goes and comes back is two.
+    """
+
+    video: Video
+    size: Size
+    tracks: Sequence[TrueTrack]
+
+    @property
+    def frames(self) -> int:
+        """Boxes of the truth: frames, each counted once for every object in it."""
+        return sum(map(len, self.tracks))
+
+    @property
+    def straight(self) -> tuple[int, int]:
+        """How many true boxes lie on a straight line through their neighbours, and of how many."""
+        bends = [np.abs(np.diff(track.boxes, 2, axis=0)).max(axis=1) for track in self.tracks]
+        return sum(int((one < STRAIGHT).sum()) for one in bends), sum(map(len, bends))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the annotator works.
+
+    Attributes:
+        threshold: a box is wrong when its IoU with the truth is below it.
+        every: frames from one key box to the next, at first.
+        doubt: where the doubt asks, it asks above this.
+    """
+
+    threshold: float = 0.5
+    every: int = 40
+    doubt: float = 0.5
+
+
+@dataclass
+class Tally:
+    """What one way of working cost, and what resulted.
+
+    Attributes:
+        frames: boxes of the truth.
+        objects: tracks of the truth.
+        drawn: boxes that the human drew.
+        looks: boxes that the human looked at.
+        overlap: sum of the IoU of all resulting boxes with the truth; drawn ones have 1.
+        wrong: resulting boxes below the threshold.
+    """
+
+    frames: int = 0
+    objects: int = 0
+    drawn: int = 0
+    looks: int = 0
+    overlap: float = 0.0
+    wrong: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.frames + other.frames,
+            self.objects + other.objects,
+            self.drawn + other.drawn,
+            self.looks + other.looks,
+            self.overlap + other.overlap,
+            self.wrong + other.wrong,
+        )
+
+
+@dataclass
+class KnownRuns:
+    """Runs of gaps that were tracked before, so that methods share them."""
+
+    held: dict[Gap, Runs] = field(default_factory=dict)
+
+
+def read_truth(video: Video, objects: Objects = "ids") -> Truth:
+    """Return the true tracks of a video; ignored objects are left out.
+
+    Raises:
+        DataError: no object is on two consecutive labelled frames.
+        UsageError: the labels have no identities.
+    """
+    frames = list(labelled_frames(video))
+    found = []
+    for track in key_tracks(video, frames, objects):
+        if not track.ignored:
+            found += [
+                TrueTrack(run[0], np.array([track.keys[frame] for frame in run]))
+                for run in _consecutive(sorted(track.keys))
+            ]
+    if not any(len(track) > 1 for track in found):
+        raise DataError(
+            "no object has true boxes on consecutive frames: nothing can be replayed",
+            where=f"video {video.name}",
+            hint="the simulated annotator needs truth on every frame",
+        )
+    return Truth(video, video.probe().size, found)
+
+
+def replay_forward(truth: Truth, tracker: TrackerSource, rules: Rules, progress: Progress) -> Tally:
+    """Return what the paper's way costs: track, and draw a box where the tracker fails."""
+    tally = Tally(truth.frames, len(truth.tracks), looks=truth.frames)
+    starts: dict[int, list[_Follower]] = {}
+    for track in truth.tracks:
+        starts.setdefault(track.first, []).append(_Follower(track, tracker, truth.size))
+    active: list[_Follower] = []
+    wanted = sorted({f for t in truth.tracks for f in range(t.first, t.first + len(t))})
+    with progress.task(f"{truth.video.name}: forward", len(wanted)) as bar:
+        for frame, image in zip(wanted, truth.video.frames(wanted), strict=True):
+            check_stop()
+            active += starts.get(frame, [])
+            for one in active:
+                overlap = one.overlap(frame, image)
+                if overlap < rules.threshold:
+                    one.draw(frame, image)
+                    tally.drawn += 1
+                    overlap = 1.0
+                tally.overlap += overlap
+            active = [one for one in active if frame + 1 < one.track.first + len(one.track)]
+            bar.advance()
+    return tally
+
+
+class _Follower:
+    """One object that is tracked forward."""
+
+    def __init__(self, track: TrueTrack, tracker: Callable[[], Tracker], size: Size) -> None:
+        self.track, self._make, self._size = track, tracker, size
+        self._tracker: Tracker | None = None
+        self._box: Box | None = None
+
+    def overlap(self, frame: int, image: Image) -> float:
+        """Return the IoU of the tracked box with the truth; below 0 before the first box."""
+        if self._box is None:
+            return -1.0
+        if self._tracker is not None:
+            self._box = self._tracker.update(image)[0]
+        return float(iou(np.array(self._box), np.array(self.track.box(frame))))
+
+    def draw(self, frame: int, image: Image) -> None:
+        """Begin anew with the true box."""
+        self._box, self._tracker = self.track.box(frame), None
+        if trackable(self._box, self._size):
+            self._tracker = self._make()
+            self._tracker.start(image, self._box)
+
+
+def replay_keys(
+    truth: Truth,
+    tracker: TrackerSource,
+    method: Method,
+    ask: Ask,
+    rules: Rules,
+    progress: Progress,
+    known: KnownRuns | None = None,
+) -> Tally:
+    """Return what key boxes and mended gaps cost.
+
+    With ``doubt`` the human looks at the frame of a gap that is most in doubt, draws a box where it
+    is wrong, and leaves the gap where it is right.
+
+    Args:
+        truth: what is replayed.
+        tracker: makes the runs; ``linear`` asked by ``truth`` needs none.
+        method: how gaps are filled.
+        ask: who finds the frame to mend.
+        rules: how the annotator works.
+        progress: where to tell how far it is.
+        known: shared by calls with one tracker and truth.
+    """
+    tally = Tally(truth.frames, len(truth.tracks), looks=truth.frames if ask == "truth" else 0)
+    waiting, tally.drawn = first_gaps(truth, rules.every)
+    tally.overlap += tally.drawn
+    tally.looks += tally.drawn if ask == "doubt" else 0
+    known = known or KnownRuns()
+    title = f"{truth.video.name}: {method}, asked by {ask}"
+    while waiting:
+        then: list[Gap] = []
+        tracked = method != "linear" or ask == "doubt"
+        for gap, runs in _runs(
+            truth, waiting, tracker if tracked else None, known, title, progress
+        ):
+            then += _mended(truth, gap, runs, method, ask, rules, tally)
+        waiting = then
+    return tally
+
+
+def first_gaps(truth: Truth, every: int) -> tuple[list[Gap], int]:
+    """Return the gaps between key boxes, and how many boxes were drawn for them."""
+    gaps, drawn = [], 0
+    for number, track in enumerate(truth.tracks):
+        last = track.first + len(track) - 1
+        frames = sorted({*range(track.first, last, every), last})
+        drawn += len(frames)
+        gaps += [
+            Gap(number, a, b, track.box(a), track.box(b)) for a, b in pairwise(frames) if b - a > 1
+        ]
+    return gaps, drawn
+
+
+def _mended(
+    truth: Truth,
+    gap: Gap,
+    runs: Runs | None,
+    method: Method,
+    ask: Ask,
+    rules: Rules,
+    tally: Tally,
+) -> list[Gap]:
+    """Count a gap whose boxes stay, or draw its worst one; return what is to be filled then."""
+    track = truth.tracks[gap.track]
+    filled = fill(gap, runs, method)
+    rows = slice(gap.first - track.first, gap.last + 1 - track.first)
+    overlaps = iou(filled.boxes, track.boxes[rows])
+    row = _asked(overlaps, filled.doubt, ask, rules)
+    if ask == "doubt" and row is not None:
+        tally.looks += 1
+    if row is None or overlaps[row] >= rules.threshold:
+        tally.overlap += float(overlaps[gap.filled].sum())
+        tally.wrong += int((overlaps[gap.filled] < rules.threshold).sum())
+        return []
+    frame = gap.first + row
+    box = track.box(frame)
+    tally.drawn += 1
+    tally.overlap += 1.0
+    halves = (
+        Gap(gap.track, gap.first, frame, gap.start, box),
+        Gap(gap.track, frame, gap.last, box, gap.end),
+    )
+    return [half for half in halves if len(half) > 2]
+
+
+def _asked(
+    overlaps: npt.NDArray[np.float64], doubt: npt.NDArray[np.float64], ask: Ask, rules: Rules
+) -> int | None:
+    """Return the row that the human looks at next; None where nothing asks."""
+    if ask == "truth":
+        return int(overlaps[1:-1].argmin()) + 1
+    row = int(doubt[1:-1].argmax()) + 1
+    return row if doubt[row] > rules.doubt else None
+
+
+def _runs(
+    truth: Truth,
+    gaps: Sequence[Gap],
+    tracker: TrackerSource | None,
+    known: KnownRuns,
+    title: str,
+    progress: Progress,
+) -> Iterator[tuple[Gap, Runs | None]]:
+    if tracker is None:
+        yield from ((gap, None) for gap in gaps)
+        return
+    new = [gap for gap in gaps if gap not in known.held]
+    if new:
+        with progress.task(title, updates(new)) as bar:
+            known.held.update(run_gaps(truth.video.frames, new, tracker, truth.size, bar=bar))
+    yield from ((gap, known.held[gap]) for gap in gaps)
+
+
+def by_hand(truth: Truth, rules: Rules) -> Mapping[str, Tally]:
+    """Return what it costs to draw every box, and the key boxes alone."""
+    frames, objects = truth.frames, len(truth.tracks)
+    drawn = first_gaps(truth, rules.every)[1]
+    return {
+        "every frame": Tally(frames, objects, frames, frames, float(frames)),
+        "key frames": Tally(frames, objects, drawn, drawn, float(drawn)),
+    }
+
+
+def _consecutive(frames: Sequence[int]) -> Iterator[list[int]]:
+    run: list[int] = []
+    for frame in frames:
+        if run and frame != run[-1] + 1:
+            yield run
+            run = []
+        run.append(frame)
+    if run:
+        yield run
