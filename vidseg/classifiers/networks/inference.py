@@ -38,6 +38,7 @@ class FittedNetwork:
 
     net: Segmenter = field(repr=False)
     facts: dict[str, Any]
+    _bytes: dict[Size, int] = field(default_factory=dict, repr=False)
 
     def batch_scores(self, images: Sequence[Image], size: Size, device: str) -> Scores:
         """Return ``float32 (n, h, w)`` scores at ``size``.
@@ -53,7 +54,7 @@ class FittedNetwork:
         shape = Size(*images[0].shape[:2])
         seen = rounded_up(shape, self.net.stride) if self.facts["padded"] else shape
         limit = _limit(device)
-        fitting = limit // activations(self.net, seen, seen).inference
+        fitting = limit // self._needed(seen)
         count = min(fitting, 1 if device == "cpu" else len(images))
         with torch.no_grad(), _full_precision():
             for start in range(0, len(images), max(count, 1)):
@@ -124,11 +125,17 @@ class FittedNetwork:
         """The overlap of tiles, a multiple of the stride."""
         return -(-MARGIN // self.net.stride) * self.net.stride
 
+    def _needed(self, size: Size) -> int:
+        """Return the bytes that the maps of an image of ``size`` take."""
+        if size not in self._bytes:
+            self._bytes[size] = activations(self.net, size, size).inference
+        return self._bytes[size]
+
     def _tile(self, seen: Size, limit: int) -> Size:
         """Return the largest tile whose maps fit; at least three margins a side."""
         least = 3 * self.margin
         tile = seen
-        while max(tile) > least and activations(self.net, tile, tile).inference > limit:
+        while max(tile) > least and self._needed(tile) > limit:
             longer = max(tile)
             half = max(least, -(-longer // 2 // self.net.stride) * self.net.stride)
             tile = Size(*(half if side == longer else side for side in tile))

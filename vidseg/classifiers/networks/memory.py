@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -14,6 +14,19 @@ from vidseg.types import Size
 
 FLOAT = 4
 """Bytes of a number."""
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def shadow_of(net: Module) -> Module:
+    """Return the module on torch's ``meta`` device: shapes without values, none of them copied."""
+    known: dict[int, Any] = {
+        id(tensor): nn.Parameter(tensor.detach().to("meta"), tensor.requires_grad)
+        for tensor in net.parameters()
+    }
+    known |= {id(tensor): tensor.detach().to("meta") for tensor in net.buffers()}
+    return copy.deepcopy(net, known)
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ def activations(net: Segmenter, size: Size, target: Size) -> Activations:
     Raises:
         UsageError: the trunk cannot take this size.
     """
-    shadow = copy.deepcopy(net).to("meta")
+    shadow = shadow_of(net)
     made: list[int] = []
 
     def note(module: nn.Module, given: Any, output: Any) -> None:

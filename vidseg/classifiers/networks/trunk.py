@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from vidseg.classifiers.linear.levels import (
     VGG16_STRIDES,
     choose_levels,
 )
+from vidseg.classifiers.networks.memory import shadow_of
 from vidseg.classifiers.networks.model import Trunk
 from vidseg.errors import UsageError
 from vidseg.extractors.base import ExtractorHandle
@@ -130,7 +130,7 @@ def _first(what: str, levels: int) -> int:
 
 def _behind(trunk: Trunk, levels: int) -> set[str]:
     """Return the names of the parameters that the first levels depend on."""
-    shadow = copy.deepcopy(trunk).to("meta").requires_grad_(True)
+    shadow = shadow_of(trunk).requires_grad_(True)
     names = dict(shadow.named_parameters())
     side = 8 * max(trunk.strides)
     outputs = shadow(torch.zeros(1, 3, side, side, device="meta"))
