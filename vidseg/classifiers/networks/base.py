@@ -47,7 +47,7 @@ class NetworkClassifier(ABC):
     Subclasses say what stands on the levels (:meth:`head`). The epochs follow the budget rule.
 
     Args:
-        lr: highest learning rate of what is new; 0.1 for sgd, 0.001 for adamw.
+        lr: highest learning rate of what is new; 0.1 for sgd, 0.003 for adamw.
         backbone_lr: learning rate of the extractor, as a share of ``lr``.
         optimizer: sgd (with momentum) or adamw.
         momentum: of sgd.

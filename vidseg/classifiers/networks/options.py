@@ -21,7 +21,7 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=10**6)]
 Side = Annotated[int, Field(ge=16, le=8192)]
 
-RATES: dict[Optimizer, float] = {"sgd": 0.1, "adamw": 1e-3}
+RATES: dict[Optimizer, float] = {"sgd": 0.1, "adamw": 3e-3}
 WARMUP = 10
 """Steps in which the learning rate rises, at most a tenth of all."""
 
