@@ -2,7 +2,7 @@
 
     python -m benchmarks.trackers [--quick] [--json FILE] [--tracker SPEC] [--samples FOLDER]
 
-Truth is replayed as the human (``vidseg.annotate.simulate``): on the MOT sequences a box is wrong
+Truth is replayed as the human (``vidseg.labels.replay``): on the MOT sequences a box is wrong
 below an IoU of 0.5, on the DAVIS objects (the box around the mask) below 0.7. ``forward`` is the
 paper's way, the others begin with a key box every 40 frames and mend the worst frame of each gap.
 The AUC says how well the doubt of a box, and the tracker's own confidence, find the boxes that are
@@ -24,17 +24,9 @@ from typing import Any
 from benchmarks._frames import samples_folder
 from benchmarks._tables import table
 from vidseg import plugins
-from vidseg.annotate.simulate import (
-    KnownRuns,
-    Rules,
-    Tally,
-    Truth,
-    first_gaps,
-    read_truth,
-    replay_forward,
-    replay_keys,
-)
 from vidseg.datasets.synthetic import Synthetic
+from vidseg.labels.replay import KnownRuns, Rules, Tally, first_gaps, replay_forward, replay_keys
+from vidseg.labels.true_tracks import Truth, read_truth
 from vidseg.trackers.base import TrackerSource
 from vidseg.trackers.boxes import iou
 from vidseg.trackers.fill import fill

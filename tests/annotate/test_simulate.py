@@ -13,19 +13,10 @@ import vidseg
 from tests.annotate.test_batch import sequence
 from tests.helpers.moving import arc
 from tests.labels.test_propagated import Film
-from vidseg.annotate.simulate import (
-    KnownRuns,
-    Rules,
-    Tally,
-    TrueTrack,
-    Truth,
-    by_hand,
-    read_truth,
-    replay_forward,
-    replay_keys,
-)
 from vidseg.cli.annotate import Annotate, annotate
 from vidseg.errors import DataError, UsageError
+from vidseg.labels.replay import KnownRuns, Rules, Tally, by_hand, replay_forward, replay_keys
+from vidseg.labels.true_tracks import TrueTrack, Truth, read_truth
 from vidseg.trackers.base import TrackerSource
 from vidseg.utils.progress import Quiet
 

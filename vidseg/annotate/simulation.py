@@ -6,18 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vidseg.annotate.simulate import (
-    Ask,
-    KnownRuns,
-    Rules,
-    Tally,
-    Truth,
-    by_hand,
-    read_truth,
-    replay_forward,
-    replay_keys,
-)
 from vidseg.labels.key_boxes import Objects
+from vidseg.labels.replay import Ask, KnownRuns, Rules, Tally, by_hand, replay_forward, replay_keys
+from vidseg.labels.true_tracks import Truth, read_truth
 from vidseg.trackers.base import TrackerSource
 from vidseg.trackers.fill import Method
 from vidseg.types import Video

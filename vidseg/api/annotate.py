@@ -98,10 +98,10 @@ def simulate_annotator(
         VidsegError: what was refused, where, and what to do about it.
     """
     from vidseg import plugins
-    from vidseg.annotate.simulate import Rules
     from vidseg.annotate.simulation import simulate
     from vidseg.annotate.videos import open_videos
     from vidseg.labels.key_boxes import Objects
+    from vidseg.labels.replay import Rules
     from vidseg.store import Store
     from vidseg.trackers.base import TrackerSource
     from vidseg.trackers.fill import METHODS

@@ -3,7 +3,7 @@
 Two ways of working. *Forward* (the paper's): the human watches a tracker and draws a new box where
 it fails. *Key boxes*: boxes every so many frames and on the last, the frames between are filled,
 and the worst frame of each gap is mended until none is left; the human finds it by looking at
-every frame (``truth``), or looks where the doubt asks (``doubt``).
+every frame (``truth``), or looks where the doubt asks (``doubt``); or nobody looks (``nobody``).
 """
 
 from __future__ import annotations
@@ -16,68 +16,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.errors import DataError
-from vidseg.labels.key_boxes import Objects, key_tracks
+from vidseg.labels.true_tracks import TrueTrack, Truth
 from vidseg.trackers.base import TrackerSource
 from vidseg.trackers.boxes import Boxes, iou, trackable
-from vidseg.trackers.fill import Method, fill
+from vidseg.trackers.fill import Filled, Method, fill
 from vidseg.trackers.gaps import Gap, Runs
 from vidseg.trackers.run import run_gaps, updates
-from vidseg.types import Box, Image, Size, Tracker, Video, labelled_frames
+from vidseg.types import Box, Image, Size, Tracker
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
 
-Ask = Literal["truth", "doubt"]
-
-STRAIGHT = 0.3
-"""A box whose second difference is below it in every side, in pixels, lies on a straight line."""
-
-
-@dataclass(frozen=True)
-class TrueTrack:
-    """The true boxes of one object on consecutive frames.
-
-    Attributes:
-        first: frame of the first box.
-        boxes: ``float64 (n, 4)``.
-    """
-
-    first: int
-    boxes: Boxes
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def box(self, frame: int) -> Box:
-        """Return the box of a frame."""
-        left, top, width, height = (float(side) for side in self.boxes[frame - self.first])
-        return left, top, width, height
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is replayed of one video.
-
-    Attributes:
-        video: the video.
-        size: of its frames.
-        tracks: all objects; one that goes and comes back is two.
-    """
-
-    video: Video
-    size: Size
-    tracks: Sequence[TrueTrack]
-
-    @property
-    def frames(self) -> int:
-        """Boxes of the truth: frames, each counted once for every object in it."""
-        return sum(map(len, self.tracks))
-
-    @property
-    def straight(self) -> tuple[int, int]:
-        """How many true boxes lie on a straight line through their neighbours, and of how many."""
-        bends = [np.abs(np.diff(track.boxes, 2, axis=0)).max(axis=1) for track in self.tracks]
-        return sum(int((one < STRAIGHT).sum()) for one in bends), sum(map(len, bends))
+Ask = Literal["truth", "doubt", "nobody"]
 
 
 @dataclass(frozen=True)
@@ -127,44 +76,59 @@ class Tally:
 
 
 @dataclass
+class Made:
+    """What a replay leaves behind.
+
+    Attributes:
+        boxes: of each track of the truth, ``float64 (n, 4)`` on the frames of the truth.
+        looked: frames that the human looked at.
+    """
+
+    boxes: list[Boxes] = field(default_factory=list)
+    looked: set[int] = field(default_factory=set)
+
+    def begin(self, truth: Truth) -> None:
+        """Start with the true boxes: those that are drawn stay."""
+        self.boxes = [track.boxes.copy() for track in truth.tracks]
+
+    def fill(self, truth: Truth, gap: Gap, boxes: Boxes) -> None:
+        """Take what fills a gap, ``float64 (m, 4)`` on ``gap.frames``."""
+        first = truth.tracks[gap.track].first
+        self.boxes[gap.track][[frame - first for frame in gap.frames]] = boxes
+
+
+@dataclass
 class KnownRuns:
     """Runs of gaps that were tracked before, so that methods share them."""
 
     held: dict[Gap, Runs] = field(default_factory=dict)
 
 
-def read_truth(video: Video, objects: Objects = "ids") -> Truth:
-    """Return the true tracks of a video; ignored objects are left out.
+def replay_forward(
+    truth: Truth,
+    tracker: TrackerSource,
+    rules: Rules,
+    progress: Progress,
+    made: Made | None = None,
+) -> Tally:
+    """Return what the paper's way costs: track, and draw a box where the tracker fails.
 
-    Raises:
-        DataError: no object is on two consecutive labelled frames.
-        UsageError: the labels have no identities.
+    Args:
+        truth: what is replayed.
+        tracker: follows the objects.
+        rules: how the annotator works.
+        progress: where to tell how far it is.
+        made: takes what results.
     """
-    frames = list(labelled_frames(video))
-    found = []
-    for track in key_tracks(video, frames, objects):
-        if not track.ignored:
-            found += [
-                TrueTrack(run[0], np.array([track.keys[frame] for frame in run]))
-                for run in _consecutive(sorted(track.keys))
-            ]
-    if not any(len(track) > 1 for track in found):
-        raise DataError(
-            "no object has true boxes on consecutive frames: nothing can be replayed",
-            where=f"video {video.name}",
-            hint="the simulated annotator needs truth on every frame",
-        )
-    return Truth(video, video.probe().size, found)
-
-
-def replay_forward(truth: Truth, tracker: TrackerSource, rules: Rules, progress: Progress) -> Tally:
-    """Return what the paper's way costs: track, and draw a box where the tracker fails."""
     tally = Tally(truth.frames, len(truth.tracks), looks=truth.frames)
     starts: dict[int, list[_Follower]] = {}
-    for track in truth.tracks:
-        starts.setdefault(track.first, []).append(_Follower(track, tracker, truth.size))
+    for number, track in enumerate(truth.tracks):
+        starts.setdefault(track.first, []).append(_Follower(number, track, tracker, truth.size))
     active: list[_Follower] = []
-    wanted = sorted({f for t in truth.tracks for f in range(t.first, t.first + len(t))})
+    wanted = truth.seen
+    if made is not None:
+        made.begin(truth)
+        made.looked.update(wanted)
     with progress.task(f"{truth.video.name}: forward", len(wanted)) as bar:
         for frame, image in zip(wanted, truth.video.frames(wanted), strict=True):
             check_stop()
@@ -176,6 +140,8 @@ def replay_forward(truth: Truth, tracker: TrackerSource, rules: Rules, progress:
                     tally.drawn += 1
                     overlap = 1.0
                 tally.overlap += overlap
+                if made is not None:
+                    made.boxes[one.number][frame - one.track.first] = one.box
             active = [one for one in active if frame + 1 < one.track.first + len(one.track)]
             bar.advance()
     return tally
@@ -184,25 +150,27 @@ def replay_forward(truth: Truth, tracker: TrackerSource, rules: Rules, progress:
 class _Follower:
     """One object that is tracked forward."""
 
-    def __init__(self, track: TrueTrack, tracker: Callable[[], Tracker], size: Size) -> None:
-        self.track, self._make, self._size = track, tracker, size
+    def __init__(
+        self, number: int, track: TrueTrack, tracker: Callable[[], Tracker], size: Size
+    ) -> None:
+        self.number, self.track, self._make, self._size = number, track, tracker, size
         self._tracker: Tracker | None = None
-        self._box: Box | None = None
+        self.box: Box | None = None
 
     def overlap(self, frame: int, image: Image) -> float:
         """Return the IoU of the tracked box with the truth; below 0 before the first box."""
-        if self._box is None:
+        if self.box is None:
             return -1.0
         if self._tracker is not None:
-            self._box = self._tracker.update(image)[0]
-        return float(iou(np.array(self._box), np.array(self.track.box(frame))))
+            self.box = self._tracker.update(image)[0]
+        return float(iou(np.array(self.box), np.array(self.track.box(frame))))
 
     def draw(self, frame: int, image: Image) -> None:
         """Begin anew with the true box."""
-        self._box, self._tracker = self.track.box(frame), None
-        if trackable(self._box, self._size):
+        self.box, self._tracker = self.track.box(frame), None
+        if trackable(self.box, self._size):
             self._tracker = self._make()
-            self._tracker.start(image, self._box)
+            self._tracker.start(image, self.box)
 
 
 def replay_keys(
@@ -213,6 +181,7 @@ def replay_keys(
     rules: Rules,
     progress: Progress,
     known: KnownRuns | None = None,
+    made: Made | None = None,
 ) -> Tally:
     """Return what key boxes and mended gaps cost.
 
@@ -227,12 +196,17 @@ def replay_keys(
         rules: how the annotator works.
         progress: where to tell how far it is.
         known: shared by calls with one tracker and truth.
+        made: takes what results.
     """
     tally = Tally(truth.frames, len(truth.tracks), looks=truth.frames if ask == "truth" else 0)
     waiting, tally.drawn = first_gaps(truth, rules.every)
     tally.overlap += tally.drawn
-    tally.looks += tally.drawn if ask == "doubt" else 0
+    tally.looks += 0 if ask == "truth" else tally.drawn
     known = known or KnownRuns()
+    if made is not None:
+        made.begin(truth)
+        keys = {frame for track in truth.tracks for frame in _first_keys(track, rules.every)}
+        made.looked.update(truth.seen if ask == "truth" else keys)
     title = f"{truth.video.name}: {method}, asked by {ask}"
     while waiting:
         then: list[Gap] = []
@@ -240,7 +214,7 @@ def replay_keys(
         for gap, runs in _runs(
             truth, waiting, tracker if tracked else None, known, title, progress
         ):
-            then += _mended(truth, gap, runs, method, ask, rules, tally)
+            then += _mended(truth, gap, fill(gap, runs, method), ask, rules, tally, made)
         waiting = then
     return tally
 
@@ -249,8 +223,7 @@ def first_gaps(truth: Truth, every: int) -> tuple[list[Gap], int]:
     """Return the gaps between key boxes, and how many boxes were drawn for them."""
     gaps, drawn = [], 0
     for number, track in enumerate(truth.tracks):
-        last = track.first + len(track) - 1
-        frames = sorted({*range(track.first, last, every), last})
+        frames = _first_keys(track, every)
         drawn += len(frames)
         gaps += [
             Gap(number, a, b, track.box(a), track.box(b)) for a, b in pairwise(frames) if b - a > 1
@@ -258,26 +231,34 @@ def first_gaps(truth: Truth, every: int) -> tuple[list[Gap], int]:
     return gaps, drawn
 
 
+def _first_keys(track: TrueTrack, every: int) -> list[int]:
+    last = track.first + len(track) - 1
+    return sorted({*range(track.first, last, every), last})
+
+
 def _mended(
     truth: Truth,
     gap: Gap,
-    runs: Runs | None,
-    method: Method,
+    filled: Filled,
     ask: Ask,
     rules: Rules,
     tally: Tally,
+    made: Made | None,
 ) -> list[Gap]:
     """Count a gap whose boxes stay, or draw its worst one; return what is to be filled then."""
     track = truth.tracks[gap.track]
-    filled = fill(gap, runs, method)
     rows = slice(gap.first - track.first, gap.last + 1 - track.first)
     overlaps = iou(filled.boxes, track.boxes[rows])
     row = _asked(overlaps, filled.doubt, ask, rules)
     if ask == "doubt" and row is not None:
         tally.looks += 1
+        if made is not None:
+            made.looked.add(gap.first + row)
     if row is None or overlaps[row] >= rules.threshold:
         tally.overlap += float(overlaps[gap.filled].sum())
         tally.wrong += int((overlaps[gap.filled] < rules.threshold).sum())
+        if made is not None:
+            made.fill(truth, gap, filled.boxes[gap.filled])
         return []
     frame = gap.first + row
     box = track.box(frame)
@@ -294,6 +275,8 @@ def _asked(
     overlaps: npt.NDArray[np.float64], doubt: npt.NDArray[np.float64], ask: Ask, rules: Rules
 ) -> int | None:
     """Return the row that the human looks at next; None where nothing asks."""
+    if ask == "nobody":
+        return None
     if ask == "truth":
         return int(overlaps[1:-1].argmin()) + 1
     row = int(doubt[1:-1].argmax()) + 1
@@ -326,14 +309,3 @@ def by_hand(truth: Truth, rules: Rules) -> Mapping[str, Tally]:
         "every frame": Tally(frames, objects, frames, frames, float(frames)),
         "key frames": Tally(frames, objects, drawn, drawn, float(drawn)),
     }
-
-
-def _consecutive(frames: Sequence[int]) -> Iterator[list[int]]:
-    run: list[int] = []
-    for frame in frames:
-        if run and frame != run[-1] + 1:
-            yield run
-            run = []
-        run.append(frame)
-    if run:
-        yield run
