@@ -12,7 +12,7 @@ from PIL import Image
 import vidseg
 from tests.helpers.moving import Moving, arc
 from vidseg import plugins
-from vidseg.annotate.batch import _ids, _safe
+from vidseg.annotate.batch import _ids, folder_name
 from vidseg.cli.propagate import METHODS, propagate
 from vidseg.datasets.annotation_file import read_annotation
 from vidseg.errors import DataError, UsageError
@@ -128,8 +128,8 @@ def test_words_that_cannot_be_meant(tmp_path: Path, films: dict[str, Moving]):
 
 
 def test_names_and_numbers_of_folders_and_objects():
-    assert _safe("a/b:c") == "a_b_c"
-    assert _safe("..") == "_.."
-    assert _safe("") == "_"
+    assert folder_name("a/b:c") == "a_b_c"
+    assert folder_name("..") == "_.."
+    assert folder_name("") == "_"
     tracks = [KeyTrack(4), KeyTrack(4, True), KeyTrack(-2), KeyTrack(0)]
     assert _ids(tracks) == [4, 5, 6, 0]

@@ -115,14 +115,14 @@ def propagate_video(
     tracks = key_tracks(video, keys, way.objects)
     gaps = track_gaps(tracks, keys)
     settings = _settings(video, way)
-    with _opened(video, spec, output / _safe(video.name), settings, fresh) as folder:
+    with _opened(video, spec, output / folder_name(video.name), settings, fresh) as folder:
         if not folder.annotation.settings:
             folder.write(Batch(edits=list(_begin(tracks, keys, settings))))
         ids = _ids(tracks)
         waiting = [g for g in gaps if not _done(folder.annotation.object(ids[g.track]), g)]
         with progress.task(f"propagating {video.name}", updates(waiting)) as bar:
             for gap, runs in _runs(video, waiting, way, bar, stop):
-                folder.write(_fills(ids[gap.track], gap, fill(gap, runs, way.method)))
+                folder.write(fills_of_gap(ids[gap.track], gap, fill(gap, runs, way.method)))
         folder.write(Finish(frames=[(keys[0], keys[-1])]))
         objects = folder.annotation.objects.values()
         return _counted(video, folder.folder, keys, list(objects), len(gaps) - len(waiting))
@@ -200,7 +200,8 @@ def _done(one: TrackedObject, gap: Gap) -> bool:
     return all(frame in one.fills for frame in gap.frames)
 
 
-def _fills(number: int, gap: Gap, filled: Filled) -> PutFills:
+def fills_of_gap(number: int, gap: Gap, filled: Filled) -> PutFills:
+    """Return the edit that writes what was filled in a gap."""
     rows = zip(gap.frames, filled.boxes[gap.filled], filled.doubt[gap.filled], strict=True)
     fills = {frame: _fill(box, float(doubt)) for frame, box, doubt in rows}
     return PutFills(id=number, first=gap.frames[0], last=gap.frames[-1], spans=spans_of(fills))
@@ -216,8 +217,8 @@ def _rounded(box: Sequence[float]) -> tuple[float, float, float, float]:
     return left, top, max(width, least), max(height, least)
 
 
-def _safe(name: str) -> str:
-    """Return a video's name as the name of one folder."""
+def folder_name(name: str) -> str:
+    """Return a video's name as the name of the folder of its annotation."""
     kept = "".join("_" if sign in "/\\:\0" else sign for sign in name)
     return f"_{kept}" if kept.startswith(".") or not kept else kept
 

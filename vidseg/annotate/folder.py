@@ -121,6 +121,16 @@ class AnnotationFolder:
         """Whether there is an edit to make again."""
         return bool(self._redo)
 
+    @property
+    def next_undo(self) -> Edit | None:
+        """The edit that :meth:`undo` makes."""
+        return self._undo[-1] if self._undo else None
+
+    @property
+    def next_redo(self) -> Edit | None:
+        """The edit that :meth:`redo` makes."""
+        return self._redo[-1] if self._redo else None
+
     def undo(self) -> Edit | None:
         """Take the last edit back; return what was done, None where there is nothing to undo."""
         return self._step(self._undo, self._redo)

@@ -6,46 +6,31 @@ import os
 from pathlib import Path
 
 from vidseg import plugins
+from vidseg.curate.footage import Footage
 from vidseg.datasets.annotation_records import VideoRecord
-from vidseg.datasets.files import FrameFiles
-from vidseg.errors import DataError, VidsegError
+from vidseg.errors import VidsegError
 from vidseg.media.clip import ClipFrames
-from vidseg.media.image_folder import ImageSequence, list_images, locate, name_of
+from vidseg.media.image_folder import ImageSequence, list_images, locate
 from vidseg.plugins.spec import Spec
 from vidseg.types import Video
 
 
-def open_frames(path: Path) -> FrameFiles:
-    """Return the frames of a clip or of a folder of pictures.
-
-    Raises:
-        DataError: there is no such file or folder, or no picture in it.
-    """
-    if path.is_dir():
-        return ImageSequence(list_images(path))
-    if path.is_file():
-        return ClipFrames(path)
-    raise DataError("no such clip or folder", where=path)
-
-
-def record_of_path(path: Path, folder: Path) -> VideoRecord:
+def record_of_footage(video: Footage, folder: Path) -> VideoRecord:
     """Return the record of a clip or a folder of pictures; decodes a clip once.
 
     Args:
-        path: the clip or the folder.
+        video: without labels.
         folder: of the annotation; a video beside or below it is named by a relative path.
 
     Raises:
         DataError: it cannot be read.
     """
-    images = open_frames(path)
-    info = images.probe()
-    name = name_of(path) if path.is_dir() else path.stem
+    info = video.probe()
     return VideoRecord(
-        name=name,
-        group=name,
-        path=_written(path, folder),
-        fingerprint=images.key,
+        name=video.name,
+        group=video.group,
+        path=_written(video.path, folder),
+        fingerprint=video.image_key,
         length=info.length,
         height=info.size.height,
         width=info.size.width,
