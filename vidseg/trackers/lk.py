@@ -6,6 +6,7 @@ Kalal, Mikolajczyk, Matas, "Forward-Backward Error: Automatic Detection of Track
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -124,9 +125,16 @@ class Lk:
         )
 
 
+@lru_cache(maxsize=256)
+def _pairs(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the first and the second of all pairs of ``count`` things."""
+    first, second = np.triu_indices(count, 1)
+    return first, second
+
+
 def _growth(before: Points, after: Points) -> float:
     """Return the median ratio of the distances between points, after to before."""
-    first, second = np.triu_indices(len(before), 1)
+    first, second = _pairs(len(before))
     old = np.linalg.norm(before[first] - before[second], axis=1)
     new = np.linalg.norm(after[first] - after[second], axis=1)
     return float(np.median(new[old > 0] / old[old > 0])) if (old > 0).any() else 1.0
