@@ -15,8 +15,9 @@ from vidseg import plugins
 from vidseg.annotate.batch import _ids, folder_name
 from vidseg.cli.propagate import METHODS, propagate
 from vidseg.datasets.annotation_file import read_annotation
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import DataError, StoreError, UsageError
 from vidseg.labels.key_boxes import KeyTrack
+from vidseg.media.write_clip import write_clip
 from vidseg.trackers import fill, run
 from vidseg.trackers.boxes import iou
 from vidseg.types import labelled_frames
@@ -133,3 +134,64 @@ def test_names_and_numbers_of_folders_and_objects():
     assert folder_name("") == "_"
     tracks = [KeyTrack(4), KeyTrack(4, True), KeyTrack(-2), KeyTrack(0)]
     assert _ids(tracks) == [4, 5, 6, 0]
+
+
+def clip(folder: Path, path: list[tuple[int, int] | None]) -> Moving:
+    """Write the moving patch as a clip with boxes beside it."""
+    found = Moving(path)
+    folder.mkdir()
+    write_clip(found.frames(range(len(path))), folder / "film.mp4", 25)
+    rows = [
+        f"{index + 1},5,{place[0] + 1},{place[1] + 1},36,30,1,1,1\n"
+        for index, place in enumerate(path)
+        if place is not None
+    ]
+    (folder / "film.txt").write_text("".join(rows))
+    return found
+
+
+def test_a_clip_is_named_by_its_file(tmp_path: Path):
+    film = clip(tmp_path / "clips", arc(25))
+    (done,) = vidseg.propagate(
+        f"clip:{tmp_path / 'clips'}", output=tmp_path / "clips", every=12, store=tmp_path / "store"
+    )
+    annotation = read_annotation(done.folder)
+    assert annotation.video.path == "../film.mp4"
+    (video,) = plugins.create("dataset", f"annotated:{tmp_path / 'clips'}").videos()
+    assert video.probe().length == 25
+    assert video.label_key
+    boxes = np.concatenate([video.labels(i).boxes for i in range(25)])
+    assert iou(boxes, np.array([film.box(i) for i in range(25)])).min() > 0.7
+
+
+def test_a_clip_that_does_not_decode_to_its_end_is_one_line(tmp_path: Path):
+    clip(tmp_path / "clips", arc(25))
+    file = tmp_path / "clips" / "film.mp4"
+    file.write_bytes(file.read_bytes()[:-2000])
+    words = [f"clip:{tmp_path / 'clips'}", "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(propagate, [*words, "--store", str(tmp_path / "store")])
+    assert isinstance(done.exception, DataError)
+    assert "film.mp4" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, films: dict[str, Moving]):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        call(tmp_path, output=tmp_path / "file")
+
+
+@pytest.mark.real
+def test_real_people_are_found_again(samples: Path, tmp_path: Path):
+    spec = f"mot:{samples / 'mot' / 'TUD-Stadtmitte'}"
+    (done,) = vidseg.propagate(spec, output=tmp_path / "out", every=20, store=tmp_path / "store")
+    (video,) = plugins.create("dataset", f"annotated:{tmp_path / 'out'}").videos()
+    (truth,) = plugins.create("dataset", spec).videos()
+    overlaps = []
+    for frame in range(179):
+        true, found = truth.labels(frame), video.labels(frame)
+        places = {int(number): box for number, box in zip(found.ids, found.boxes, strict=True)}
+        for number, box in zip(true.ids, true.boxes - np.array([1, 1, 0, 0]), strict=True):
+            overlaps.append(float(iou(places.get(int(number), np.zeros(4)), box)))
+    assert done.human < 0.06 * len(overlaps)
+    assert np.mean(overlaps) > 0.8
