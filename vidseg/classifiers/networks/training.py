@@ -22,6 +22,8 @@ CHECKPOINT_SHARE = 0.05
 """Writing checkpoints takes at most this part of the time: short epochs share one."""
 EMA = 0.99
 """Share of the averaged weights that a step keeps, from some hundred steps on."""
+SETTLED = 50
+"""Steps whose sums are fetched together: a GPU need not wait for the CPU at each of them."""
 EVALUATIONS = 20
 """How often held-out frames are scored in a training, at most."""
 
@@ -73,7 +75,9 @@ class Trainer:
         self.course, parts = found
         self.net.load_state_dict(parts["net"])
         self.descent.restore(parts.get("optimizer", {}), self.course.scaler)
-        self._ema, self._best = parts.get("ema", {}), parts.get("best", {})
+        device = self.descent.device
+        self._ema = {name: value.to(device) for name, value in parts.get("ema", {}).items()}
+        self._best = parts.get("best", {})
         for name, value, epoch in self.course.curves:
             self.ctx.log(name, value, epoch)
         return True
@@ -123,7 +127,7 @@ class Trainer:
 
     def _start(self) -> None:
         if self.descent.options.keep == "ema":
-            self._ema = _copied(self.net)
+            self._ema = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         if self.validate is not None:
             self._log("validation_iou", self.validate(), 0)
             self.net.train()
@@ -140,7 +144,9 @@ class Trainer:
             share = min(EMA, (1 + course.step) / (10 + course.step))
             for name, value in self.net.state_dict().items():
                 if value.is_floating_point():
-                    self._ema[name].lerp_(value.detach().cpu(), 1 - share)
+                    self._ema[name].lerp_(value.detach(), 1 - share)
+        if len(self._pending) >= SETTLED:
+            self._settle()
 
     def _settle(self) -> None:
         """Add what the last steps counted to the epoch's sums; they are fetched together.
