@@ -23,6 +23,7 @@ from tests.helpers.trunks import (
     stopping,
     training,
 )
+from vidseg import plugins
 from vidseg.classifiers.base import Budget
 from vidseg.classifiers.networks import training as loop
 from vidseg.classifiers.networks.checkpoint import FILE
@@ -31,7 +32,7 @@ from vidseg.classifiers.networks.descent import Descent
 from vidseg.classifiers.networks.inference import FittedNetwork
 from vidseg.classifiers.networks.unet import UNet
 from vidseg.classifiers.networks.vgg import Vgg
-from vidseg.errors import DataError, ResourceError, Stopped, UsageError
+from vidseg.errors import DataError, PluginError, ResourceError, Stopped, UsageError
 from vidseg.types import FrameRef, Size
 from vidseg.utils.random import generator
 
@@ -391,6 +392,27 @@ def test_the_average_is_smoother_than_the_last_weights(tmp_path: Path) -> None:
         return float(np.linalg.norm(a - b))
 
     assert 0 < distance(mean) < distance(last)
+
+
+# ---- specs ----
+
+
+def test_parameters_are_read_from_a_spec() -> None:
+    spec = (
+        "unet:precision=32,freeze=first:2,init=[pixel_svm:C=0.1],widths=[8,4],levels=[0,2],lr=1e-2"
+    )
+    network = plugins.create("classifier", spec)
+    assert network.options.precision == 32
+    assert network.options.rate == 0.01
+    assert (network.frozen, network.widths, network.chosen) == ("first:2", [8, 4], [0, 2])
+    assert network.init.costs == [0.1]
+    assert plugins.create("classifier", "vgg:precision=bf16,init=svm").options.precision == "bf16"
+    resolved = plugins.resolve("classifier", spec)
+    assert plugins.resolve("classifier", str(resolved)) == resolved
+    with pytest.raises(PluginError, match="precision=16 is refused"):
+        plugins.create("classifier", "vgg:precision=16")
+    with pytest.raises(PluginError, match="init=hello is refused"):
+        plugins.create("classifier", "vgg:init=hello")
 
 
 # ---- bad input ----

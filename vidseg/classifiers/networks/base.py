@@ -99,7 +99,7 @@ class NetworkClassifier(ABC):
         crop: Side = 256,
         flip: bool = False,
         positive_weight: BoundedWeight = 1.0,
-        precision: Precision = "32",
+        precision: Precision = 32,
         freeze: str = "none",
         statistics: Statistics = "frozen",
         init: Init = "none",

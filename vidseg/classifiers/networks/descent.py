@@ -20,13 +20,13 @@ from vidseg.classifiers.networks.checkpoint import Tensors, optimizer_tensors, r
 from vidseg.classifiers.networks.data import Batch
 from vidseg.classifiers.networks.inference import as_input
 from vidseg.classifiers.networks.model import Segmenter
-from vidseg.classifiers.networks.options import TrainOptions
+from vidseg.classifiers.networks.options import Precision, TrainOptions
 from vidseg.classifiers.networks.trunk import groups
 from vidseg.types import Size
 
 SUMS = ("loss", "pixels", "hits", "false_alarms", "misses")
 """What a step counts of its labelled pixels, before it changes the network."""
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16-mixed": "16-mixed"}
+PRECISIONS: dict[Precision, str] = {32: "32-true", "bf16": "bf16-mixed", "16-mixed": "16-mixed"}
 """Fabric's names."""
 
 Forward = Callable[[torch.Tensor, Size], torch.Tensor]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["poly", "cosine", "constant"]
-Precision = Literal["32", "bf16", "16-mixed"]
+Precision = Literal[32, "bf16", "16-mixed"]
 Keep = Literal["last", "best", "ema"]
 Statistics = Literal["frozen", "train"]
 
@@ -56,7 +56,7 @@ class TrainOptions:
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step: a short rise, then the schedule.
 
-        >>> plain = TrainOptions("sgd", 1.0, 1, 0, 0, "poly", 1, 1, 1, 1, 16, False, 1, "32",
+        >>> plain = TrainOptions("sgd", 1.0, 1, 0, 0, "poly", 1, 1, 1, 1, 16, False, 1, 32,
         ...                      "last", False, False)
         >>> [round(plain.rate_at(step, 100), 3) for step in (0, 9, 50, 99)]
         [0.1, 0.919, 0.536, 0.016]

@@ -263,11 +263,12 @@ class Trainer:
         epoch = step // self.steps.per_epoch
         kept = self.checkpoints.path
         last = f"; the last good checkpoint is {kept}" if kept.is_file() else ""
-        rate = self.descent.options.rate
+        options = self.descent.options
+        other = "" if options.precision == 32 else ", or precision=32"
         return DataError(
             f"{what} at step {step + 1} (epoch {epoch + 1} of {self.epochs})",
             where=self.name,
-            hint=f"choose a smaller lr than {rate:g}, or precision=32{last}",
+            hint=f"choose a smaller lr than {options.rate:g}{other}{last}",
         )
 
     def _too_large(self) -> ResourceError:

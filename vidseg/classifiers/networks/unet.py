@@ -57,7 +57,7 @@ class UNet(NetworkClassifier):
         crop: Side = 256,
         flip: bool = False,
         positive_weight: BoundedWeight = 1.0,
-        precision: Precision = "32",
+        precision: Precision = 32,
         freeze: str = "none",
         statistics: Statistics = "frozen",
         init: Init = "none",
