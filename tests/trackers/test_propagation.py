@@ -9,7 +9,7 @@ from tests.helpers.moving import SIZE, Moving, arc
 from vidseg.errors import DataError
 from vidseg.trackers.base import TrackerSource
 from vidseg.trackers.boxes import iou
-from vidseg.trackers.fill import METHODS, fill, linear
+from vidseg.trackers.fill import DOUBTFUL, METHODS, fill, linear
 from vidseg.trackers.gaps import Gap, Runs, gaps_of
 from vidseg.trackers.run import run_gaps, updates
 from vidseg.types import Box, Size
@@ -172,9 +172,9 @@ def test_auto_is_better_than_a_line_on_an_arc_and_doubts_where_the_object_is_hid
     assert (
         iou(filled.boxes, truth(clip, one)).min() > 0.7 > iou(linear(one), truth(clip, one)).min()
     )
-    assert filled.doubt.max() < 0.3
+    assert filled.doubt.max() < DOUBTFUL
 
     hidden = Moving([place if i not in range(8, 14) else None for i, place in enumerate(arc(25))])
     ((_, runs),) = run_gaps(hidden.frames, [one], LK, FRAME)
     doubt = fill(one, runs).doubt
-    assert doubt.max() > 0.5
+    assert doubt.max() > DOUBTFUL

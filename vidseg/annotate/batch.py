@@ -30,15 +30,12 @@ from vidseg.errors import DataError
 from vidseg.labels.key_boxes import KeyTrack, Objects, key_frames, key_tracks, track_gaps
 from vidseg.plugins.spec import Spec
 from vidseg.trackers.base import TrackerSource
-from vidseg.trackers.fill import Filled, Method, fill
+from vidseg.trackers.fill import DOUBTFUL, Filled, Method, fill
 from vidseg.trackers.gaps import Gap, Runs
 from vidseg.trackers.run import run_gaps, updates
 from vidseg.types import Video, labelled_frames
 from vidseg.utils.progress import Progress
 from vidseg.utils.stop import check_stop
-
-DOUBTFUL = 0.5
-"""A box with more doubt is counted as doubtful: it shares less than half with either run."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class PropagatedVideo:
         folder: its annotation.
         frames, key_frames, objects: how many there are.
         human, propagated: boxes.
-        doubtful: propagated boxes with a doubt above :data:`DOUBTFUL`.
+        doubtful: propagated boxes with a doubt above :data:`vidseg.trackers.fill.DOUBTFUL`.
         kept: gaps that were finished before.
     """
 

@@ -71,7 +71,7 @@ def simulate_annotator(
     methods: str | Sequence[str] = ("forward", "linear", "auto"),
     threshold: float = 0.5,
     every: int = 40,
-    doubt: float = 0.5,
+    doubt: float = 0.6,
     objects: str = "ids",
     store: str | Path | None = None,
     tracking: bool = True,

@@ -61,7 +61,7 @@ def annotate() -> None:
 @click.option(
     "--doubt",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.5,
+    default=0.6,
     show_default=True,
     help="Where the doubt asks, it asks above this.",
 )

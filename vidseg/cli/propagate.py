@@ -96,5 +96,5 @@ def propagate(
     count = sum(one.doubtful for one in done)
     if count:
         said = "1 box is" if count == 1 else f"{count} boxes are"
-        click.echo(f"{said} doubtful: neither tracking direction agrees")
+        click.echo(f"{said} doubtful: look at them first")
     click.echo(f"data set  annotated:{output}")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vidseg.labels.true_tracks import TrueTrack, Truth
 from vidseg.trackers.base import TrackerSource
 from vidseg.trackers.boxes import Boxes, iou, trackable
-from vidseg.trackers.fill import Filled, Method, fill
+from vidseg.trackers.fill import DOUBTFUL, Filled, Method, fill
 from vidseg.trackers.gaps import Gap, Runs
 from vidseg.trackers.run import run_gaps, updates
 from vidseg.types import Box, Image, Size, Tracker
@@ -41,7 +41,7 @@ class Rules:
 
     threshold: float = 0.5
     every: int = 40
-    doubt: float = 0.5
+    doubt: float = DOUBTFUL
 
 
 @dataclass

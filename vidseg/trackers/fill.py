@@ -16,6 +16,10 @@ METHODS: tuple[Method, ...] = get_args(Method)
 by the distance to their starts. ``forward``: the run from the box before. ``linear``: no tracker.
 """
 
+DOUBTFUL = 0.6
+"""A box with more doubt should be looked at. One on which both runs agree, far from the straight
+line, has 0.5."""
+
 AGREE_FROM, AGREE_OVER = 0.3, 0.4
 """Runs with an IoU of .3 count for nothing in ``auto``, from .7 on they decide."""
 
@@ -25,8 +29,9 @@ class Filled(NamedTuple):
 
     Attributes:
         boxes: ``float64 (n, 4)``; known ones as they are.
-        doubt: ``float64 (n,)`` in 0..1, 0 for known boxes: how much a box disagrees with what
-            trackers found (1 - IoU). NaN where there is no run.
+        doubt: ``float64 (n,)`` in 0..1, 0 for known boxes: how much a box disagrees with the nearer
+            of the two runs (1 - IoU); with ``auto`` the mean of that and of the straight line's
+            disagreement, which finds more of the wrong boxes. NaN where there is no run.
     """
 
     boxes: Boxes
@@ -78,17 +83,21 @@ def _filled(gap: Gap, runs: Runs | None, method: Method) -> Boxes:
 def _doubt(gap: Gap, boxes: Boxes, runs: Runs | None, method: Method) -> npt.NDArray[np.float64]:
     if runs is None:
         doubt = np.full(len(gap), np.nan)
+    elif gap.end is None or (method == "forward" and gap.start is not None):
+        doubt = 1.0 - iou(boxes, runs.backward)  # a box does not disagree with its own run
+    elif gap.start is None:
+        doubt = 1.0 - iou(boxes, runs.forward)
     else:
-        forward, backward = iou(boxes, runs.forward), iou(boxes, runs.backward)
-        if gap.end is None or (method == "forward" and gap.start is not None):
-            nearer = backward  # the other run: a box does not disagree with itself
-        elif gap.start is None:
-            nearer = forward
-        else:
-            nearer = np.maximum(forward, backward)
-        doubt = 1.0 - nearer
+        doubt = _apart(boxes, runs)
+        if method == "auto":
+            doubt = (doubt + _apart(linear(gap), runs)) / 2
     if gap.start is not None:
         doubt[0] = 0.0
     if gap.end is not None:
         doubt[-1] = 0.0
     return doubt
+
+
+def _apart(boxes: Boxes, runs: Runs) -> npt.NDArray[np.float64]:
+    """Return how much each box disagrees with the nearer of the two runs."""
+    return np.asarray(1.0 - np.maximum(iou(boxes, runs.forward), iou(boxes, runs.backward)))
