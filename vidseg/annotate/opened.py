@@ -34,7 +34,7 @@ from vidseg.datasets.annotation_records import (
 )
 from vidseg.errors import DataError, UsageError
 from vidseg.trackers.base import TrackerSource
-from vidseg.trackers.fill import METHODS, Filled
+from vidseg.trackers.fill import DOUBTFUL, METHODS, Filled
 from vidseg.trackers.gaps import Gap, gaps_of
 
 SETTINGS: dict[str, Any] = {
@@ -42,7 +42,7 @@ SETTINGS: dict[str, Any] = {
     "method": "auto",
     "every": 40,
     "ahead": True,
-    "doubt": 0.5,
+    "doubt": DOUBTFUL,
 }
 """What the page begins with: tracker, method, frames from one key box to the next, whether an
 object is tracked on from its last box, and the doubt above which a box is shown to the human."""
