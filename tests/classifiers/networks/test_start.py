@@ -123,3 +123,27 @@ def test_levels_that_were_chosen_are_those_of_the_start(tmp_path: Path) -> None:
     assert fitted.net.linear.levels == (0, 2)
     assert fitted.net.decoder is not None
     assert fitted.net.decoder.levels == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"), [({}, 0.1), ({"init": "svm"}, 0.01), ({"init": "svm", "lr": 0.2}, 0.2)]
+)
+def test_a_start_is_left_slowly(options: dict[str, Any], rate: float, tmp_path: Path) -> None:
+    train, ctx = training(), context(tmp_path)
+    Vgg(epochs=1, **options).fit(train, train.handle, ctx)
+    assert ctx.facts["lr"] == pytest.approx(rate)
+
+
+def test_the_start_may_be_the_best(tmp_path: Path) -> None:
+    """Steps that ruin it leave the linear model, where the best is kept."""
+    train, log, ctx = training(), Logged(), context(tmp_path)
+    ctx.log = log
+    ruined = {"epochs": 3, "lr": 100.0, "clip": 10, "backbone_lr": 10, "weight_decay": 0.5}
+    fitted = Vgg(init="svm", keep="best", **ruined).fit(train, train.handle, ctx)
+    curve = log.of("validation_iou")
+    assert curve[0] == max(curve) > max(curve[1:])
+    assert ctx.facts["best_epoch"] == 0
+    assert ctx.facts["best_validation_iou"] == curve[0]
+    before = train.handle.build().state_dict()
+    after = fitted.net.trunk.module.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)

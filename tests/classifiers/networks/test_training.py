@@ -370,10 +370,10 @@ def test_best_is_the_epoch_with_the_best_held_out_group(tmp_path: Path) -> None:
     train = training()
     fitted = Vgg(epochs=6, batch=1, lr=3.0, keep="best").fit(train, train.handle, ctx)
     curve = log.of("validation_iou")
-    assert ctx.facts["best_validation_iou"] == max(curve[1:])
+    assert ctx.facts["best_validation_iou"] == max(curve)
     assert ctx.facts["frames_seen"] == 6 * 2, "one of the two groups is held out"
     last = Vgg(epochs=6, batch=1, lr=3.0, validate=True)
-    assert not same(fitted, fit(tmp_path / "last", last)) or curve[-1] == max(curve[1:])
+    assert not same(fitted, fit(tmp_path / "last", last)) or curve[-1] == max(curve)
 
 
 def test_one_group_cannot_be_held_out(tmp_path: Path) -> None:

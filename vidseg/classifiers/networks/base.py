@@ -47,7 +47,8 @@ class NetworkClassifier(ABC):
     Subclasses say what stands on the levels (:meth:`head`). The epochs follow the budget rule.
 
     Args:
-        lr: highest learning rate of what is new; 0.1 for sgd, 0.003 for adamw.
+        lr: highest learning rate of what is new; 0.1 for sgd, 0.003 for adamw, and a
+            tenth of that where a fitted model is the start.
         backbone_lr: learning rate of the extractor, as a share of ``lr``.
         optimizer: sgd (with momentum) or adamw.
         momentum: of sgd.
@@ -70,7 +71,7 @@ class NetworkClassifier(ABC):
         init: svm fits ``pixel_svm`` on the same frames first and starts there; or a linear
             classifier with its parameters, such as ``init=[pixel_svm:C=0.1]``.
         keep: last keeps the weights at the end; best those with the best IoU on a training group
-            that is held out; ema their running average.
+            that is held out, the start included; ema their running average.
         validate: hold a training group out, and log its IoU, with any ``keep``.
         compile: use torch.compile; without a compiler it goes on without.
         levels: levels of the extractor to use; by default the paper's for VGG16 (of which

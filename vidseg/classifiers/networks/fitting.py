@@ -19,6 +19,7 @@ from vidseg.classifiers.networks.descent import Descent
 from vidseg.classifiers.networks.inference import FittedNetwork
 from vidseg.classifiers.networks.memory import FLOAT, activations
 from vidseg.classifiers.networks.model import Segmenter, load_tensors
+from vidseg.classifiers.networks.options import TrainOptions
 from vidseg.classifiers.networks.start import (
     LinearStart,
     check_start,
@@ -53,7 +54,7 @@ class Fitting:
 
     def run(self, given: TrainingSet) -> FittedNetwork:
         """Train on ``given``, or go on from a checkpoint; see :meth:`NetworkClassifier.fit`."""
-        network, ctx, options = self.network, self.ctx, self.network.options
+        network, ctx, options = self.network, self.ctx, self._options
         train, held = given, None
         if options.validate or options.keep == "best":
             train, held = held_out(given, ctx.seed, network.name)
@@ -90,6 +91,10 @@ class Fitting:
             "lr": options.rate,
         }
         return fitted
+
+    @property
+    def _options(self) -> TrainOptions:
+        return replace(self.network.options, gentle=self._init != "none")
 
     @property
     def _init(self) -> Any:
@@ -201,7 +206,7 @@ class Fitting:
         budget = ctx.budget
         facts = [
             network.name,
-            repr(network.options),
+            repr(self._options),
             network.frozen,
             network.statistics,
             list(network.levels(self.handle)),
@@ -217,7 +222,7 @@ class Fitting:
         return Checkpoints(ctx.workdir / f"network-{identity[:12]}", identity)
 
     def _say(self, trainer: Trainer, resumed: bool, trained: int) -> None:
-        options, steps = self.network.options, trainer.steps
+        options, steps = self._options, trainer.steps
         scales = ", ".join(f"{1 / float(scale):.3g}" for scale in trainer.net.scale)
         say = self.ctx.progress.say
         if resumed:

@@ -22,6 +22,8 @@ Count = Annotated[int, Field(ge=1, le=10**6)]
 Side = Annotated[int, Field(ge=16, le=8192)]
 
 RATES: dict[Optimizer, float] = {"sgd": 0.1, "adamw": 3e-3}
+GENTLE = 0.1
+"""Share of the default rate where a fitted model is the start: more would undo it at once."""
 WARMUP = 10
 """Steps in which the learning rate rises, at most a tenth of all."""
 
@@ -48,10 +50,14 @@ class TrainOptions:
     validate: bool
     compile: bool
 
+    gentle: bool = False
+
     @property
     def rate(self) -> float:
-        """The highest learning rate."""
-        return self.lr if self.lr is not None else RATES[self.optimizer]
+        """The highest learning rate; by default less where a fitted model is the start."""
+        if self.lr is not None:
+            return self.lr
+        return RATES[self.optimizer] * (GENTLE if self.gentle else 1)
 
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step: a short rise, then the schedule.

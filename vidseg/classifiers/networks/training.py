@@ -128,9 +128,22 @@ class Trainer:
     def _start(self) -> None:
         if self.descent.options.keep == "ema":
             self._ema = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        if self.validate is not None:
-            self._log("validation_iou", self.validate(), 0)
-            self.net.train()
+        self._validated(0)
+
+    def _validated(self, epoch: int) -> None:
+        """Score the held-out frames, if there are any; the best weights so far are remembered.
+
+        Args:
+            epoch: how many are finished. The start counts too: a model it began with may be best.
+        """
+        if self.validate is None:
+            return
+        score = self.validate()
+        self.net.train()
+        self._log("validation_iou", score, epoch)
+        course = self.course
+        if self.descent.options.keep == "best" and score > course.best:
+            course.best, course.best_epoch, self._best = score, epoch, _copied(self.net)
 
     def _count(self, sums: torch.Tensor, pixels: float, clock: _Clock, waiting: Waiting) -> None:
         """Take a step into the course; the averaged weights follow."""
@@ -190,12 +203,8 @@ class Trainer:
         self._log("waiting_share", course.waited / max(course.seconds, 1e-9), epoch)
         self._log("peak_memory", peak_memory(self.descent.device), epoch)
         every = max(1, self.epochs // EVALUATIONS)
-        if self.validate is not None and ((epoch + 1) % every == 0 or course.finished):
-            score = self.validate()
-            self.net.train()
-            self._log("validation_iou", score, epoch + 1)
-            if self.descent.options.keep == "best" and score > course.best:
-                course.best, course.best_epoch, self._best = score, epoch, _copied(self.net)
+        if (epoch + 1) % every == 0 or course.finished:
+            self._validated(epoch + 1)
         ctx.facts |= self.facts(epoch + 1)
 
     def facts(self, epochs: int) -> dict[str, float]:
