@@ -101,11 +101,13 @@ class Classifier(Protocol):
     Attributes:
         needs: ``{"features"}`` for heads on frozen features, ``{"frames"}`` for networks.
 
-    Three class attributes may be added. ``distributed = True``: ``fit`` may be called in several
+    Four class attributes may be added. ``distributed = True``: ``fit`` may be called in several
     processes at once, each with its ``ctx.rank``; without it, one process fits. ``takes_init =
     True``: ``fit`` starts from ``ctx.init``; without it, ``init_from`` is refused.
     ``holds_extractor = True``: a model's state holds the weights of its extractor, trained with
-    it, so that it is served without those it began with.
+    it, so that it is served without those it began with. ``paths = frozenset({"C"})``: a grid of
+    one of these parameters (``tune:`` in a suite) is fitted at once on a set of frames by
+    ``fit_path(values, train, handle, ctx)``, which returns a model for each value, in order.
     """
 
     contract: ClassVar[int]

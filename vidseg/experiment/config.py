@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,8 @@ from vidseg.utils.yaml import read_yaml
 
 LABELLING = ("train_labels", "refine", "prior")
 """The options of a :class:`LabelConfig`, in the order of its fields."""
+CHOSEN = "tune_index"
+"""The fact of a fit that holds which value of a grid was chosen, -1 where none could be."""
 Threshold = float | Literal["inner"]
 """A number, or ``"inner"``: chosen on held-out training groups."""
 
@@ -58,6 +60,34 @@ class LabelConfig:
         }
 
 
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A grid of one parameter of a classifier, from which each cell takes its best.
+
+    Attributes:
+        parameter: its name.
+        values: at least two; numbers ascend, so that ties go to the smaller.
+    """
+
+    parameter: str
+    values: tuple[Scalar, ...]
+
+    def candidate(self, classifier: Spec, index: int) -> Spec:
+        """Return the classifier with one value of the grid."""
+        return replace(classifier, params={**classifier.params, self.parameter: self.values[index]})
+
+    def mapping(self) -> dict[str, list[Scalar]]:
+        """Return the YAML form."""
+        return {self.parameter: list(self.values)}
+
+    def __str__(self) -> str:
+        """Return the grid in words: ``"C of 0.1, 1, 10"``."""
+        return f"{self.parameter} of {', '.join(map(str, self.values))}"
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is trained: which frames of how many videos, by which classifier.
@@ -70,6 +100,7 @@ class Setting:
         budget: how long classifiers with epochs may train.
         labelling: training masks and class weights.
         init: whose fitted model the classifier starts from.
+        tune: the grid of which each cell takes its best; None: ``classifier`` as it is.
     """
 
     sampler: Spec
@@ -79,6 +110,20 @@ class Setting:
     budget: Budget = field(default_factory=Budget)
     labelling: LabelConfig = field(default_factory=LabelConfig)
     init: Start | None = None
+    tune: Tuning | None = None
+
+    def fitted_classifier(self, facts: Mapping[str, float]) -> Spec:
+        """Return the classifier that a cell was fitted with, tuning's choice put in.
+
+        Args:
+            facts: of the fit.
+        """
+        index = int(facts.get(CHOSEN, -1))
+        return (
+            self.classifier
+            if self.tune is None or index < 0
+            else self.tune.candidate(self.classifier, index)
+        )
 
 
 @dataclass(frozen=True)

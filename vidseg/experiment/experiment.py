@@ -28,6 +28,7 @@ from vidseg.experiment.fit import (
     make_classifier,
     prepare,
     refine_labels,
+    smallest_part,
     torch_threads,
 )
 from vidseg.experiment.fold_frames import FoldFrames
@@ -187,7 +188,8 @@ class Experiment(FoldFrames):
             DataError: the classifier refuses it; names the cell.
         """
         state = self.state(fitted)
-        classifier: Classifier = plugins.create("classifier", fitted.setting.classifier)
+        spec = fitted.setting.fitted_classifier(fitted.facts)
+        classifier: Classifier = plugins.create("classifier", spec)
         where = f"cell {fitted.key} of ledger {self.ledger.root}"
         return load_model(classifier, state, self.handle, where=where)
 
@@ -277,8 +279,9 @@ class Experiment(FoldFrames):
             self.config.threads,
             self.ledger.workdir(key),
             self._init(setting, fold, label),
+            0.0 if isinstance(self.config.threshold, str) else self.config.threshold,
         )
-        team = team_for(classifier, len(train.refs))
+        team = team_for(classifier, smallest_part(train, setting))
         model, found, curves = team.run(fit_model, job, progress=self.progress, stop=self.stop)
         result = {"facts": facts | counted | found, "curves": [list(row) for row in curves]}
         stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
@@ -293,7 +296,8 @@ class Experiment(FoldFrames):
             return None
         owner = self.siblings[setting.init.pipeline]
         start = owner._whole(self._started(setting.init, fold, label))
-        return KeptModel(start.state, start.setting.classifier, owner.handle)
+        spec = start.setting.fitted_classifier(start.facts)
+        return KeptModel(start.state, spec, owner.handle)
 
     def _score_now(
         self, cells: Mapping[str, FitResult], fold: Fold, label: str

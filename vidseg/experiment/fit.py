@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidseg import plugins
@@ -14,10 +14,12 @@ from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError
 from vidseg.experiment.config import Setting
 from vidseg.experiment.distributed import Team
+from vidseg.experiment.inner import inner_groups, without
 from vidseg.experiment.ledger import StateFile
 from vidseg.experiment.stages import Curves
 from vidseg.experiment.threshold import inner_threshold
 from vidseg.experiment.training import TrainingFrames
+from vidseg.experiment.tuning import Trials, Tuned, tune
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.plugins.spec import Spec
 from vidseg.tasks.base import Task
@@ -113,6 +115,7 @@ class FitJob:
         device, memory_budget, threads: of the configuration.
         workdir: where checkpoints are kept.
         init: the model that the classifier starts from.
+        threshold: at which the values of a grid are compared.
     """
 
     train: TrainingFrames
@@ -126,6 +129,7 @@ class FitJob:
     threads: int
     workdir: Path
     init: KeptModel | None = None
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -182,13 +186,14 @@ def fit_model(
         world=team.world,
         init=None if job.init is None else job.init.load(),
     )
-    classifier, facts = make_classifier(job.setting, job.counted, job.task)
-    began = time.perf_counter()
     with torch_threads(job.threads):
+        tuned = tune_setting(job, ctx)
+        classifier, facts = make_classifier(tuned.setting, job.counted, job.task)
+        began = time.perf_counter()
         model = classifier.fit(job.train, job.handle, ctx)
-        facts |= {"fit_seconds": time.perf_counter() - began, **plain(ctx.facts)}
+        facts |= {"fit_seconds": time.perf_counter() - began, **tuned.facts, **plain(ctx.facts)}
         if job.choose:
-            facts |= choose_threshold(job.train, job.setting, job.handle, ctx, job.task)
+            facts |= choose_threshold(job, ctx, tuned)
     if team.world > 1:
         facts["processes"] = float(team.world)
     return model, facts, curves
@@ -207,10 +212,33 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def choose_threshold(
-    train: TrainingFrames, setting: Setting, handle: ExtractorHandle, ctx: FitContext, task: Task
-) -> dict[str, float]:
+def tune_setting(job: FitJob, ctx: FitContext) -> Tuned:
+    """Return the setting with the best value of its grid; as it is where it has none.
+
+    Raises:
+        DataError: no value of the grid can be fitted.
+    """
+    if job.setting.tune is None:
+        return Tuned(job.setting)
+
+    def make(part: TrainingFrames, spec: Spec) -> Classifier:
+        setting = replace(job.setting, classifier=spec)
+        return make_classifier(setting, check_training(part, job.task), job.task)[0]
+
+    trials = Trials(job.train, job.setting, make, job.handle, ctx, job.task, job.threshold)
+    return tune(trials)
+
+
+def smallest_part(train: TrainingFrames, setting: Setting) -> int:
+    """Return the fewest frames that a fit of a cell is given, inner ones of a grid included."""
+    groups = inner_groups(train, setting.seed) if setting.tune is not None else []
+    return min([len(train.refs), *(len(without(train, group).refs) for group in groups)])
+
+
+def choose_threshold(job: FitJob, ctx: FitContext, tuned: Tuned) -> dict[str, float]:
     """Choose the threshold on held-out training groups; see :mod:`vidseg.experiment.threshold`.
+
+    The inner fits of a grid's best value serve for it as well.
 
     Returns:
         ``threshold``, what it was chosen by, and ``inner_seconds``.
@@ -220,10 +248,13 @@ def choose_threshold(
     """
 
     def make(part: TrainingFrames) -> Classifier:
-        return make_classifier(setting, check_training(part, task), task)[0]
+        return make_classifier(tuned.setting, check_training(part, job.task), job.task)[0]
 
     began = time.perf_counter()
-    chosen = inner_threshold(train, make, handle, ctx, task)
+    if any(tuned.counts):
+        chosen = job.task.best_threshold(tuned.counts)
+    else:
+        chosen = inner_threshold(job.train, make, job.handle, ctx, job.task)
     ctx.progress.say(chosen.text)
     return {**chosen.facts, "inner_seconds": time.perf_counter() - began}
 

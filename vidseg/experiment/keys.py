@@ -82,8 +82,10 @@ AROUND = frozenset(
 SCORING = frozenset(
     {
         "vidseg.experiment.evaluate",
+        "vidseg.experiment.inner",
         "vidseg.experiment.score",
         "vidseg.experiment.threshold",
+        "vidseg.experiment.tuning",
         "vidseg.tasks.means",
         "vidseg.tasks.segmentation.baselines",
         "vidseg.tasks.segmentation.counts",
@@ -92,7 +94,7 @@ SCORING = frozenset(
         "vidseg.tasks.segmentation.thresholds",
     }
 )
-"""Modules that a fit runs only where it chooses a threshold, or where its plugins import them."""
+"""Modules that a fit runs only where inner folds choose, or where its plugins import them."""
 
 
 def fit_inputs(
@@ -114,7 +116,8 @@ def fit_inputs(
         init: key of the cell whose model the fit starts from.
     """
     budget, used = setting.budget, used_plugins(config, setting)
-    left = AROUND if config.threshold == INNER else AROUND | SCORING
+    chooses = config.threshold == INNER or setting.tune is not None
+    left = AROUND if chooses else AROUND | SCORING
     return {
         "stage": "fit",
         "task": members[0].task.name,
@@ -135,6 +138,7 @@ def fit_inputs(
         "threshold": INNER if config.threshold == INNER else None,
         "seed": setting.seed,
         "init": init,
+        **_tuning(config, setting),
         "budget": [budget.rule, budget.base, budget.max_time],
         "memory_budget": config.memory_budget,
         "device": config.device,
@@ -142,6 +146,13 @@ def fit_inputs(
         "sources": _sources(left, used, OWN),
         "versions": package_versions() | plugin_versions(used),
     }
+
+
+def _tuning(config: RunConfig, setting: Setting) -> dict[str, Any]:
+    """Return the grid, and the threshold at which its values are compared; nothing without one."""
+    if setting.tune is None:
+        return {}
+    return {"tune": setting.tune.mapping(), "tune_threshold": config.threshold}
 
 
 def score_inputs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from vidseg.experiment.config import CHOSEN
 from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.report.effective import effective_table
 from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, SettingFacts
@@ -93,6 +94,7 @@ def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
         failures=list(setting.failures),
         complete=setting.complete,
         oracle=bool(_arm(record, setting.arm).get("oracle")),
+        tuned=_tuned(record, setting),
     )
 
 
@@ -110,6 +112,18 @@ def _costs(record: SuiteRecord, setting: SettingRecord) -> tuple[float, ...]:
         cost = asked.get("C") if isinstance(asked, dict) else None
         found = {float(cost)} if isinstance(cost, int | float) else set()
     return tuple(sorted(found))
+
+
+def _tuned(record: SuiteRecord, setting: SettingRecord) -> tuple[tuple[str, int], ...]:
+    """Return the values that the cells of a tuned pipeline were fitted with, and how many each."""
+    pipeline = record.config.get("pipelines", {}).get(setting.pipeline, {})
+    if not pipeline.get("tune"):
+        return ()
+    ((parameter, grid),) = pipeline["tune"].items()
+    indices = [int(fold.facts.get(CHOSEN, -1)) for fold in setting.run.folds]
+    found = [(str(value), indices.count(index)) for index, value in enumerate(grid)]
+    own = f"{pipeline['classifier'].get(parameter)} (not tuned)"
+    return tuple(one for one in (*found, (own, indices.count(-1))) if one[1])
 
 
 def _mean_over_groups(record: SuiteRecord, groups: dict[str, dict[str, float]]) -> float | None:

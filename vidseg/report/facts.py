@@ -43,6 +43,8 @@ class SettingFacts:
         failures: one row a failed cell: cell, error.
         complete: every cell was scored.
         oracle: its frames were chosen by their labels: compared, and never advised.
+        tuned: what its cells were fitted with where the pipeline is tuned: (value, number of
+            cells), in the order of the grid; such as ``(("0.1", 3), ("1 (not tuned)", 1))``.
     """
 
     name: str
@@ -61,6 +63,7 @@ class SettingFacts:
     failures: list[Row]
     complete: bool
     oracle: bool = False
+    tuned: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

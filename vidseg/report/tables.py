@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from vidseg.report.document import Block, Section, Table, Text
 from vidseg.report.facts import Kind, Report, SettingFacts
@@ -114,20 +115,16 @@ def budget(report: Report) -> Section | None:
         ("fit_seconds", "time of a fit", seconds),
     ]
     used = [c for c in columns if any(c[0] in s.budget for s in settings)]
-    costs = any(s.costs for s in settings)
+    chosen = [*_costs_column(settings), *_tuned_column(report, settings)]
     head = ["setting", "frames per video", *(title for _, title, _ in used)]
+    head += [column.title for column in chosen]
     rows = [
         [s.name, _per_video(s), *(show(s.budget.get(key)) for key, _, show in used)]
-        + ([_range(s.costs)] if costs else [])
+        + [column.show(s) for column in chosen]
         for s in settings
     ]
     notes = ["Means over folds and seeds. Training images count noisy copies, frames do not."]
-    if costs:
-        head.append("C")
-        notes.append(
-            "C: how much the loss weighs against the regularisation. What more frames gain depends "
-            "on it: hold other values against this one, or let inner groups choose (C as a list)."
-        )
+    notes += [column.note for column in chosen]
     if report.kind is Kind.LEAKAGE:
         notes.append(
             "A split by frame or block holds a part of every video out: its arms train on more "
@@ -139,6 +136,45 @@ def budget(report: Report) -> Section | None:
     return Section(
         "Budget and balance", "budget", [Table("What each arm had", head, rows, notes=notes)]
     )
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the budget's table, and the note on it."""
+
+    title: str
+    show: Callable[[SettingFacts], str]
+    note: str
+
+
+def _costs_column(settings: Sequence[SettingFacts]) -> list[_Column]:
+    if not any(s.costs for s in settings):
+        return []
+    note = (
+        "C: how much the loss weighs against the regularisation. What more frames gain depends "
+        "on it: hold other values against this one, or let inner groups choose (C as a list)."
+    )
+    return [_Column("C", lambda s: _range(s.costs), note)]
+
+
+def _tuned_column(report: Report, settings: Sequence[SettingFacts]) -> list[_Column]:
+    if not any(s.tuned for s in settings):
+        return []
+    grids = [
+        f"{name}: {parameter} of {', '.join(map(str, values))}"
+        for name, pipeline in report.config["pipelines"].items()
+        for parameter, values in (pipeline.get("tune") or {}).items()
+    ]
+    note = (
+        f"Tuned: what the cells chose in inner folds of their training groups ({'; '.join(grids)})"
+        "; × counts cells. Where most took an end of the grid, a wider one may be better."
+    )
+    return [_Column("tuned", _tuned, note)]
+
+
+def _tuned(setting: SettingFacts) -> str:
+    """Return ``"0.1 × 3, 1 × 1"``."""
+    return ", ".join(f"{value} × {count}" for value, count in setting.tuned) or MISSING
 
 
 def _range(costs: Sequence[float]) -> str:

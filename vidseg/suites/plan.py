@@ -12,6 +12,7 @@ import numpy as np
 
 from vidseg import plugins
 from vidseg.experiment.experiment import Experiment
+from vidseg.experiment.inner import inner_groups
 from vidseg.experiment.records import Row
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
@@ -60,9 +61,11 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         ``cells_waiting``; ``forwards_announced`` (extractor forwards: one for each distinct frame
         that the store lacks, one for each time a changed frame is seen, and those that selectors
         needed while planning); ``forwards_exact``: False where that is the least, because the
-        store cannot hold all features, or a classifier does not say how often it reads;
+        store cannot hold all features, a classifier does not say how often it reads, or changed
+        frames are seen in inner fits;
         ``store_bytes`` that will be added; ``training_bytes``: the features of the largest
-        training set.
+        training set; ``inner_fits`` beside those of the cells, and ``cells_untuned``, of one
+        training group, where a pipeline is tuned.
     """
     before = opened.forwards
     entries, held = _entries(opened, waiting)
@@ -77,7 +80,23 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         "forwards_exact": fits and all(exact for _, exact in changed),
         "store_bytes": added,
         "training_bytes": max((_training_bytes(opened, cell) for cell in waiting), default=0),
+        **_inner_fits(opened, waiting),
     }
+
+
+def _inner_fits(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
+    """Return the inner fits of tuned pipelines, and the cells that cannot be tuned."""
+    fits = untuned = 0
+    for cell in cells:
+        tuning, train = cell.setting.tune, opened.training(cell)
+        if tuning is None or train is None or not train.refs:
+            continue
+        if opened.experiments[cell.pipeline].is_fitted(cell.setting, cell.fold):
+            continue
+        groups = inner_groups(train, cell.setting.seed)
+        fits += len(groups) * len(tuning.values)
+        untuned += not groups
+    return {"inner_fits": fits, "cells_untuned": untuned} if fits or untuned else {}
 
 
 def calibrate(opened: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
@@ -139,7 +158,8 @@ def _changed_reads(opened: OpenedSuite, cell: Cell) -> tuple[int, bool]:
     if reads is None:
         return changed, False
     times = int(reads(len(train.refs) / train.videos, cell.setting.budget))
-    return changed * times, cell.setting.budget.max_time is None
+    exact = cell.setting.budget.max_time is None and cell.setting.tune is None
+    return changed * times, exact
 
 
 def _training_bytes(opened: OpenedSuite, cell: Cell) -> int:
@@ -183,6 +203,8 @@ def describe_plan(plan: Row) -> str:
         f"forwards, {format_bytes(plan['store_bytes'])} into the store, "
         f"{format_bytes(plan['training_bytes'])} of features in the largest training set"
     ]
+    if "inner_fits" in plan:
+        lines.append(_told_inner(plan))
     if "seconds_forwards" in plan:
         lines.append(
             f"about {plan['seconds_forwards']:.0f} s for the forwards and "
@@ -190,6 +212,16 @@ def describe_plan(plan: Row) -> str:
             "fits come on top"
         )
     return "\n".join(lines)
+
+
+def _told_inner(plan: Row) -> str:
+    text = f"{plan['inner_fits']} inner fits choose the values of grids"
+    if plan["cells_untuned"]:
+        text += (
+            f"; {plan['cells_untuned']} cells have one training group and stay as the pipeline "
+            "has them"
+        )
+    return text
 
 
 def describe_rest(waiting: Sequence[Cell]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vidseg import __version__
+from vidseg.experiment.config import CHOSEN, Setting
 from vidseg.experiment.keys import package_versions, score_inputs
 from vidseg.experiment.record import (
     BySeed,
@@ -132,13 +133,43 @@ def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> Se
         video_scores=_averaged(
             {seed: {v.video: defined_scores(v) for v in videos} for seed, videos in own.items()}
         ),
-        facts=mean_scores(
-            [found.facts for one in cells if (found := results.finished.get(one.id))]
-        ),
+        facts=mean_scores([_meanable(found.facts) for found in finished]),
         frames=_frames(opened, cells),
         failures=failures,
         complete=len(finished) == len(cells),
     )
+
+
+def _meanable(facts: Mapping[str, float]) -> dict[str, float]:
+    """Return the facts of a fit whose mean over cells says something: not what each chose."""
+    chosen = (CHOSEN, "tune_value", "tune_score_")
+    return {name: value for name, value in facts.items() if not name.startswith(chosen)}
+
+
+def tuned_value(setting: Setting, facts: Mapping[str, float]) -> str:
+    """Return what a cell of a tuned pipeline was fitted with: ``"C=0.1"``, or that it stayed.
+
+    Args:
+        setting: has a grid.
+        facts: of the fit.
+    """
+    assert setting.tune is not None
+    parameter = setting.tune.parameter
+    value = setting.fitted_classifier(facts).params.get(parameter)
+    return f"{parameter}={value}" + ("" if facts.get(CHOSEN, -1) >= 0 else " (not tuned)")
+
+
+def _tuned_params(cells: Sequence[RunCell]) -> dict[str, str]:
+    """Return the grid of a setting, and by the step of its metrics what each cell chose."""
+    grid = cells[0].setting.tune
+    if grid is None:
+        return {}
+    chosen = {
+        f"tuned.{cell.step}": tuned_value(cell.setting, cell.result.facts)
+        for cell in cells
+        if cell.result
+    }
+    return {"tune": str(grid), **chosen}
 
 
 def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> RunRecord:
@@ -156,9 +187,11 @@ def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) ->
     params["run.prior"] = "null" if labelling.prior is None else labelling.prior
     params["videos"] = cell.arm.videos or "all"
     params["run.seed"] = ",".join(str(seed) for seed in opened.suite.file.seeds)
+    run_cells = run_cells_of(opened, cells, results)
+    params |= _tuned_params(run_cells)
     return run_record(
         opened.experiments[cell.pipeline],
-        run_cells_of(opened, cells, results),
+        run_cells,
         name=cell.name,
         config=mapping,
         params=params,

@@ -42,6 +42,12 @@ class PipelineFile(_Strict):
     extractor: Any = "timm"
     classifier: Any = "pixel_svm"
     init_from: str | None = None
+    tune: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _may_be_none(cls, tune: Any) -> Any:
+        return None if tune == "none" else tune
 
 
 class ComparisonFile(_Strict):

@@ -10,18 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vidseg import plugins
-from vidseg.errors import UsageError, VidsegError
-from vidseg.experiment.config import (
-    RunConfig,
-    Setting,
-    Start,
-    make_config,
-)
+from vidseg.errors import UsageError
+from vidseg.experiment.config import RunConfig, Setting, Start, Tuning
 from vidseg.experiment.options import CONDITIONS
-from vidseg.plugins.spec import Spec
 from vidseg.suites.arms import Arm, arm_mapping, expand_arm, setting_name
 from vidseg.suites.overrides import override
+from vidseg.suites.pipelines import find_starts, find_tunings, make_pipelines
 from vidseg.suites.schema import SCHEMA, Source, SuiteFile
 from vidseg.utils.paths import user_path
 from vidseg.utils.suggest import did_you_mean
@@ -40,6 +34,7 @@ class Suite:
         pipelines: run configurations by name; their sampler is not used.
         comparisons: (a, b, question) by arm names.
         starts: by name of a pipeline the one whose fitted model it starts from (``init_from``).
+        tunings: by name of a pipeline the grid of which each cell takes its best (``tune``).
     """
 
     file: SuiteFile
@@ -47,6 +42,7 @@ class Suite:
     pipelines: dict[str, RunConfig]
     comparisons: tuple[tuple[str, str, str], ...]
     starts: dict[str, str] = field(default_factory=dict)
+    tunings: dict[str, Tuning] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -67,7 +63,14 @@ class Suite:
             name = setting_name(arm, before)
             init = Start(name, before, self.setting(arm, before, seed))
         return Setting(
-            arm.sampler, config.classifier, seed, arm.videos, config.budget, arm.labelling, init
+            arm.sampler,
+            config.classifier,
+            seed,
+            arm.videos,
+            config.budget,
+            arm.labelling,
+            init,
+            self.tunings.get(pipeline),
         )
 
     def depth(self, pipeline: str) -> int:
@@ -85,18 +88,23 @@ class Suite:
             **({"fold_seed": self.file.fold_seed} if self.file.fold_seed else {}),
             **common,
             "arms": {arm.name: arm_mapping(arm, first) for arm in self.arms},
-            "pipelines": {
-                name: {
-                    "extractor": config.extractor.mapping(),
-                    "classifier": config.classifier.mapping(),
-                    **({"init_from": self.starts[name]} if name in self.starts else {}),
-                }
-                for name, config in self.pipelines.items()
-            },
+            "pipelines": {name: self._pipeline_mapping(name) for name in self.pipelines},
             "comparisons": [
                 {"a": a, "b": b, "question": question} for a, b, question in self.comparisons
             ],
         }
+
+    def _pipeline_mapping(self, name: str) -> dict[str, Any]:
+        config = self.pipelines[name]
+        made: dict[str, Any] = {
+            "extractor": config.extractor.mapping(),
+            "classifier": config.classifier.mapping(),
+        }
+        if name in self.starts:
+            made["init_from"] = self.starts[name]
+        if name in self.tunings:
+            made["tune"] = self.tunings[name].mapping()
+        return made
 
 
 def shipped() -> dict[str, Path]:
@@ -173,75 +181,15 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
         file = SCHEMA.model_validate(data)
     except ValidationError as error:
         raise source.refuse(error, data) from error
-    pipelines = _pipelines(file, source)
+    pipelines = make_pipelines(file, source)
     arms: list[Arm] = []
     for name, arm in file.arms.items():
         arms.extend(expand_arm(name, arm, pipelines, source))
     _check_names(arms, source)
-    starts = _starts(file, arms, pipelines, source)
-    return Suite(file, tuple(arms), pipelines, _comparisons(file, arms, source), starts)
-
-
-def _pipelines(file: SuiteFile, source: Source) -> dict[str, RunConfig]:
-    common = file.conditions
-    if file.dataset is not None:
-        with source.at("dataset"):
-            common["dataset"] = plugins.resolve_several("dataset", file.dataset)
-    made = {}
-    for name, pipeline in file.pipelines.items():
-        with source.at("pipelines", name, "extractor"):
-            extractor = plugins.resolve("extractor", pipeline.extractor)
-        with source.at("pipelines", name, "classifier"):
-            classifier = plugins.resolve("classifier", pipeline.classifier)
-        try:
-            made[name] = make_config({**common, "extractor": extractor, "classifier": classifier})
-        except VidsegError as error:  # of a condition, which its place names
-            with source.at(error.where.split()[0] if error.where else "conditions"):
-                raise
-    return made
-
-
-def _starts(
-    file: SuiteFile, arms: Sequence[Arm], configs: Mapping[str, RunConfig], source: Source
-) -> dict[str, str]:
-    """Return by pipeline the one that it starts from.
-
-    Raises:
-        UsageError: there is none of that name, they start from each other, the classifier does not
-            start from a model, or an arm runs a pipeline without the one that it starts from.
-    """
-    pipelines = file.pipelines
-    starts = {name: one.init_from for name, one in pipelines.items() if one.init_from is not None}
-    for name, before in starts.items():
-        where = source.place(["pipelines", name, "init_from"])
-        if before not in pipelines:
-            hint = f"{did_you_mean(before, pipelines)}the pipelines are {', '.join(pipelines)}"
-            raise UsageError(f"there is no pipeline {before!r}", where=where, hint=hint)
-        _check_takes_init(configs[name].classifier, where)
-        chain = [name]
-        while (last := starts.get(chain[-1])) is not None and last not in chain:
-            chain.append(last)
-        if last is not None:
-            text = " from ".join([*chain, last])
-            raise UsageError(f"starts from itself ({text})", where=where, hint="remove one of them")
-        for arm in arms:
-            if name in arm.pipelines and before not in arm.pipelines:
-                raise UsageError(
-                    f"the arm {arm.name!r} runs {name}, but not {before}, from which it starts",
-                    where=where,
-                    hint=f"add {before} to the pipelines of the arm",
-                )
-    return starts
-
-
-def _check_takes_init(classifier: Spec, where: str) -> None:
-    found = plugins.load(plugins.find("classifier", classifier.name))
-    if not getattr(found, "takes_init", False):
-        raise UsageError(
-            f"the classifier {classifier.name} does not start from a fitted model",
-            where=where,
-            hint="remove init_from, or choose one that does, such as pixel_svm",
-        )
+    starts = find_starts(file, arms, pipelines, source)
+    tunings = find_tunings(file, arms, pipelines, source)
+    comparisons = _comparisons(file, arms, source)
+    return Suite(file, tuple(arms), pipelines, comparisons, starts, tunings)
 
 
 def _check_names(arms: Sequence[Arm], source: Source) -> None:

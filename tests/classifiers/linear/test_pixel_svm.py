@@ -329,7 +329,7 @@ def test_costs_are_compared_by_the_headlines_iou(tmp_path: Path) -> None:
         inner = FitContext(workdir=tmp_path / group)
         others = train.subset([one for one in "abc" if one != group])
         part = LinearFit(others, HANDLE, inner, levels)
-        heads = cost_path._heads(svm.costs, svm.settings, part, fold)
+        heads = cost_path.path_heads(svm.costs, svm.settings, part, fold)
         for head, own in zip(heads, rows, strict=True):
             counts = VideoCounts(group, group)
             for ref in train.subset([group]).refs:

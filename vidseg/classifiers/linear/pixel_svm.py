@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,12 +17,14 @@ from vidseg.classifiers.linear.base import (
     LinearFit,
     SigmaFloor,
 )
-from vidseg.classifiers.linear.exact.path import best_cost
+from vidseg.classifiers.linear.exact.path import best_cost, path_heads
 from vidseg.classifiers.linear.exact.problem import Problem, Settings, Solution
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.standardise import FLOOR
 from vidseg.classifiers.pyramid import Floats
 from vidseg.errors import DataError
+from vidseg.extractors.base import ExtractorHandle
+from vidseg.types import TrainingSet
 
 PathCost = Annotated[float, Field(gt=0, le=1e8, allow_inf_nan=False)]
 
@@ -48,6 +51,7 @@ class PixelSvm(LinearClassifier):
 
     distributed: ClassVar[bool] = True
     takes_init: ClassVar[bool] = True
+    paths: ClassVar[frozenset[str]] = frozenset({"C"})
 
     def __init__(
         self,
@@ -98,6 +102,17 @@ class PixelSvm(LinearClassifier):
             solution = problem.solve(cost, "fit", self._initial(problem, fit))
         self._record(problem, solution, cost, fit.ctx)
         return problem.head(solution, fit)
+
+    def fit_path(
+        self, values: Sequence[Any], train: TrainingSet, handle: ExtractorHandle, ctx: FitContext
+    ) -> list[LinearHead]:
+        """Return a head for each C, ascending, each trained from the solution before.
+
+        Raises:
+            DataError, ResourceError, UsageError: as :meth:`fit`.
+        """
+        fit = LinearFit(train, handle, ctx, tuple(self.levels(handle)))
+        return path_heads([float(value) for value in values], self.settings, fit, 0)
 
     def _initial(self, problem: Problem, fit: LinearFit) -> Floats | None:
         """Return the point that a declared edge starts from, or None.

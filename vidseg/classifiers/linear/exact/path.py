@@ -46,7 +46,7 @@ def best_cost(costs: Sequence[float], settings: Settings, fit: LinearFit) -> flo
     for fold, group in enumerate(groups):
         others = train.subset([g for g in groups if g != group])
         inner = replace(fit, train=others, ctx=replace(ctx, facts={}, init=None))
-        ious.append(_iou(_heads(costs, settings, inner, fold), train.subset([group]), ctx))
+        ious.append(_iou(path_heads(costs, settings, inner, fold), train.subset([group]), ctx))
     means = _mean(np.array(ious))
     for index, (cost, mean) in enumerate(zip(costs, means, strict=True)):
         ctx.log("path/C", cost, index)
@@ -60,7 +60,7 @@ def best_cost(costs: Sequence[float], settings: Settings, fit: LinearFit) -> flo
     return chosen
 
 
-def _heads(
+def path_heads(
     costs: Sequence[float], settings: Settings, fit: LinearFit, fold: int
 ) -> list[LinearHead]:
     """Return one head for each C, each trained from the solution before."""
