@@ -105,9 +105,10 @@ def _arm(record: SuiteRecord, name: str) -> Row:
 
 def _costs(record: SuiteRecord, setting: SettingRecord) -> tuple[float, ...]:
     """Return the C that each fold used, as its fit told, else as it was asked for."""
-    found = {fold.facts["C"] for fold in setting.run.folds if fold.facts.get("C") is not None}
+    pipeline = record.config.get("pipelines", {}).get(setting.pipeline, {})
+    told = "tune_value" if "C" in (pipeline.get("tune") or {}) else "C"
+    found = {fold.facts[told] for fold in setting.run.folds if fold.facts.get(told) is not None}
     if not found:
-        pipeline = record.config.get("pipelines", {}).get(setting.pipeline, {})
         asked = pipeline.get("classifier", {})
         cost = asked.get("C") if isinstance(asked, dict) else None
         found = {float(cost)} if isinstance(cost, int | float) else set()
