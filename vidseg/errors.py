@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 
 class VidsegError(Exception):
-    """What is wrong, where, and what to do about it, on one line.
+    """What is wrong, where, and what to do about it, on one line, control characters escaped.
 
     Args:
         what: the fact, without a full stop: ``"row has 5 columns, 9 or 10 are needed"``.
@@ -27,7 +27,8 @@ class VidsegError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return " ".join((f"{text}; {self.hint}" if self.hint else text).split())
+        line = " ".join((f"{text}; {self.hint}" if self.hint else text).split())
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.hint)

@@ -247,6 +247,13 @@ def test_seqinfo_is_optional_in_every_respect(tmp_path, text, note):
     assert found is None if note is None else note in found
 
 
+def test_pictures_may_lie_behind_a_link(tmp_path):
+    folder = mot_sequence(tmp_path / "train", "MOT16-02")
+    (folder / "img1").rename(tmp_path / "pictures")
+    (folder / "img1").symlink_to(tmp_path / "pictures")
+    assert Mot(str(tmp_path / "train")).notes() == []
+
+
 def test_relative_paths_are_looked_up_in_vidseg_data(tmp_path, monkeypatch):
     mot_sequence(tmp_path / "data" / "mot", "MOT16-02")
     monkeypatch.chdir(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,9 @@ class _SectionReader:
 
     def _folder(self) -> str:
         named = self._values.get("imdir", "img1").strip("/\\ ") or "img1"
-        inside = (self._sequence / named).resolve().is_relative_to(self._sequence.resolve())
+        inside = Path(os.path.normpath(self._sequence / named)).is_relative_to(
+            os.path.normpath(self._sequence)
+        )
         if inside and (self._sequence / named).is_dir():
             return named
         if (self._sequence / "img1").is_dir():

@@ -21,7 +21,7 @@ from vidseg.datasets.polygons import is_outside
 from vidseg.errors import DataError, ResourceError
 from vidseg.types import Size
 
-MEMORY_FACTOR = 6.0
+MEMORY_FACTOR = 10.0
 """Bytes of memory that reading takes for each byte of the file: 3 to 5 were measured with outlines,
 10 for boxes alone in a file without spaces."""
 
@@ -93,7 +93,7 @@ def check_memory(size: int, free: int, file: Path) -> None:
     needed = size * MEMORY_FACTOR
     if needed > free:
         raise ResourceError(
-            f"has {size / 1e9:.2f} GB and takes some {needed / 1e9:.1f} GB of memory to read "
+            f"has {size / 1e9:.2f} GB and takes up to {needed / 1e9:.1f} GB of memory to read "
             f"({MEMORY_FACTOR:g} bytes for each), {free / 1e9:.1f} GB are free",
             where=file,
             hint="split it by video or by split, or use a larger machine",
