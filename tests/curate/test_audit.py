@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -92,6 +93,18 @@ def test_a_split_without_a_scene_on_two_sides_is_written_and_read(tmp_path):
     with pytest.raises(UsageError, match="not empty"):
         audit(root, write=tmp_path / "w")
     assert not [one for one in tmp_path.iterdir() if one.name.startswith(".")]
+
+
+def test_a_written_split_is_not_taken_for_lists_beside_the_pictures(tmp_path):
+    root = yolo(tmp_path / "d", LEAKY)
+    for side in ("train", "val"):
+        files = sorted((root / "images" / side).iterdir())
+        (root / f"{side}.txt").write_text("".join(f"./images/{side}/{f.name}\n" for f in files))
+    (root / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: {0: person}\n")
+    assert audit(root, write=tmp_path / "w").pairs == 3
+    assert audit(tmp_path / "w" / "data.yaml", images=root).pairs == 0
+    content = yaml.safe_load((tmp_path / "w" / "data.yaml").read_text())
+    assert Path(content["train"]).parent == tmp_path / "w"
 
 
 def test_two_folders_with_a_mirrored_copy_and_an_identical_file(tmp_path):

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def write_split(split: GivenSplit, sides: Sequence[str], output: Path) -> None:
     """
     check_output(output)
     writers: dict[str, Callable[[GivenSplit, Sequence[str], Path], None]] = {
-        "yolo": _write_yolo,
+        "yolo": partial(_write_yolo, final=output.absolute()),
         "coco": _write_coco,
         "folders": _write_folders,
         "list": _write_list,
@@ -100,7 +101,15 @@ def write_split(split: GivenSplit, sides: Sequence[str], output: Path) -> None:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _write_yolo(split: GivenSplit, sides: Sequence[str], folder: Path) -> None:
+def _write_yolo(split: GivenSplit, sides: Sequence[str], folder: Path, *, final: Path) -> None:
+    """Write lists under names that no given list has, and that trainers find whatever ``path`` is.
+
+    Args:
+        split: the given split.
+        sides: of each picture.
+        folder: where the files are made.
+        final: where they will be.
+    """
     source = split.sources[0]
     content: Any = {}
     if source.is_file():
@@ -111,8 +120,9 @@ def _write_yolo(split: GivenSplit, sides: Sequence[str], folder: Path) -> None:
     for side in split.sides:
         chosen = [p.file for p, own in zip(split.pictures, sides, strict=True) if own == side]
         lines = "".join(f"{file.absolute()}\n" for file in chosen)
-        (folder / f"{side}.txt").write_text(lines, encoding="utf-8")
-        content[side] = f"{side}.txt"
+        name = f"{side}_disjoint.txt"
+        (folder / name).write_text(lines, encoding="utf-8")
+        content[side] = str(final / name)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / "data.yaml").write_text(text, encoding="utf-8")
 

@@ -261,7 +261,7 @@ def _listed(text: str, line: int, file: Path, folder: YoloFolder) -> Path:
     raise DataError(
         f"no picture {text!r} in {folder.root}",
         where=f"{file}:{line}",
-        hint="restore it, or delete the line",
+        hint="restore it, delete the line, or give images=FOLDER",
     )
 
 
