@@ -94,7 +94,7 @@ class NetworkClassifier(ABC):
         weight_decay: Decay = 1e-4,
         schedule: Schedule = "poly",
         clip: Decay = 1.0,
-        epochs: Count = 100,
+        epochs: Count = 60,
         batch: Count = 4,
         accumulate: Count = 1,
         crop: Side = 256,

@@ -51,7 +51,7 @@ class UNet(NetworkClassifier):
         weight_decay: Decay = 1e-4,
         schedule: Schedule = "poly",
         clip: Decay = 1.0,
-        epochs: Count = 100,
+        epochs: Count = 60,
         batch: Count = 4,
         accumulate: Count = 1,
         crop: Side = 256,
