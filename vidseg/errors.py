@@ -53,17 +53,19 @@ class DataError(VidsegError):
 
 
 class BadRowsError(DataError):
-    """Several faults of one file; reads as the first, with the number of the others.
+    """Several faults of the labels of one video; reads as the first, with the number of the others.
 
     Args:
-        faults: two or more, in the order of the file.
+        faults: two or more, in the order of the files.
     """
 
     def __init__(self, faults: Sequence[DataError]) -> None:
         self.faults = tuple(faults)
         first = self.faults[0]
-        more = f"{first.what}, and {len(self.faults) - 1} more faults in this file"
-        super().__init__(more, where=first.where, hint=first.hint)
+        alone = len({fault.where.rpartition(":")[0] for fault in self.faults}) == 1
+        count = len(self.faults) - 1
+        others = f"{count} more fault{'s' * (count > 1)}{' in this file' * alone}"
+        super().__init__(f"{first.what}, and {others}", where=first.where, hint=first.hint)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.faults,)

@@ -10,8 +10,9 @@ import pytest
 from tests.helpers.label_trees import save_picture, yolo_polygon, yolo_row, yolo_tree
 from tests.helpers.trees import box
 from vidseg.datasets.base import BoxLabels, ClassCount, MaskLabels
+from vidseg.datasets.checks import examine
 from vidseg.datasets.yolo import Yolo
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import BadRowsError, DataError, UsageError
 from vidseg.types import Size
 
 
@@ -191,6 +192,17 @@ def test_rows_that_are_refused(tmp_path, row, why):
     with pytest.raises(DataError, match=rf"cam1_000002.txt:2: .*{why}"):
         data.videos()
     assert [type(one) is DataError for one in data.survey()] == [True, False]
+
+
+def test_all_bad_rows_of_a_video_are_listed(tmp_path):
+    yolo_tree(tmp_path)
+    labels = tmp_path / "labels" / "train"
+    (labels / "cam1_000002.txt").write_text("0 .5 .5 .2\n0 .5 .5 .2 .2\n7 .5 .5 .2 .2\n")
+    (labels / "cam1_000004.txt").write_text("0 nan 0 .1 .1\n")
+    found = [one.text for one in examine(Yolo(str(tmp_path))).findings if one.wrong]
+    assert [text.partition(".txt")[2][:3] for text in found] == [":1:", ":3:", ":1:"]
+    with pytest.raises(BadRowsError, match=r"cam1_000002\.txt:1: 4 columns.* and 2 more faults;"):
+        Yolo(str(tmp_path)).videos()
 
 
 def test_poses_are_their_boxes(tmp_path):

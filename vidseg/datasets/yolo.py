@@ -31,7 +31,7 @@ from vidseg.datasets.label_states import LabelledFrames, RowFrames
 from vidseg.datasets.picture_names import FoundVideo, VideoPattern, describe, find_videos
 from vidseg.datasets.selection import Patterns, Selection
 from vidseg.datasets.shapes import Shape, ShapeTruth
-from vidseg.errors import DataError
+from vidseg.errors import BadRowsError, DataError
 from vidseg.media.image_folder import ImageSequence, locate
 from vidseg.utils.stop import check_stop
 
@@ -174,8 +174,25 @@ class Yolo(FileDataset):
             self._kept[place] = rows
         return self._kept[place]
 
+    def _all_rows_of(self, video: FoundVideo) -> list[list[YoloRow] | None]:
+        """Return the rows of each picture of a video, None where it has no label file.
+
+        Raises:
+            DataError: malformed rows, of all its files.
+        """
+        read: list[list[YoloRow] | None] = []
+        faults: list[DataError] = []
+        for place in video.pictures:
+            try:
+                read.append(self._rows(place))
+            except DataError as error:
+                faults += error.faults if isinstance(error, BadRowsError) else [error]
+        if faults:
+            raise faults[0] if len(faults) == 1 else BadRowsError(faults)
+        return read
+
     def _open(self, video: FoundVideo) -> FrameVideo:
-        read = [self._rows(place) for place in video.pictures]
+        read = self._all_rows_of(video)
         images = ImageSequence(tuple(self._pictures[place].file for place in video.pictures))
         with_file = [frame for frame, rows in enumerate(read) if rows is not None]
         value = self._choice.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from vidseg.datasets.polygons import Polygon
 from vidseg.datasets.shapes import Box
-from vidseg.errors import DataError
+from vidseg.errors import BadRowsError, DataError
 
 FARTHEST = 2.0
 """A coordinate beyond is no share of the picture; below, a label that reaches over the border."""
@@ -47,23 +47,32 @@ def read_rows(file: Path, names: Container[int] | None, keypoints: int = 0) -> l
         keypoints: numbers that follow each box in a file of poses; they are left out.
 
     Raises:
-        DataError: a malformed row; names file and line.
+        DataError: malformed rows (:class:`~vidseg.errors.BadRowsError` where there are several);
+            names file and line.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("cannot be read as text", where=file) from error
-    return list(_rows(file, text, names, keypoints))
-
-
-def _rows(file: Path, text: str, names: Container[int] | None, keypoints: int) -> Iterator[YoloRow]:
+    rows: list[YoloRow] = []
+    faults: list[DataError] = []
     for line, row in enumerate(text.splitlines(), start=1):
         if row.strip():
-            values = _numbers(file, line, row)
-            number = _class(file, line, values[0], names)
-            if keypoints and len(values) == _BOX_COLUMNS + keypoints:
-                values = values[:_BOX_COLUMNS]
-            yield _shape(file, line, number, values)
+            try:
+                rows.append(_row(file, line, row, names, keypoints))
+            except DataError as fault:
+                faults.append(fault)
+    if faults:
+        raise faults[0] if len(faults) == 1 else BadRowsError(faults)
+    return rows
+
+
+def _row(file: Path, line: int, row: str, names: Container[int] | None, keypoints: int) -> YoloRow:
+    values = _numbers(file, line, row)
+    number = _class(file, line, values[0], names)
+    if keypoints and len(values) == _BOX_COLUMNS + keypoints:
+        values = values[:_BOX_COLUMNS]
+    return _shape(file, line, number, values)
 
 
 def _numbers(file: Path, line: int, row: str) -> list[float]:
