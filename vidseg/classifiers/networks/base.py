@@ -83,6 +83,8 @@ class NetworkClassifier(ABC):
     distributed: ClassVar[bool] = True
     takes_init: ClassVar[bool] = True
     holds_extractor: ClassVar[bool] = True
+    scales_levels: ClassVar[bool] = True
+    """Whether levels are divided by their root mean square on training images."""
     name: ClassVar[str]
 
     def __init__(

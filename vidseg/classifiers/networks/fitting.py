@@ -122,7 +122,8 @@ class Fitting:
         if isinstance(self._init, FittedNetwork):
             load_tensors(net, self._init.net.state_dict(), f"{network.name}, init_from")
             return
-        measure_scales(net, train, ctx)
+        if network.scales_levels:
+            measure_scales(net, train, ctx)
         weight = network.options.positive_weight
         if self._init == "none":
             net.start_at(log_odds(share, weight))

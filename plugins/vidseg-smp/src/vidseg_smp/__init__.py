@@ -1,0 +1,1 @@
+"""The networks of segmentation_models_pytorch as classifiers of vidseg."""
