@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vidseg.api.annotate import propagate, simulate_annotator
     from vidseg.api.convert import convert
     from vidseg.api.curate import audit, select
-    from vidseg.api.data import list_plugins, open_dataset, open_model, predict
+    from vidseg.api.data import export, list_plugins, open_dataset, open_model, predict
     from vidseg.api.results import RunResult, SuiteResult
     from vidseg.api.runs import run
     from vidseg.api.suites import rebuild_report, run_suite
@@ -61,6 +61,7 @@ __all__ = [
     "__version__",
     "audit",
     "convert",
+    "export",
     "list_plugins",
     "open_dataset",
     "open_model",
@@ -77,7 +78,7 @@ _HOMES = {
     "vidseg.api.annotate": "propagate simulate_annotator",
     "vidseg.api.convert": "convert",
     "vidseg.api.curate": "audit select",
-    "vidseg.api.data": "list_plugins open_dataset open_model predict",
+    "vidseg.api.data": "export list_plugins open_dataset open_model predict",
     "vidseg.api.results": "RunResult SuiteResult",
     "vidseg.api.runs": "run",
     "vidseg.api.suites": "rebuild_report run_suite",

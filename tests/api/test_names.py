@@ -15,8 +15,8 @@ from vidseg.api.runs import Conditions
 from vidseg.experiment.options import OPTIONS
 
 NAMES = (
-    "run run_suite rebuild_report open_model predict open_dataset list_plugins select convert",
-    "propagate simulate_annotator audit",
+    "run run_suite rebuild_report open_model predict export open_dataset list_plugins select",
+    "convert propagate simulate_annotator audit",
     "RunResult SuiteResult Selection Audit Progress",
     "Size Video VideoInfo FrameRef Labels Head Network TrainingSet",
     "VidsegError UsageError PluginError DataError StoreError ResourceError TrackingError",

@@ -13,8 +13,10 @@ from vidseg.utils.progress import Progress
 if TYPE_CHECKING:
     from vidseg.experiment.open import OpenDataset
     from vidseg.plugins import Plugin
+    from vidseg.serving.export import Exported
     from vidseg.serving.predict import Prediction
     from vidseg.serving.predictor import Predictor
+    from vidseg.types import Size
 
 
 def open_dataset(
@@ -139,3 +141,36 @@ def predict(
             fresh=fresh,
             progress=shown,
         )
+
+
+def export(
+    model: str | Path,
+    output: str | Path,
+    *,
+    image_size: str | Size | None = None,
+    tracking_uri: str | None = None,
+    progress: bool | Progress = False,
+) -> Exported:
+    """Write the network of a run as an ONNX file, checked against the network itself.
+
+    Args:
+        model: as of :func:`open_model`.
+        output: the file; one that is there is replaced.
+        image_size: of the pictures that it takes, ``"320x240"``; for a model of images at their
+            native size alone.
+        tracking_uri: as of :func:`open_model`.
+        progress: as of :func:`vidseg.run`.
+
+    Raises:
+        VidsegError: what was refused, where, and what to do about it.
+    """
+    from vidseg.serving.export import export_onnx, require_packages
+    from vidseg.types import Size as Pixels
+
+    require_packages()
+    size = Pixels.parse(image_size) if isinstance(image_size, str) else image_size
+    with showing(progress) as shown:
+        with shown.task("opening the model", None):
+            predictor, _ = _open(model, tracking_uri, "cpu", None)
+        with shown.task("writing and checking the ONNX file", None):
+            return export_onnx(predictor, user_path(output), size)

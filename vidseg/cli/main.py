@@ -19,6 +19,7 @@ from vidseg.utils.threads import configure_threads
 COMMANDS = {
     "run": ("vidseg.cli.run:run", "Train and test one pipeline on one frame setting."),
     "predict": ("vidseg.cli.predict:predict", "Find masks in new pictures with a logged model."),
+    "export": ("vidseg.cli.export:export", "Write a logged network as an ONNX file."),
     "suite": ("vidseg.cli.suite:suite", "Run a whole protocol and report what it means."),
     "report": ("vidseg.cli.report:report", "Rebuild the report of suites from MLflow."),
     "select": ("vidseg.cli.select:select", "Choose frames worth labelling from unlabelled videos."),

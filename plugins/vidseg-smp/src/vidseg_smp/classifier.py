@@ -76,7 +76,7 @@ class Smp(NetworkClassifier):
         arch: the architecture.
         encoder: the library's name of the encoder; ``tu-NAME`` for those of timm.
         weights: of the encoder: imagenet (the library's, fetched once), none (random), or a file.
-        lr: highest learning rate of the decoder; 0.1 for sgd, 0.001 for adamw.
+        lr: highest learning rate of the decoder; 0.1 for sgd, 0.003 for adamw.
         backbone_lr: learning rate of the encoder, as a share of ``lr``.
         optimizer: sgd (with momentum) or adamw.
         momentum: of sgd.
@@ -121,7 +121,7 @@ class Smp(NetworkClassifier):
         crop: Side = 256,
         flip: bool = False,
         positive_weight: BoundedWeight = 1.0,
-        precision: Precision = "32",
+        precision: Precision = 32,
         freeze: Literal["none", "backbone"] = "none",
         statistics: Statistics = "frozen",
         keep: Keep = "last",
