@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,3 +76,35 @@ def session_of(video: Path, output: Path, **options: Any) -> Iterator[Session]:
         yield session
     finally:
         session.close()
+
+
+class Running:
+    """``vidseg annotate`` in a process of its own."""
+
+    def __init__(self, video: Path, output: Path, *words: str) -> None:
+        command = [sys.executable, "-m", "vidseg", "annotate", str(video), "--no-browser"]
+        self.output = output
+        self.process = subprocess.Popen(
+            [*command, "--output", str(output), "--port", "0", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+        self.url = self.said.removeprefix("page").strip()
+        self.address, _, token = self.url.partition("/?token=")
+        self._headers = {"x-vidseg-token": token, "content-type": "application/json"}
+
+    def call(self, path: str, body: Any = None) -> Any:
+        """Return the answer; raises OSError or HTTPException where the server is gone."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, data, self._headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Send a signal; return the exit code and the rest of the output."""
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, rest

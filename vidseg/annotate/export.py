@@ -13,7 +13,6 @@ from vidseg.datasets.annotation_records import Snapshot
 from vidseg.datasets.writers.convert import WRITERS, Conversion
 from vidseg.datasets.writers.convert import convert as written
 from vidseg.errors import StoreError, UsageError
-from vidseg.utils.progress import Progress, Quiet
 
 FORMATS = tuple(WRITERS)
 EXPORTS = "exports"
@@ -27,7 +26,6 @@ def export(
     *,
     frames: Literal["finished", "all"] = "finished",
     images: str = "link",
-    progress: Progress | None = None,
 ) -> Conversion:
     """Write the annotation as it is now; edits go on meanwhile.
 
@@ -37,7 +35,6 @@ def export(
         form: one of :data:`FORMATS`.
         frames: those that are finished, or all.
         images: as of ``vidseg convert``.
-        progress: where to tell how far it is.
 
     Raises:
         VidsegError: what cannot be written; nothing is left behind.
@@ -55,7 +52,7 @@ def export(
             place.mkdir()
             _write(snapshot, opened, place)
             dataset = Annotated(str(place), labelled=frames)
-            return written(dataset, form, folder, images=images, progress=progress or Quiet())
+            return written(dataset, form, folder, images=images, progress=opened.exporting)
     except OSError as error:
         raise StoreError(f"cannot be written ({error.strerror or error})", where=output) from error
 

@@ -13,6 +13,7 @@ from vidseg.annotate.filler import Filler, Job
 from vidseg.annotate.folder import AnnotationFolder
 from vidseg.annotate.pictures import Pictures
 from vidseg.annotate.records import record_of_footage
+from vidseg.annotate.settings import SETTINGS, check_settings
 from vidseg.curate.footage import Footage
 from vidseg.datasets.annotation import Annotation, TrackedObject
 from vidseg.datasets.annotation_file import is_annotation
@@ -33,25 +34,40 @@ from vidseg.datasets.annotation_records import (
     ranges_of,
 )
 from vidseg.errors import DataError, UsageError
-from vidseg.trackers.base import TrackerSource
-from vidseg.trackers.fill import DOUBTFUL, METHODS, Filled
+from vidseg.trackers.fill import Filled
 from vidseg.trackers.gaps import Gap, gaps_of
+from vidseg.utils.progress import Quiet
 
-SETTINGS: dict[str, Any] = {
-    "tracker": "lk",
-    "method": "auto",
-    "every": 40,
-    "ahead": True,
-    "doubt": DOUBTFUL,
-}
-"""What the page begins with: tracker, method, frames from one key box to the next, whether an
-object is tracked on from its last box, and the doubt above which a box is shown to the human."""
 Place = tuple[str, int]
 """What an edit changes: ``("object", id)``, ``("region", id)``, ``("settings", 0)``."""
 
 
 class StaleError(UsageError):
     """An edit of something that another page has changed since."""
+
+
+class Counting(Quiet):
+    """Progress that pages are told: steps done and in all; nothing in all when nothing is done."""
+
+    def __init__(self) -> None:
+        self.done, self.total = 0.0, 0.0
+
+    @contextmanager
+    def task(self, description: str, total: float | None) -> Iterator[Counting]:
+        """Count the steps of a task."""
+        self.done, self.total = 0.0, total or 0.0
+        try:
+            yield self
+        finally:
+            self.done = self.total = 0.0
+
+    def advance(self, steps: float = 1) -> None:
+        """Count."""
+        self.done += steps
+
+    def to_dict(self) -> dict[str, float]:
+        """Return it for the page."""
+        return {"done": self.done, "total": self.total}
 
 
 class OpenVideo:
@@ -78,6 +94,7 @@ class OpenVideo:
         self.filler = Filler(self.pictures.frames, self.info.size, self._take)
         self._changed: dict[Place, int] = {}
         self._edited: dict[Place, tuple[int, str]] = {}
+        self.exporting = Counting()
         self._human = self._begun = self.annotation.revision
 
     @property
@@ -170,6 +187,7 @@ class OpenVideo:
             "length": self.info.length,
             "frames_error": self.pictures.error,
             "fill": self.filler.state.to_dict(),
+            "exporting": self.exporting.to_dict(),
         }
 
     def propagate(self, ids: Iterable[int] | None, *, again: bool = False) -> int:
@@ -294,28 +312,6 @@ def _opened(video: Footage, place: Path) -> AnnotationFolder:
             hint="name another folder by --output",
         )
     return found
-
-
-def check_settings(settings: dict[str, Any]) -> None:
-    """Refuse settings that the page cannot work with.
-
-    Raises:
-        VidsegError: an unknown name, tracker or method, or a number out of range.
-    """
-    unknown = settings.keys() - SETTINGS.keys()
-    if unknown:
-        raise UsageError(f"there is no setting {min(unknown)}")
-    chosen = SETTINGS | settings
-    if chosen["method"] not in METHODS:
-        raise UsageError(f"there is no method {chosen['method']!r}")
-    if not isinstance(chosen["ahead"], bool):
-        raise UsageError("ahead is true or false")
-    every, doubt = chosen["every"], chosen["doubt"]
-    if not isinstance(every, int) or isinstance(every, bool) or not 1 <= every <= 10_000:
-        raise UsageError(f"a box every {every!r} frames is refused; take 1 to 10000")
-    if not isinstance(doubt, int | float) or not 0 <= doubt <= 1:
-        raise UsageError(f"a doubt of {doubt!r} is refused; take 0 to 1")
-    TrackerSource.of(str(chosen["tracker"]))
 
 
 def _filled(one: TrackedObject, gap: Gap) -> bool:

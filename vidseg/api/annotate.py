@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -154,6 +154,54 @@ def _positive(every: int) -> int:
     if every < 1:
         raise UsageError(f"{every} is refused", where="every", hint="take 1 at least")
     return every
+
+
+def annotate_on_page(
+    video: str | Path,
+    *,
+    output: str | Path = "annotations",
+    tracker: str = "lk",
+    frames: str | Path | None = None,
+    port: int | None = None,
+    store: str | Path | None = None,
+    ready: Callable[[str], None] = print,
+    note: Callable[[str], None] = print,
+) -> None:
+    """Serve the annotation page on this machine until Ctrl-C or SIGTERM.
+
+    Args:
+        video: a clip, a folder of pictures, or a folder of either.
+        output: gets an annotation folder of each video; ``annotated:OUTPUT`` is the data set.
+        tracker: of new annotations; the page can change it.
+        frames: list or CSV of :func:`vidseg.select`; the page steps through these frames.
+        port: 0 takes any that is free, None the first free one from 8700 on.
+        store: as of :func:`vidseg.run`; decoded frames are held there while the page is open.
+        ready: called with the address of the page.
+        note: called with what the user should know, such as a video that cannot be read.
+
+    Raises:
+        VidsegError: what was refused, where, and what to do about it.
+    """
+    from vidseg.annotate.serve import listen, serve
+    from vidseg.annotate.session import begin
+
+    listening = listen(port)
+    try:
+        session = begin(
+            user_path(video),
+            user_path(output),
+            tracker=tracker,
+            frames=user_path(frames) if frames else None,
+            store=user_path(store) if store else None,
+        )
+    except BaseException:
+        listening.close()
+        raise
+    for fault in session.faults:
+        note(fault)
+    if session.others:
+        note(f"{session.others} listed frames are of other videos")
+    serve(session, listening, ready=ready)
 
 
 def choice(given: str, known: tuple[Any, ...], where: str) -> Any:

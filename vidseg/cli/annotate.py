@@ -31,7 +31,78 @@ class Annotate(click.Group):
 
 @click.group(cls=Annotate)
 def annotate() -> None:
-    """Annotate videos with a tracker's help, and know what it saves."""
+    """Annotate videos with a tracker's help, and know what it saves.
+
+    `vidseg annotate VIDEO` opens the page; `vidseg annotate page --help` has its options.
+    """
+
+
+@annotate.command(PAGE, hidden=True)
+@click.argument("video", metavar="VIDEO|FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("annotations"),
+    show_default=True,
+    metavar="DIR",
+    help="Gets a folder of each video; annotated:DIR is the data set.",
+)
+@click.option(
+    "--tracker",
+    metavar="SPEC",
+    default="lk",
+    show_default=True,
+    help="lk, dsst, ...; the page can change it.",
+)
+@click.option(
+    "--frames",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="LIST",
+    help="List or CSV of `vidseg select`: the page steps through these frames.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Of the page, on this machine only.  [default: the first free one from 8700 on]",
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
+@options.store
+def page(
+    video: Path,
+    output: Path,
+    tracker: str,
+    frames: Path | None,
+    port: int | None,
+    browser: bool,
+    store_root: Path | None,
+) -> None:
+    """Annotate a clip, a folder of pictures, or a folder of either, on a page in the browser.
+
+    Ctrl-C ends it. Every change is on the disk before the page shows it as saved.
+    """
+    from vidseg.api.annotate import annotate_on_page
+
+    def ready(url: str) -> None:
+        click.echo(f"page    {url}")
+        click.echo(f"output  {output}")
+        click.echo("Ctrl-C ends it; every change is saved at once")
+        if browser:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    annotate_on_page(
+        video,
+        output=output,
+        tracker=tracker,
+        frames=frames,
+        port=port,
+        store=store_root,
+        ready=ready,
+        note=lambda text: click.echo(f"note: {text}"),
+    )
+    click.echo(f"ended; data set  annotated:{output}")
 
 
 @annotate.command()
