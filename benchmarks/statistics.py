@@ -167,17 +167,20 @@ def curves(rng: Rng, reps: int) -> Iterator[Row]:
         truth = int(whole[np.argmax(b * (whole**-0.7 - 100**-0.7) < 0.01)])
         for groups in (4, 7, 12):
             fits = [_curve(rng, counts, left, groups) for _ in range(reps)]
-            held, error = rate([truth in fit.flattens for fit in fits])
+            points = [fit.flattens for fit in fits if fit.flattens is not None]
+            held, error = rate([truth in one for one in points])
             row: Row = {"truth": shape, "groups": groups, "flattens at": truth}
             row |= {
                 kind: rate([fit.shape == kind for fit in fits])[0]
                 for kind in ("rising", "falling", "flat", "cannot tell")
             }
             yield row | {
-                "median estimate": float(np.median([fit.flattens_at for fit in fits])),
-                "median low": float(np.median([fit.flattens.low for fit in fits])),
-                "median high": float(np.median([fit.flattens.high for fit in fits])),
-                "level": fits[0].flattens.level,
+                "median estimate": float(
+                    np.median([fit.flattens_at for fit in fits if fit.flattens_at is not None])
+                ),
+                "median low": float(np.median([one.low for one in points])),
+                "median high": float(np.median([one.high for one in points])),
+                "level": points[0].level,
                 "covered": held,
                 "error": error,
             }

@@ -62,11 +62,17 @@ def test_what_a_suite_shows_is_applied(place: Path):
 
 
 def test_a_suite_that_shows_nothing_is_not_followed(place: Path):
-    assert not getattr(build(record(4)).to_label, "advised", True)
+    assert build(record(4)).to_label is None
     write_report([record(4)], place / "report")
-    with pytest.raises(
-        DataError, match=r"which has not shown which frames .*choose with --by, such as .*'"
-    ):
+    with pytest.raises(DataError, match=r"which has not shown which frames .*choose with --by; or"):
+        vidseg.select("new", like="report")
+    open_ = record(7)
+    few, more = (one.group_scores for one in open_.settings)
+    for i, group in enumerate(few):
+        more[group]["iou"] = few[group]["iou"] + 0.02 + 0.05 * (-1) ** i
+    assert build(open_).to_label is None
+    write_report([open_], place / "report")
+    with pytest.raises(DataError, match=r"choose with --by, such as its candidate --by 'k-center"):
         vidseg.select("new", like="report")
 
 

@@ -48,7 +48,7 @@ def test_frames_without_noise_and_motion_are_the_same_training_set() -> None:
     assert result is not None
     assert result.verdict is Verdict.EQUIVALENT
     assert abs(result.difference) < 1e-3
-    assert report.sentence.startswith("Keep 1 frame per video: more add nothing that matters")
+    assert report.sentence.startswith("Label 1 frame of each video, anywhere in it ('1 every 1').")
     first = report.frame_lists[0]
     assert (first.setting, first.advised) == ("1 every 1 svm", True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tests.helpers import reports
 from vidseg.errors import DataError
 from vidseg.report import build, closing, short, suite_from_json, suite_to_json
 from vidseg.report.document import Table
-from vidseg.report.facts import Kind, Report
+from vidseg.report.facts import Kind, Report, Role
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
 from vidseg.report.tables import budget
@@ -29,35 +30,191 @@ ALL = {
 }
 
 
-def test_four_groups_cannot_tell_and_say_why() -> None:
+def test_four_groups_give_no_advice_and_say_why() -> None:
     report = build(reports.paper(FOUR))
     assert report.kind is Kind.COMPARISONS
     assert {p.result.verdict for p in report.pairs if p.result} == {Verdict.CANNOT_TELL}
+    assert report.headline == "No advice yet: 4 scenes are too few to show anything."
+    assert "is 6 scenes." in report.certainty
+    assert (report.chosen, report.to_label, report.shown) == (None, None, False)
+    assert not any(one.advised for one in report.frame_lists)
     for said in (
-        "We cannot tell yet whether 20 frames per video beat 1",
+        "We cannot tell yet whether 20 frames per video beat 1 with pixel_svm: +",
         "87.5 % interval",
-        "with 4 groups the smallest possible p is 0.125",
+        "with 4 groups the smallest possible p is 0.125, 1 after Holm's correction over 8",
         "no 95 % interval is bounded",
         "smallest difference of interest is 1 IoU point",
         "to confirm a difference this large takes about",
-        ". Until then 1 frame per video is the cheaper choice",
+        "more than 200 groups (not feasible)",
     ):
-        assert said in report.sentence
+        assert said in report.evidence
     assert report.sentence.endswith(".")
-    assert not report.frame_lists[0].advised
-    assert report.frame_lists[0].arm == "1"
+    assert report.evidence.endswith(".")
 
 
-def test_twelve_groups_advise_the_best_winner() -> None:
+def test_twelve_groups_advise_the_arm_that_is_shown_best() -> None:
     report = build(reports.paper(TWELVE))
-    assert report.lead is not None
-    lead = report.pairs[report.lead]
-    assert lead.arm_b == "400"
-    assert report.sentence.startswith("Keep 400 frames per video rather than '1by20'")
+    assert report.sentence.startswith("Label the first 400 frames of each video ('400').")
+    assert "Shown on 12 scenes: no other arm tried is 1 IoU point better." in report.sentence
     first = report.frame_lists[0]
     assert first.advised
     assert first.arm == "400"
     assert first.frames["scene-00"] == list(range(400))
+    assert report.to_label is first
+
+
+def made(
+    worth: dict[str, float],
+    frames: dict[str, Any],
+    pairs: list[tuple[str, str]],
+    groups: list[str] = TWELVE,
+    **more: Any,
+) -> Report:
+    """Return the report of arms with these scores that took these frames."""
+    settings = [
+        reports.setting(arm, "svm", groups, lambda a, _: worth[a], frames=frames[arm], **more)
+        for arm in worth
+    ]
+    arms = {arm: {"sampler": {"use": arm}} for arm in worth}
+    return build(reports.suite("mine", settings, pairs, arms=arms))
+
+
+def test_the_advice_is_the_better_arm_at_equal_cost_not_the_winner_of_a_comparison() -> None:
+    worth = {"1": 0.38, "20": 0.44, "1by20": 0.52}
+    frames = {"1": [0], "20": range(20), "1by20": range(0, 400, 20)}
+    report = made(worth, frames, [("1", "20")])
+    assert report.pairs[0].told
+    assert report.headline == "Label every 20th frame of each video ('1by20')."
+    worth = {"first": 0.30, "uniform": 0.45, "middle": 0.44, "k-center": 0.41}
+    ten = {arm: range(i, i + 10) for i, arm in enumerate(worth)}
+    report = made(worth, ten, [("first", "uniform"), ("first", "middle")], noise=0.03)
+    assert report.chosen is not None
+    assert report.chosen.arm != "first"
+
+
+def test_of_several_pipelines_the_cheap_arm_that_is_best_anywhere_is_advised() -> None:
+    worth = {("1", "weak"): 0.167, ("1by20", "weak"): 0.239, ("400", "weak"): 0.387}
+    worth |= {("1", "C=1"): 0.429, ("1by20", "C=1"): 0.432, ("400", "C=1"): 0.430}
+    frames = {"1": [0], "1by20": range(0, 400, 20), "400": range(400)}
+    settings = [
+        reports.setting(a, p, TWELVE, lambda a, p: worth[a, p], frames=frames[a], noise=0.003)
+        for a, p in worth
+    ]
+    report = build(reports.suite("mine", settings, [("1by20", "400")]))
+    assert report.pairs[0].told, "400 beats 1by20 with the weak pipeline"
+    assert report.chosen is not None
+    assert (report.chosen.name, report.shown) == ("1 C=1", True)
+    assert report.headline.startswith("Label the first frame of each video ('1'), and train with")
+    assert "Spend the rest on new scenes." in report.headline
+
+
+def test_not_proven_says_what_would_prove_it_and_that_frames_can_be_added() -> None:
+    few = reports.setting("1by20", "svm", TWELVE, lambda *_: 0.5, frames=range(0, 400, 20))
+    many = reports.setting("400", "svm", TWELVE, lambda *_: 0.5, frames=range(400))
+    for place, group in enumerate(TWELVE):
+        iou = few.group_scores[group]["iou"]
+        many.group_scores[group]["iou"] = iou + 0.005 + 0.03 * (-1) ** place
+    arms = {arm: {"sampler": {"use": arm}} for arm in ("1by20", "400")}
+    record = reports.suite("mine", [few, many], [("1by20", "400")], arms=arms)
+    report = build(record)
+    assert report.headline == (
+        "Start with every 20th frame of each video ('1by20'): the best guess so far, not proven."
+    )
+    assert report.certainty.startswith("12 scenes cannot prove it; about ")
+    assert report.certainty.endswith("among those of '400', so it can be extended later.")
+    assert report.to_label is None
+    assert not any(one.advised for one in report.frame_lists)
+    for place, group in enumerate(TWELVE):
+        many.group_scores[group]["iou"] += 0.4 * (-1) ** place
+    assert "not feasible" in build(record).certainty
+
+
+def test_the_lead_is_tested_alone_and_the_others_only_if_it_told() -> None:
+    worth = {"1": 0.38, "20": 0.44, "1by20": 0.52, "400": 0.58}
+    frames = {"1": [0], "20": range(20), "1by20": range(0, 400, 20), "400": range(400)}
+    settings = [
+        reports.setting(a, p, TWELVE[:6], lambda a, _: worth[a], frames=frames[a], noise=0.01)
+        for p in ("svm", "sgd")
+        for a in worth
+    ]
+    record = reports.suite("mine", settings, [("1", "20"), ("1by20", "400")])
+    record.config["pipelines"]["sgd"]["sensitivity"] = True
+    none = build(record)
+    assert [(p.role, p.told) for p in none.pairs] == [(Role.FAMILY, False)] * 2 + [
+        (Role.SENSITIVITY, True)
+    ] * 2
+    assert "none of them can be shown" in none.evidence
+    record.comparisons[1].lead = True
+    report = build(record)
+    assert [pair.role for pair in report.pairs][:2] == [Role.FAMILY, Role.LEAD]
+    assert all(pair.told for pair in report.pairs)
+    assert report.pairs[1].result is not None
+    assert report.pairs[1].result.p_adjusted == report.pairs[1].result.p_value == 2**-5
+    assert report.lead == 1
+    record.settings[3] = reports.setting("400", "svm", TWELVE[:6], lambda *_: 0.52, noise=0.05)
+    report = build(record)
+    assert [pair.role for pair in report.pairs][:2] == [Role.EXPLORATORY, Role.LEAD]
+    assert not any(pair.told for pair in report.pairs[:2])
+    assert "1 svm -> 20 svm: +" in short(report)
+    assert "points, exploratory (" in short(report)
+    tables = _tables(report)
+    assert tables["Comparisons"].head[1] == "verdict"
+    assert [row[1] for row in tables["Comparisons"].rows] == ["exploratory", "cannot tell"]
+    assert len(tables["The same with other pipelines: each by itself, outside the family"].rows)
+
+
+def test_power_knows_the_number_of_comparisons() -> None:
+    record = reports.paper(FOUR, pipelines=["sgd"])
+    many = build(record).pairs[1].groups_for_seen
+    record.comparisons = [record.comparisons[1]]
+    alone = build(record).pairs[0].groups_for_seen
+    assert many is not None
+    assert alone is not None
+    assert many > alone
+
+
+def test_groups_whose_arms_trained_on_the_same_frames_are_no_evidence() -> None:
+    record = reports.paper(TWELVE, pipelines=["pixel_svm"])
+    one, twenty = record.settings[:2]
+    one.trained = {group: f"{group} 1" for group in TWELVE}
+    twenty.trained = {**{group: f"{group} 20" for group in TWELVE}, TWELVE[0]: f"{TWELVE[0]} 1"}
+    pair = build(record).pairs[0]
+    assert pair.result is not None
+    assert TWELVE[0] not in pair.result.groups
+    assert len(pair.result.groups) == 11
+    assert pair.same_groups == [TWELVE[0]]
+    assert "1 group left out, where both arms trained on the same frames" in build(record).evidence
+    twenty.trained = dict(one.trained)
+    report = build(record)
+    assert report.pairs[0].result is None
+    assert "same frames of every video" in report.pairs[0].reason
+    assert "20 pixel_svm trained on the same frames as 1 pixel_svm: one arm" in short(report)
+
+
+def test_one_group_that_makes_the_difference_is_named() -> None:
+    a = reports.setting("1", "svm", TWELVE[:7], lambda *_: 0.3, frames=[0], noise=0.0)
+    b = reports.setting("20", "svm", TWELVE[:7], lambda *_: 0.302, noise=0.0)
+    b.group_scores[TWELVE[2]]["iou"] += 0.45
+    pair = build(record := reports.suite("mine", [a, b], [("1", "20")])).pairs[0]
+    assert pair.carried == TWELVE[2]
+    assert pair.without == pytest.approx(0.002)
+    said = "one group makes the difference, scene-02 with +45.2 points; without it the mean is +0.2"
+    assert said in short(build(record))
+    b.group_scores[TWELVE[2]]["iou"] -= 0.45
+    assert not build(record).pairs[0].carried
+
+
+def test_five_groups_are_never_said_to_be_surely_equal() -> None:
+    few = reports.setting("20", "svm", TWELVE[:5], lambda *_: 0.5, noise=0.001)
+    many = reports.setting("400", "svm", TWELVE[:5], lambda *_: 0.5, frames=range(400), noise=0.001)
+    report = build(reports.suite("mine", [few, many], [("20", "400")]))
+    assert "surely" not in report.sentence + report.evidence
+    assert report.headline.startswith("No advice yet")
+
+
+def _tables(report: Report) -> dict[str, Table]:
+    blocks = [b for section in make_page(report, "s").sections for b in section.blocks]
+    return {block.caption: block for block in blocks if isinstance(block, Table)}
 
 
 def test_holm_looks_at_every_comparison_that_was_made() -> None:
@@ -71,8 +228,9 @@ def test_equivalent_advises_the_cheaper_arm() -> None:
     few = reports.setting("20", "svm", TWELVE, lambda *_: 0.5, noise=0.002)
     many = reports.setting("400", "svm", TWELVE, lambda *_: 0.5, frames=range(400), noise=0.002)
     report = build(reports.suite("mine", [few, many], [("20", "400")]))
-    assert report.sentence.startswith("Keep 20 frames per video; 400 do no better")
-    assert "90 % interval" in report.sentence
+    assert report.headline.startswith("Label the first 20 frames of each video ('20'). Spend the")
+    assert "400 frames per video do as well as 20" in report.evidence
+    assert "surely less than 1 IoU point (90 % interval" in report.evidence
     assert report.frame_lists[0].setting == "20 svm"
 
 
@@ -83,8 +241,8 @@ def test_worse_keeps_a() -> None:
         for arm, n in (("1", 1), ("20", 20))
     ]
     report = build(reports.suite("mine", made, [("1", "20")]))
-    assert report.sentence.startswith("Keep 1 frame per video rather than 20: IoU")
-    assert "falls by" in report.sentence
+    assert report.headline.startswith("Label the first frame of each video ('1').")
+    assert report.evidence.startswith("20 frames per video do worse than 1 by ")
 
 
 def test_an_oracle_is_compared_and_never_advised() -> None:
@@ -151,7 +309,7 @@ def test_nothing_scored_is_said() -> None:
     ]
     report = build(reports.suite("mine", dead, [("1", "20")]))
     assert report.sentence.startswith("Nothing can be said")
-    assert report.sentence.endswith("the first error: no room.")
+    assert report.sentence.endswith("The first error: no room.")
     assert short(report).endswith("  failed: 2 cells (c, c): no room.")
 
 
@@ -161,22 +319,66 @@ def test_gain_curve_flattens_where_it_was_made_to() -> None:
     fit = report.curves[0].fit
     assert report.kind is Kind.GAIN_CURVE
     assert fit is not None
+    assert fit.flattens is not None
     true = (0.01 / rise + last**-power) ** (-1 / power)
     assert fit.flattens.low - 1 <= true <= fit.flattens.high + 1
-    assert report.sentence.startswith(f"Keep {fit.flattens_at} frames per video (every 1)")
-    assert report.frame_lists[0].setting == "50 every 1 pixel_svm"
+    assert report.frame_lists[0].setting == "50 every 20 pixel_svm"
+    own = report.curves[1].fit
+    assert own is not None
+    said = f"The curve flattens at {own.flattens_at} frames per video (every 20)"
+    assert report.evidence.startswith(said)
+    assert "instead of 1\N{NARROW NO-BREAK SPACE}200" in report.certainty
+
+
+def test_curves_and_grids_stand_on_the_frames_that_were_used() -> None:
+    record = reports.gain_curve(TWELVE, counts=(1, 2, 5, 10, 20, 50, 100), strides=(1,))
+    for one in record.settings[4:]:
+        one.frames = {group: list(range(20)) for group in TWELVE}
+    report = build(record)
+    (curve,) = report.curves
+    assert curve.counts == [1, 2, 5, 10, 20]
+    assert curve.settings[-1] == "20 every 1 pixel_svm"
+    assert [line.split()[0] for line in curve.alike] == ["50", "100"]
+    assert "50 every 1 pixel_svm has 20 frames per video" in curve.alike[0]
+    grid = reports.iso_budget(TWELVE)
+    for one in grid.settings:
+        if one.arm.endswith("x 20"):
+            one.frames = {group: list(range(12)) for group in TWELVE}
+    assert build(grid).grids[0].frames == [5, 10, 12]
+    for one in grid.settings:
+        if one.arm.endswith("x 20"):
+            one.frames = {group: list(range(10)) for group in TWELVE}
+    alike = build(grid).grids[0]
+    assert alike.frames == [5, 10]
+    assert alike.alike == ["20 frames asked for are 10 frames per video, as for 10: one column"]
+
+
+def test_a_curve_that_is_no_power_law_names_its_best_count() -> None:
+    record = reports.gain_curve(TWELVE, counts=(1, 2, 5, 10, 20), strides=(1,), noise=0.0)
+    level = dict(zip((1, 2, 5, 10, 20), (0.30, 0.42, 0.55, 0.52, 0.50), strict=True))
+    record.settings = [
+        reports.setting(
+            f"{n} every 1", "pixel_svm", TWELVE, lambda *_, m=m: m, frames=range(n), noise=0.001
+        )
+        for n, m in level.items()
+    ]
+    report = build(record)
+    assert report.headline.startswith("Label 5 frames of each video")
+    assert "not as a power law does; the highest mean is that of 5 frames" in report.evidence
+    assert "flattens at" not in report.evidence
 
 
 def test_gain_curve_flat_and_too_few_counts() -> None:
     flat = build(reports.gain_curve(TWELVE, rise=0.0, noise=0.001))
-    assert flat.sentence.startswith("Keep 1 frame per video")
+    assert flat.headline.startswith("Label 1 frame of each video")
+    assert "the curve is flat" in flat.evidence
     few = build(reports.gain_curve(TWELVE, counts=(1, 5, 20)))
     assert few.curves[0].fit is None
-    assert "3 frame counts carry no curve" in few.sentence
+    assert "3 frame counts carry no curve" in few.evidence
 
 
 def test_gain_curve_of_four_groups_cannot_tell() -> None:
-    said = build(reports.gain_curve(FOUR)).sentence
+    said = build(reports.gain_curve(FOUR)).evidence
     assert said.startswith("We cannot tell yet how many frames per video pay")
     assert "6 groups at least" in said
 
@@ -192,7 +394,7 @@ def test_exchange_rate_is_the_planted_one(ratio: float) -> None:
 
 
 def test_exchange_rate_of_four_groups_is_not_identified() -> None:
-    assert "not identified at 95 %" in build(reports.iso_budget(FOUR)).sentence
+    assert "not identified at 95 %" in build(reports.iso_budget(FOUR)).evidence
 
 
 @pytest.mark.parametrize(
@@ -206,16 +408,16 @@ def test_frames_that_gain_nothing_are_an_answer(frames: float, said: str) -> Non
     report = build(reports.iso_budget(TWELVE, frames=frames))
     assert report.grids[0].rate is not None
     assert not report.grids[0].rate.identified
-    assert report.sentence.startswith("Label new videos before more frames: at 2 videos")
-    assert said in report.sentence
+    assert report.headline == "Label new videos before more frames."
+    assert said in report.evidence
     assert make_page(report, "s").tone == "told"
     four = build(reports.iso_budget(FOUR, frames=frames))
     assert four.sentence.startswith("We cannot tell yet")
     rate = four.grids[0].rate
     assert rate is not None
-    nothing = "more frames of the videos one has gained nothing (" in four.sentence
+    nothing = "more frames of the videos one has gained nothing (" in four.evidence
     assert nothing == (rate.rate == math.inf)
-    assert "at least 0 " not in four.sentence
+    assert "at least 0 " not in four.evidence
 
 
 def test_incomplete_grid_says_so() -> None:
@@ -223,13 +425,13 @@ def test_incomplete_grid_says_so() -> None:
     record.settings = [one for one in record.settings if one.arm not in ("2 x 10", "1 x 5")]
     report = build(record)
     assert report.grids[0].rate is None
-    assert "cannot be computed" in report.sentence
+    assert "cannot be computed" in report.evidence
 
 
 def test_leakage_is_no_advice() -> None:
     report = build(reports.leakage(TWELVE))
     assert report.kind is Kind.LEAKAGE
-    assert report.sentence.startswith("Do not trust the split 'by frame': it scores +")
+    assert report.sentence.startswith("Do not trust the split 'by frame'. Shown on 12 scenes: it ")
     assert not any(one.advised for one in report.frame_lists)
     assert report.frame_lists
     assert report.to_label is None

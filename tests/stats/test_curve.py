@@ -40,7 +40,7 @@ def test_a_power_law_is_found_again(b: float, c: float) -> None:
 def test_a_falling_curve_is_said_to_fall() -> None:
     fit = curve(8, -0.3, 0.7)
     assert fit.shape == "falling"
-    assert fit.flattens_at == 1
+    assert (fit.flattens_at, fit.flattens, fit.best) == (None, None, 1)
     assert fit.gain_interval.high < 0
 
 
@@ -80,6 +80,19 @@ def test_the_flattening_point_is_covered_and_narrowed_down() -> None:
     assert np.mean(held) >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 100)
     assert np.median([entry.low for entry in found]) > truth / 3
     assert np.median([entry.high for entry in found]) < 2 * truth
+
+
+@pytest.mark.parametrize(
+    "means",
+    [[30, 42, 55, 52, 50], [30, 42, 55, 52, 54.5], [30, 45, 38, 46, 50]],
+    ids=["falls", "bends", "jumps"],
+)
+def test_a_fit_that_is_not_the_curve_gives_no_flattening_point(means: list[float]) -> None:
+    table = {f"g{i}": [m / 100 + 0.02 * i for m in means] for i in range(8)}
+    fit = fit_gain_curve([1, 2, 5, 10, 20], table)
+    assert fit.shape == "rising"
+    assert (fit.flattens_at, fit.flattens) == (None, None)
+    assert fit.best == [1, 2, 5, 10, 20][int(np.argmax(means))]
 
 
 def test_a_group_with_a_hole_is_left_out() -> None:

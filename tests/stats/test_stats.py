@@ -148,7 +148,7 @@ def arms(differences: list[float]) -> tuple[dict[str, float], dict[str, float]]:
         ([0.03, -0.05, 0.04, 0.06, -0.02, 0.05, 0.04], Verdict.CANNOT_TELL, False),
         ([0.01] * 7, Verdict.BETTER, False),
         ([0.0] * 7, Verdict.EQUIVALENT, False),
-        ([0.0] * 5, Verdict.EQUIVALENT, False),
+        ([0.0] * 5, Verdict.CANNOT_TELL, False),
         ([0.0] * 4, Verdict.CANNOT_TELL, False),
         ([0.05] * 5, Verdict.CANNOT_TELL, False),
         ([0.05] * 6, Verdict.BETTER, True),

@@ -157,6 +157,7 @@ def test_the_resolved_suite_as_a_file_gives_the_same_cells(tmp_path: Path, name:
         ("b: 20}", "b: 1}", "mine.yaml:22 comparisons.0: compares '1' with itself"),
         ("b: 20}", "c: 20}", "mine.yaml:22 comparisons.0"),
         ("{sampler: 1}", "{sampler: 1, pipelines: [b]}", "comparisons.0: no pipeline runs both"),
+        ("b: 20}", "b: 200, lead: true}", "comparisons.0.b: there is no arm '200'"),
         ('"20":', "1:", "mine.yaml:14:3: the key '1' stands twice"),
         ("arms:", "arms: [", "mine.yaml:14:3: "),
     ],
@@ -168,6 +169,26 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: st
     with pytest.raises(UsageError, match=expected) as caught:
         load_suite(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+def test_one_comparison_leads_on_a_pipeline_that_counts(tmp_path: Path) -> None:
+    lead = BASE.replace("{a: 1, b: 20}", "{a: 1, b: 20, lead: true}")
+    suite = load_suite(write(tmp_path, lead))
+    assert suite.lead == ("1", "20", "a")
+    assert make_suite(suite.mapping()).lead == suite.lead
+    assert [row.get("lead") for row in suite.mapping()["comparisons"]] == [True, None]
+    check = "a: {extractor: filters, classifier: sgd, sensitivity: true}"
+    only = lead.replace("a: {extractor: filters, classifier: sgd}", check)
+    with pytest.raises(UsageError, match=r"yaml:22 comparisons.0: .*with sensitivity pipelines on"):
+        load_suite(write(tmp_path, only))
+    twice = lead.replace("question: more}", "question: more, lead: true}")
+    with pytest.raises(UsageError, match="one comparison at most is the lead"):
+        load_suite(write(tmp_path, twice))
+    suite = load_suite(write(tmp_path, only.replace(", lead: true", "")))
+    assert suite.sensitivity == {"a"}
+    assert make_suite(suite.mapping()).sensitivity == {"a"}
+    paper = load_suite("paper", {"dataset": "synthetic:videos=4"})
+    assert paper.lead == ("1by20", "400", "svm")
 
 
 def test_samplers_that_need_labels_are_oracles() -> None:

@@ -78,8 +78,9 @@ def find_advice(reports: Sequence[Mapping[str, Any]], where: str) -> Advice:
                 if one["advised"]:
                     return _advice(report, str(one["setting"]), str(one["arm"]))
         first = reports[0]
-        candidates = first["frame_lists"]
-        candidate = _sampler(first, str(candidates[0]["arm"])) if candidates else None
+        choice = (first["decision"] or {}).get("choice")
+        arms = [str(one["arm"]) for one in first["settings"] if one["name"] == choice]
+        candidate = _sampler(first, arms[0]) if arms else None
     except (LookupError, TypeError, StopIteration) as error:
         raise DataError("the record of the suite is not whole", where=where) from error
     hint = "choose with --by"

@@ -155,6 +155,8 @@ class SettingRecord:
             train_positive_share, fit_seconds, and epochs, updates, pixels_seen where there are.
         frames: frames of each training video that were used: ``{video: [indices]}``, of the first
             seed, over all folds.
+        trained: by test group a hash of the examples that its models were trained on, over folds
+            and seeds; equal for two settings of one pipeline whose fits are the same.
         failures: one row a failed cell: cell, error.
         complete: every cell of the setting was scored.
     """
@@ -170,6 +172,7 @@ class SettingRecord:
     frames: dict[str, list[int]]
     failures: list[Row] = field(default_factory=list)
     complete: bool = True
+    trained: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -181,6 +184,7 @@ class ComparisonRecord:
         arm_a, arm_b, pipeline: their parts.
         question: what the comparison asks, in a few words.
         same_frames: videos for which both arms took the same frames, so that they say nothing.
+        lead: it is tested alone, and the others only where it told something.
     """
 
     a: str
@@ -190,6 +194,7 @@ class ComparisonRecord:
     pipeline: str
     question: str = ""
     same_frames: list[str] = field(default_factory=list)
+    lead: bool = False
 
 
 @dataclass

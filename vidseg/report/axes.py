@@ -34,6 +34,8 @@ def gain_curves(report: Report) -> Section | None:
         title = f"{unit} against frames per video, {len(drawn)} series"
         blocks.append(Figure(curves(lines, unit, title), "Means over groups, points joined."))
     blocks.append(_points_table(report, unit))
+    if alike := [line for c in report.curves for line in c.alike]:
+        blocks.append(Bullets([f"{line}." for line in alike]))
     if any(c.fit for c in report.curves):
         blocks.append(_fit_table(report))
     unfitted = [f"{_curve_name(report, c)}: no curve, {c.reason}." for c in drawn if not c.fit]
@@ -61,7 +63,7 @@ def _curve_figure(report: Report, curve: Curve, unit: str) -> Figure:
     if fit:
         places = np.geomspace(curve.counts[0], curve.counts[-1], 60)
         smooth = list(zip(places.tolist(), (100 * fit.predict(places)).tolist(), strict=True))
-        if fit.shape == "rising":
+        if fit.shape == "rising" and fit.flattens is not None and fit.flattens_at is not None:
             ends = (fit.flattens.low, fit.flattens.high)
             band = Band(*ends, fit.flattens_at, f"flattens at {fit.flattens_at}")
     lines = [Line("", curve.counts, _percent(row), faint=True) for row in curve.groups.values()]
@@ -69,7 +71,7 @@ def _curve_figure(report: Report, curve: Curve, unit: str) -> Figure:
     caption = "Markers: means over groups; thin lines: single groups."
     if fit:
         caption += " Thick line: power law a − b n^−c, fitted."
-    if band and fit:
+    if band and fit and fit.flattens:
         caption += (
             f" Dashed: from there less than {_delta(report)} is left; shaded: "
             f"its {level(fit.flattens.level)} interval."
@@ -104,14 +106,15 @@ def _fit_table(report: Report) -> Table:
         "flattens at",
         "from",
         "to",
+        "highest mean at",
     ]
     rows = []
     for c in report.curves:
         if c.fit is None:
             continue
         f = c.fit
-        rising = f.shape == "rising"
-        ends = [number(f.flattens.low), number(f.flattens.high)] if rising else [MISSING] * 2
+        flattens = f.flattens if f.shape == "rising" else None
+        ends = [number(flattens.low), number(flattens.high)] if flattens else [MISSING] * 2
         rows.append(
             [
                 _curve_name(report, c),
@@ -120,15 +123,17 @@ def _fit_table(report: Report) -> Table:
                 points(f.gain),
                 span(f.gain_interval),
                 level(f.gain_interval.level),
-                str(f.flattens_at) if rising else MISSING,
+                number(f.flattens_at) if flattens else MISSING,
                 *ends,
+                number(f.best),
             ]
         )
     floors = sorted({c.fit.p_floor for c in report.curves if c.fit})
     notes = [
         "Gain: from the fewest to the most frames, points. Flattens at: frames per video from "
         f"which less than {_delta(report)} is left, on the fitted power law. "
-        f"Smallest possible p: {joined([p_value(p) for p in floors])}.",
+        f"Smallest possible p: {joined([p_value(p) for p in floors])}. No point is named where the "
+        f"means lie more than {_delta(report)} from the fitted curve, or fall at the end.",
         *(
             f"{_curve_name(report, c)}: the means lie {points(c.fit.rms, sign=False)} points from "
             "the fitted curve (root mean square)."
@@ -168,6 +173,8 @@ def _grid_blocks(report: Report, grid: Grid) -> list[Block]:
     ]
     notes = [f"{unit}, percent; frames per video."]
     blocks.append(Table(f"Videos × frames, {name}", head, rows, notes=notes))
+    if grid.alike:
+        blocks.append(Bullets([f"{line}." for line in grid.alike]))
     if not grid.around:
         return [*blocks, Text(f"No exchange rate: {grid.reason}.")]
     blocks.append(_rate_table(report, grid, name))

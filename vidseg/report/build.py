@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
 
 from vidseg.experiment.config import CHOSEN
 from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
+from vidseg.report.advice import certainty, headline, make_decision
 from vidseg.report.effective import effective_table
-from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, SettingFacts
+from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, Role, SettingFacts
 from vidseg.report.grids import make_curves, make_grids
-from vidseg.report.pairs import make_pairs, score_by_group, winner
-from vidseg.report.sentence import sentence
-from vidseg.stats import Verdict
+from vidseg.report.pairs import make_pairs, score_by_group
+from vidseg.report.sentence import evidence
+from vidseg.stats import Decision, Standing
 from vidseg.tasks.registry import find_task
 
 
 def build(record: SuiteRecord) -> Report:
-    """Return the facts of a finished suite: scores, verdicts, curves, the sentence.
+    """Return the facts of a finished suite: scores, verdicts, curves, the advice.
 
     Nothing is estimated that the record cannot carry: what is missing is None, with a reason
     beside it where one is known.
@@ -26,13 +28,17 @@ def build(record: SuiteRecord) -> Report:
     pairs = make_pairs(record, {setting.name: setting for setting in settings})
     curves, grids = make_curves(record, settings), make_grids(record, settings)
     kind = _kind(pairs, curves, grids)
-    lead = _lead(kind, settings, pairs, curves, grids)
+    decision = None if kind is Kind.LEAKAGE else make_decision(record, settings)
+    lead = _lead(kind, settings, pairs, curves, grids, decision)
     draft = Report(
         suite=record.name,
         question=record.question,
         key=record.key,
         kind=kind,
-        sentence="",
+        headline="",
+        certainty="",
+        evidence="",
+        decision=decision,
         lead=lead,
         primary=record.primary,
         delta=record.delta,
@@ -50,7 +56,7 @@ def build(record: SuiteRecord) -> Report:
         curves=curves,
         grids=grids,
         effective=effective_table(record.settings),
-        frame_lists=_frame_lists(record, _advice(kind, lead, settings, pairs, curves)),
+        frame_lists=_frame_lists(record, decision, kind),
         config=record.config,
         axes=record.axes,
         margin=record.margin,
@@ -58,7 +64,9 @@ def build(record: SuiteRecord) -> Report:
         notes=_notes(record),
         task=record.task,
     )
-    return Report(**{**draft.__dict__, "sentence": sentence(draft)})
+    return dataclasses.replace(
+        draft, headline=headline(draft), certainty=certainty(draft), evidence=evidence(draft)
+    )
 
 
 def _about_labels(record: SuiteRecord) -> str:
@@ -95,6 +103,8 @@ def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
         complete=setting.complete,
         oracle=bool(_arm(record, setting.arm).get("oracle")),
         tuned=_tuned(record, setting),
+        trained=dict(setting.trained),
+        mean_frames=round(sum(frames) / len(frames), 1) if frames else None,
     )
 
 
@@ -149,70 +159,43 @@ def _lead(
     pairs: Sequence[Pair],
     curves: Sequence[Curve],
     grids: Sequence[Grid],
+    decision: Decision | None,
 ) -> int | None:
-    """Return what the sentence is about: a comparison that told, with the best winner, first."""
+    """Return what the evidence is about: the lead comparison, else the first that could be made.
+
+    Of several curves it is the one of the choice.
+    """
     if kind is Kind.GAIN_CURVE:
-        return next((i for i, curve in enumerate(curves) if curve.fit), 0)
+        choice = decision.choice if decision else None
+        own = [i for i, curve in enumerate(curves) if choice in curve.settings]
+        return next(iter([*own, *(i for i, curve in enumerate(curves) if curve.fit)]), 0)
     if kind is Kind.ISO_BUDGET:
         return next((i for i, grid in enumerate(grids) if grid.rate), 0)
     oracles = {setting.name for setting in settings if setting.oracle}
     places = [i for i, p in enumerate(pairs) if kind is not Kind.LEAKAGE or p.leaky]
     places = [i for i in places if not oracles & {pairs[i].a, pairs[i].b}]
     made = [i for i in places if pairs[i].result is not None]
-    told = [i for i in made if _told(pairs[i])]
-    means = {setting.name: _mean_group(setting) for setting in settings}
-    if told and kind is Kind.COMPARISONS:
-        return max(told, key=lambda i: means.get(winner(pairs[i]) or "", 0.0))
-    return next(iter(told or made or places), None)
+    leads = [i for i in places if pairs[i].role is Role.LEAD]
+    told = [i for i in made if kind is Kind.LEAKAGE and pairs[i].told]
+    return next(iter(leads or told or made or places), None)
 
 
-def _told(pair: Pair) -> bool:
-    return pair.result is not None and pair.result.verdict is not Verdict.CANNOT_TELL
-
-
-def _mean_group(setting: SettingFacts) -> float:
-    defined = [value for value in setting.groups.values() if value is not None]
-    return statistics.fmean(defined) if defined else 0.0
-
-
-def _advice(
-    kind: Kind,
-    lead: int | None,
-    settings: Sequence[SettingFacts],
-    pairs: Sequence[Pair],
-    curves: Sequence[Curve],
-) -> tuple[str | None, bool]:
-    """Return the setting whose frames to label, and whether the suite found that."""
-    if kind is Kind.COMPARISONS and lead is not None:
-        pair = pairs[lead]
-        advised = winner(pair)
-        return advised or (pair.a if pair.extra_frames >= 0 else pair.b), advised is not None
-    if kind is Kind.GAIN_CURVE and lead is not None:
-        curve = curves[lead]
-        fit = curve.fit
-        if fit and fit.shape in ("flat", "falling"):
-            return curve.settings[0], True
-        if fit and fit.shape == "rising":
-            place = next(i for i, n in enumerate(curve.counts) if n >= fit.flattens_at)
-            return curve.settings[place], True
-        return curve.settings[0], False
-    best = max((s for s in settings if not s.oracle), key=_mean_group, default=None)
-    return (best.name if best else None), False
-
-
-def _frame_lists(record: SuiteRecord, advice: tuple[str | None, bool]) -> list[FrameList]:
+def _frame_lists(record: SuiteRecord, decision: Decision | None, kind: Kind) -> list[FrameList]:
     """Return each distinct list once: pipelines of an arm usually take the same frames.
 
-    Those of an oracle are left out: only who has all labels can take them.
+    The chosen one comes first. Those of an oracle are left out: only who has all labels can take
+    them. A suite about new videos chooses among numbers of videos, and advises no frames.
     """
-    first, advised = advice
+    choice = decision.choice if decision else None
+    shown = decision is not None and decision.standing is Standing.SHOWN
+    advises = kind in (Kind.COMPARISONS, Kind.GAIN_CURVE, Kind.SETTINGS)
     open_ = [one for one in record.settings if not _arm(record, one.arm).get("oracle")]
-    ordered = sorted(open_, key=lambda setting: setting.name != first)
+    ordered = sorted(open_, key=lambda setting: setting.name != choice)
     lists: list[FrameList] = []
     for setting in ordered:
         known = any(one.arm == setting.arm and one.frames == setting.frames for one in lists)
         if setting.frames and not known:
-            sure = advised and setting.name == first
+            sure = shown and advises and setting.name == choice
             lists.append(FrameList(setting.name, setting.arm, sure, dict(setting.frames)))
     return lists
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import yaml
 
+from vidseg.report.arms import BOX_SECONDS, POLYGON_SECONDS
 from vidseg.report.document import Block, Bullets, Code, Section, Table, Text
-from vidseg.report.facts import Kind, Report
+from vidseg.report.facts import Report
 from vidseg.report.frames import TAG
 from vidseg.report.wording import (
     MISSING,
@@ -17,9 +18,6 @@ from vidseg.report.wording import (
     seconds,
 )
 from vidseg.tasks.registry import find_task
-
-BOX_SECONDS, POLYGON_SECONDS = 7.0, 79.0
-"""Seconds a box (extreme clicking, Papadopoulos et al. 2017) and a polygon (Lin et al. 2014)."""
 
 
 def cost(report: Report) -> Section | None:
@@ -66,17 +64,11 @@ def cost(report: Report) -> Section | None:
 
 
 def frames(report: Report) -> Section | None:
-    """Return the exact frames of the advised arm, or of a candidate, and where the lists are."""
+    """Return the exact frames of the advised arm, and where the lists are; None without one."""
     first = report.to_label
     if first is None:
         return None
-    said = f"The frames that {first.setting} trains on"
-    if first.advised:
-        said += ", which this suite advises."
-    elif report.kind in (Kind.COMPARISONS, Kind.GAIN_CURVE):
-        said += ", the cheaper choice as long as this suite cannot tell."
-    else:
-        said += ", which scored highest. This suite asks something else, and does not advise them."
+    said = f"The frames that {first.setting} trains on, which this suite advises."
     rows = [
         [video, number(len(indices)), ranges(indices)] for video, indices in first.frames.items()
     ]

@@ -6,15 +6,15 @@ from collections import Counter
 
 from vidseg.report.charts import Bar, forest
 from vidseg.report.document import Block, Bullets, Figure, Section, Table
-from vidseg.report.facts import Kind, Pair, Report
+from vidseg.report.facts import Kind, Pair, Report, Role
 from vidseg.report.wording import (
     count,
     joined,
     level,
-    number,
     p_value,
     points,
     span,
+    would_take,
 )
 from vidseg.stats import Comparison, Verdict
 from vidseg.tasks.registry import find_task
@@ -22,18 +22,31 @@ from vidseg.utils.text import plural
 
 
 def comparisons(report: Report) -> Section | None:
-    """Return every comparison: chart, table, and what limits it."""
+    """Return every comparison: chart, tables, and what limits it."""
     if not report.pairs:
         return None
     made = [pair for pair in report.pairs if pair.result]
+    checks = [pair for pair in made if pair.role is Role.SENSITIVITY]
+    counted = [pair for pair in made if pair not in checks]
     blocks: list[Block] = []
     if made:
         blocks.append(_forest(report, made))
-        blocks.append(_comparison_table(report, made))
+    if counted:
+        blocks.append(_comparison_table(report, counted, "Comparisons"))
+    if checks:
+        title = "The same with other pipelines: each by itself, outside the family"
+        blocks.append(_comparison_table(report, checks, title))
     if items := _remarks(report):
         blocks.append(Bullets(items))
     leaky = report.kind is Kind.LEAKAGE
     return Section("Leakage check" if leaky else "Comparisons", "comparisons", blocks)
+
+
+def verdict(pair: Pair) -> str:
+    """Return the verdict of a comparison in words; an exploratory one has none."""
+    if pair.result is None:
+        return "not compared"
+    return "exploratory" if pair.role is Role.EXPLORATORY else str(pair.result.verdict)
 
 
 def _forest(report: Report, pairs: list[Pair]) -> Figure:
@@ -61,7 +74,7 @@ def _bar(report: Report, pair: Pair, result: Comparison) -> Bar:
     interval = result.interval
     return Bar(
         label=f"{pair.arm_a} → {pair.arm_b}" + (f" · {pair.pipeline}" if several else ""),
-        detail=f"{points(result.difference)}, {result.verdict}",
+        detail=f"{points(result.difference)}, {verdict(pair)}",
         middle=100 * result.difference,
         low=100 * interval.low,
         high=100 * interval.high,
@@ -70,11 +83,11 @@ def _bar(report: Report, pair: Pair, result: Comparison) -> Bar:
     )
 
 
-def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
+def _comparison_table(report: Report, pairs: list[Pair], title: str) -> Table:
     levels = list(dict.fromkeys(level(pair.result.interval.level) for pair in pairs if pair.result))
     one = levels[0] if len(levels) == 1 else ""
-    head = ["a → b", "pipeline", "groups", "difference", f"{one} interval".strip(), "p"]
-    head += ["Holm's p", "verdict", "would show it", "would settle it"]
+    head = ["a → b", "verdict", "pipeline", "groups", "difference", f"{one} interval".strip(), "p"]
+    head += ["Holm's p", "would show it", "would settle it"]
     secondary = find_task(report.task).secondary
     beside = find_task(report.task).scores[secondary].label if secondary else ""
     head += [beside] * bool(beside)
@@ -83,22 +96,38 @@ def _comparison_table(report: Report, pairs: list[Pair]) -> Table:
         for pair in pairs
         if pair.result
     ]
-    alike = [i for i in (1, 2) if len({row[i] for row in rows}) == 1]
+    alike = [i for i in (2, 3) if len({row[i] for row in rows}) == 1]
+    alike += [7] * all(pair.role is Role.SENSITIVITY for pair in pairs)
     head, *rows = ([cell for i, cell in enumerate(row) if i not in alike] for row in [head, *rows])
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
     unit = report.unit
     notes = [
         f"Points of {unit}, b − a, paired by group ({_groups(pairs)}); intervals at the level "
         f"nearest to {level(report.level)} that so many groups allow; p: two-sided sign-flip "
-        f"test, smallest possible {joined([p_value(p) for p in floors])}"
-        + (f"; Holm's p guards all {len(rows)} together and verdicts use it." if rows[1:] else "."),
+        f"test, smallest possible {joined([p_value(p) for p in floors])}{_guarded(report, pairs)}",
         f"Equivalent: surely within ±{_delta(report)}. Would show it: about how many groups like "
         "these would show a difference as large as the one seen, with 80 % chance; would settle "
         f"it: show one of {_delta(report)}, or that there is none. Rough, as the spread is known "
         "from these groups only.",
         *[f"{beside.capitalize()}: its difference, in points."] * bool(beside),
     ]
-    return Table("Comparisons", head, rows, notes=notes)
+    return Table(title, head, rows, notes=notes)
+
+
+def _guarded(report: Report, pairs: list[Pair]) -> str:
+    """Return which comparisons are guarded together, and what that costs."""
+    lead = next((pair for pair in pairs if pair.role is Role.LEAD), None)
+    family = [pair for pair in pairs if pair.role is Role.FAMILY]
+    said = f"; {lead.arm_a} → {lead.arm_b} leads and is tested alone" if lead else ""
+    if any(pair.role is Role.EXPLORATORY for pair in pairs):
+        return f"{said}: it could not tell, so the others are exploratory and have no verdict."
+    if len(family) > 1:
+        floor = p_value(min(pair.p_floor for pair in family))
+        said += f"; Holm's p guards {len(family)} together, smallest possible {floor}, and "
+        said += "verdicts use it"
+        if min(pair.p_floor for pair in family) > 1 - report.level:
+            said += ": with so few groups none of them can be shown"
+    return f"{said}."
 
 
 def _groups(pairs: list[Pair]) -> str:
@@ -111,15 +140,15 @@ def _comparison_row(pair: Pair, result: Comparison, with_level: bool) -> list[st
     attained = f" ({level(result.interval.level)})" if with_level else ""
     return [
         f"{pair.arm_a} → {pair.arm_b}",
+        verdict(pair),
         pair.pipeline,
         str(len(result.groups)),
         points(result.difference),
         span(result.interval) + attained,
         p_value(result.p_value),
         p_value(result.p_adjusted),
-        str(result.verdict),
-        number(pair.groups_for_seen),
-        number(pair.groups_needed if result.verdict is Verdict.CANNOT_TELL else None),
+        would_take(pair.groups_for_seen),
+        would_take(pair.groups_needed if result.verdict is Verdict.CANNOT_TELL else None),
     ]
 
 
@@ -136,7 +165,24 @@ def _remarks(report: Report) -> list[str]:
         if pair.same_frames:
             taken = joined(pair.same_frames)
             alike.append(f"{name}: both arms took the same frames of {taken}.")
-    return [*dict.fromkeys(asked), *refused, *alike, *(f"{said}." for said in left_out(report))]
+        if pair.same_groups:
+            alike.append(
+                f"{name}: {joined(pair.same_groups)} left out, where both arms trained on the same "
+                "frames."
+            )
+    said = [f"{line}." for line in (*carried(report), *left_out(report))]
+    return [*dict.fromkeys(asked), *refused, *alike, *said]
+
+
+def carried(report: Report) -> list[str]:
+    """Return a line for each comparison whose difference one group makes."""
+    return [
+        f"{pair.a} against {pair.b}: one group makes the difference, {pair.carried} with "
+        f"{points(pair.result.differences[pair.carried])} points; without it the mean is "
+        f"{points(pair.without)} instead of {points(pair.result.difference)}"
+        for pair in report.pairs
+        if pair.carried and pair.result
+    ]
 
 
 def left_out(report: Report) -> list[str]:

@@ -10,7 +10,15 @@ from enum import StrEnum
 from typing import Any
 
 from vidseg.experiment.records import Row
-from vidseg.stats import Allocation, Comparison, ExchangeRate, GainCurve
+from vidseg.stats import (
+    Allocation,
+    Comparison,
+    Decision,
+    ExchangeRate,
+    GainCurve,
+    Standing,
+    Verdict,
+)
 from vidseg.tasks.registry import DEFAULT, find_task
 
 
@@ -22,6 +30,20 @@ class Kind(StrEnum):
     ISO_BUDGET = "iso budget"
     LEAKAGE = "leakage"
     SETTINGS = "settings"
+
+
+class Role(StrEnum):
+    """What the verdict of a comparison is worth.
+
+    ``lead``: tested alone. ``family``: guarded by Holm with the others of its kind.
+    ``exploratory``: no verdict, because the lead could not tell. ``sensitivity``: by itself; a
+    check with another pipeline.
+    """
+
+    LEAD = "lead"
+    FAMILY = "family"
+    EXPLORATORY = "exploratory"
+    SENSITIVITY = "sensitivity"
 
 
 @dataclass(frozen=True)
@@ -39,12 +61,14 @@ class SettingFacts:
         costs: values of C that the fits used, ascending; empty for classifiers without one.
         labelled: distinct frames of all videos that the arm needs labels for, copies not counted.
         per_video: fewest and most such frames of one video; None if unknown.
+        mean_frames: their mean over the videos, one decimal; None if unknown.
         baselines: primary score of each baseline that was fitted on the same frames.
         failures: one row a failed cell: cell, error.
         complete: every cell was scored.
         oracle: its frames were chosen by their labels: compared, and never advised.
         tuned: what its cells were fitted with where the pipeline is tuned: (value, number of
             cells), in the order of the grid; such as ``(("0.1", 3), ("1 (not tuned)", 1))``.
+        trained: by test group a hash of what its models were trained on.
     """
 
     name: str
@@ -64,6 +88,8 @@ class SettingFacts:
     complete: bool
     oracle: bool = False
     tuned: tuple[tuple[str, int], ...] = ()
+    trained: dict[str, str] = field(default_factory=dict)
+    mean_frames: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +98,13 @@ class Pair:
 
     Attributes:
         a, b, arm_a, arm_b, pipeline, question: as in the record.
-        result: the comparison on the primary score, guarded by Holm; None if it cannot be made.
+        result: the comparison on the primary score; None if it cannot be made.
         reason: why it cannot.
+        role: what its verdict is worth.
+        family: how many comparisons are guarded together, this one among them.
+        same_groups: groups that are left out, because both arms trained on the same frames.
+        carried: the group without which less than half of the difference is left, "" if none.
+        without: the mean difference of the others.
         groups_needed: groups that would tell, delta or nothing, among this many comparisons; None
             if unknown, or if there are as many already.
         groups_for_seen: groups that would show a difference as large as the one seen.
@@ -98,6 +129,21 @@ class Pair:
     same_frames: list[str]
     extra_frames: int
     leaky: bool
+    role: Role = Role.FAMILY
+    family: int = 1
+    same_groups: list[str] = field(default_factory=list)
+    carried: str = ""
+    without: float | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether it has a verdict."""
+        return self.result is not None and self.result.verdict is not Verdict.CANNOT_TELL
+
+    @property
+    def p_floor(self) -> float:
+        """The smallest p that it can reach, after Holm's correction."""
+        return min(1.0, self.family * self.result.p_floor) if self.result else 1.0
 
 
 @dataclass(frozen=True)
@@ -108,21 +154,23 @@ class Curve:
         pipeline: its name.
         label: the other axes in words, such as ``"every 5"``.
         settings: names, by ascending count.
-        counts: frames per video.
+        counts: frames per video that were trained on: the mean over the videos.
         means: mean over the groups that have all counts; None where undefined.
         groups: the score of each group at each count.
         fit: the fitted curve; None with fewer than five counts.
         reason: why there is no fit.
+        alike: a line for each setting that is no point of its own, as it took the same frames.
     """
 
     pipeline: str
     label: str
     settings: list[str]
-    counts: list[int]
+    counts: list[float]
     means: list[float | None]
     groups: dict[str, list[float | None]]
     fit: GainCurve | None
     reason: str
+    alike: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -140,25 +188,27 @@ class Grid:
 
     Attributes:
         pipeline, label: as of a :class:`Curve`.
-        videos, frames: levels, ascending.
+        videos, frames: levels, ascending; frames per video that were trained on.
         settings: names, ``[video level][frame level]``, "" where a place is empty.
         means: mean primary score over groups at each place.
         rate: the exchange rate at the middle of the grid; None if it cannot be computed.
         reason: why not.
         around: the exchange rate at every place of the grid, the middle included.
         splits: the best split of a budget at three costs of a video.
+        alike: as of a :class:`Curve`.
     """
 
     pipeline: str
     label: str
     videos: list[int]
-    frames: list[int]
+    frames: list[float]
     settings: list[list[str]]
     means: list[list[float | None]]
     rate: ExchangeRate | None
     reason: str
     around: list[ExchangeRate]
     splits: list[Split]
+    alike: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -184,8 +234,11 @@ class Report:
     Attributes:
         suite, question, key: of the suite.
         kind: what its sentence is about.
-        sentence: the answer, in one sentence.
-        lead: index of the pair, curve or grid that the sentence is about; None without one.
+        headline: what to do, in plain words.
+        certainty: how sure that is, in one sentence.
+        evidence: the comparison, curve or grid behind it, with its statistics.
+        decision: which setting to take; None where the suite is about splits or one setting.
+        lead: index of the pair, curve or grid that the evidence is about; None without one.
         primary, delta, level: of the verdicts.
         dataset: name, source, digest and one row a video.
         labels: how masks were made, in words, where that is known.
@@ -205,7 +258,10 @@ class Report:
     question: str
     key: str
     kind: Kind
-    sentence: str
+    headline: str
+    certainty: str
+    evidence: str
+    decision: Decision | None
     lead: int | None
     primary: str
     delta: float
@@ -227,6 +283,22 @@ class Report:
     task: str = DEFAULT
 
     @property
+    def sentence(self) -> str:
+        """The answer: what to do, and how sure that is."""
+        return f"{self.headline} {self.certainty}".strip()
+
+    @property
+    def chosen(self) -> SettingFacts | None:
+        """The setting that is advised, or the best guess; None where there is neither."""
+        name = self.decision.choice if self.decision else None
+        return None if name is None else self.setting(name)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the choice is shown."""
+        return self.decision is not None and self.decision.standing is Standing.SHOWN
+
+    @property
     def unit(self) -> str:
         """Name of the primary score."""
         return find_task(self.task).scores[self.primary].label
@@ -238,9 +310,15 @@ class Report:
 
     @property
     def to_label(self) -> FrameList | None:
-        """The frames to label, advised or not; None where the suite is about splits."""
-        leaky = self.kind is Kind.LEAKAGE
-        return None if leaky or not self.frame_lists else self.frame_lists[0]
+        """The frames to label; None where the suite has not shown which."""
+        return next((one for one in self.frame_lists if one.advised), None)
+
+    def frames_of(self, name: str) -> dict[str, list[int]] | None:
+        """Return the frames that a setting takes; None where they are not known."""
+        arms = {setting.name: setting.arm for setting in self.settings}
+        own = [one for one in self.frame_lists if one.setting == name]
+        same = [one for one in self.frame_lists if one.arm == arms.get(name)]
+        return next((one.frames for one in own + same), None)
 
     def setting(self, name: str) -> SettingFacts:
         """Return a setting by name."""
@@ -249,7 +327,7 @@ class Report:
     def to_json(self) -> Row:
         """Return plain data that strict JSON holds: not finite is None."""
         data: Row = finite(dataclasses.asdict(self))
-        return data
+        return {**data, "sentence": self.sentence}
 
 
 def finite(value: Any) -> Any:

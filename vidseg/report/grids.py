@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vidseg.errors import DataError, UsageError, VidsegError
 from vidseg.experiment.records import Row, SuiteRecord
 from vidseg.report.facts import Curve, Grid, SettingFacts, Split
+from vidseg.report.wording import count
 from vidseg.stats import ExchangeRate, best_allocation, exchange_rate, fit_gain_curve
 
 FRAMES, VIDEOS = "frames", "videos"
@@ -18,10 +19,19 @@ VIDEO_COSTS = (0, 10, 100)
 
 @dataclass(frozen=True)
 class Place:
-    """A setting of a grid, where it stands on the axes."""
+    """A setting of a grid, where it stands on the axes.
+
+    Attributes:
+        setting: the setting.
+        asked: frames per video of the suite's file.
+        frames: those that were trained on, the mean over the videos, one decimal.
+        videos: training videos, None where they are no axis.
+        rest: the other axes.
+    """
 
     setting: SettingFacts
-    frames: int
+    asked: int
+    frames: float
     videos: int | None
     rest: tuple[tuple[str, str], ...]
 
@@ -37,10 +47,15 @@ def make_curves(record: SuiteRecord, settings: Sequence[SettingFacts]) -> list[C
     for (pipeline, label), places in _families(record, settings).items():
         if any(place.videos is not None for place in places):
             continue
-        by_count = {place.frames: place.setting for place in reversed(places)}
-        if len(by_count) > 1:
-            ordered = [by_count[n] for n in sorted(by_count)]
-            curves.append(_curve(record, pipeline, label, sorted(by_count), ordered))
+        by_count: dict[float, SettingFacts] = {}
+        alike = []
+        for place in sorted(places, key=lambda one: (one.frames, one.asked)):
+            first = by_count.setdefault(place.frames, place.setting)
+            if first is not place.setting:
+                alike.append(_alike(place.setting, first, place.frames))
+        if len(places) > 1:
+            counts, ordered = list(by_count), list(by_count.values())
+            curves.append(_curve(record, pipeline, label, counts, ordered, alike))
     return curves
 
 
@@ -74,16 +89,20 @@ def _varied(rows: Sequence[Row]) -> list[str]:
 def _place(axes: Row, setting: SettingFacts, varied: Sequence[str]) -> Place | None:
     if FRAMES not in axes:
         return None
-    frames = _whole(axes[FRAMES])
-    if frames is None and setting.per_video:
-        frames = setting.per_video[1]
+    asked = _whole(axes[FRAMES])
+    frames = asked if setting.mean_frames is None else setting.mean_frames
+    frames = frames and (int(frames) if frames == int(frames) else frames)
     videos = _whole(axes[VIDEOS]) if VIDEOS in axes else None
     if VIDEOS in axes and videos is None:
         videos = round(setting.budget.get("train_videos", 0)) or None
     if frames is None or (VIDEOS in axes and videos is None):
         return None
     rest = tuple((name, str(axes[name])) for name in varied if name in axes)
-    return Place(setting, frames, videos, rest)
+    return Place(setting, asked or math.ceil(frames), frames, videos, rest)
+
+
+def _alike(one: SettingFacts, first: SettingFacts, frames: float) -> str:
+    return f"{one.name} has {count(frames, 'frame')} per video, as {first.name}: one point"
 
 
 def _whole(value: object) -> int | None:
@@ -97,8 +116,9 @@ def _curve(
     record: SuiteRecord,
     pipeline: str,
     label: str,
-    counts: list[int],
+    counts: list[float],
     settings: Sequence[SettingFacts],
+    alike: list[str],
 ) -> Curve:
     groups = {
         group: [setting.groups.get(group) for setting in settings]
@@ -112,7 +132,7 @@ def _curve(
     whole = [row for row in groups.values() if all(value is not None for value in row)]
     means = [_mean([row[i] for row in whole]) for i in range(len(counts))]
     names = [setting.name for setting in settings]
-    return Curve(pipeline, label, names, counts, means, groups, fit, reason)
+    return Curve(pipeline, label, names, counts, means, groups, fit, reason, alike)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -122,8 +142,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _grid(record: SuiteRecord, pipeline: str, label: str, places: Sequence[Place]) -> Grid:
     videos = sorted({place.videos for place in places if place.videos is not None})
-    frames = sorted({place.frames for place in places})
-    at = {(place.videos, place.frames): place.setting for place in places}
+    used, alike = _columns(places)
+    frames = sorted(set(used.values()))
+    at = {(p.videos, used[p.asked]): p.setting for p in reversed(places)}
     here = [[at.get((v, f)) for f in frames] for v in videos]
     groups = {name for row in here for one in row if one for name in one.groups}
     scores = {
@@ -144,12 +165,30 @@ def _grid(record: SuiteRecord, pipeline: str, label: str, places: Sequence[Place
         reason="" if rate else reason,
         around=rates,
         splits=_splits(record, rate) if rate else [],
+        alike=alike,
     )
+
+
+def _columns(places: Sequence[Place]) -> tuple[dict[int, float], list[str]]:
+    """Return the frames used for each number asked, and a line where two are the same."""
+    used: dict[int, float] = {}
+    alike = []
+    for asked in sorted({place.asked for place in places}):
+        own = [place.frames for place in places if place.asked == asked]
+        mean = round(math.fsum(own) / len(own), 1)
+        same = next((n for n, found in used.items() if found == mean), None)
+        used[asked] = int(mean) if mean == int(mean) else mean
+        if same is not None:
+            alike.append(
+                f"{asked} frames asked for are {count(mean, 'frame')} per video, as for {same}: "
+                "one column"
+            )
+    return used, alike
 
 
 def _rates(
     videos: Sequence[int],
-    frames: Sequence[int],
+    frames: Sequence[float],
     scores: Mapping[str, Sequence[Sequence[float | None]]],
     level: float,
 ) -> tuple[list[ExchangeRate], str]:
@@ -170,7 +209,7 @@ def _splits(record: SuiteRecord, rate: ExchangeRate) -> list[Split]:
     for cost in VIDEO_COSTS:
         budget = int(rate.at[0] * (cost + rate.at[1]))
         try:
-            best = best_allocation(rate, budget, cost, 1, max(longest, *rate.frames))
+            best = best_allocation(rate, budget, cost, 1, math.ceil(max(longest, *rate.frames)))
         except (DataError, UsageError):
             continue
         splits.append(Split(cost, budget, best))

@@ -9,7 +9,6 @@ from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_told
 from vidseg.report.wording import MISSING, count
-from vidseg.stats import Verdict
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
     comparisons.comparisons,
@@ -48,17 +47,13 @@ def make_page(report: Report, anchor: str) -> Page:
 
 
 def _tone(report: Report) -> str:
-    """Return how sure the sentence is."""
-    told = False
-    if report.lead is not None and report.kind is Kind.GAIN_CURVE:
-        fit = report.curves[report.lead].fit
-        told = fit is not None and fit.shape != "cannot tell"
-    elif report.lead is not None and report.kind is Kind.ISO_BUDGET:
+    """Return how sure the headline is."""
+    told = report.shown
+    if report.lead is not None and report.kind is Kind.ISO_BUDGET:
         rate = report.grids[report.lead].rate
         told = rate is not None and rate_told(rate, report.level)
-    elif report.lead is not None:
-        result = report.pairs[report.lead].result
-        told = result is not None and result.verdict is not Verdict.CANNOT_TELL
+    elif report.lead is not None and report.kind is Kind.LEAKAGE:
+        told = report.pairs[report.lead].told
     return "told" if told else "open"
 
 

@@ -1,35 +1,38 @@
-"""The comparisons of a suite, on its primary score, guarded together by Holm."""
+"""The comparisons of a suite, on its primary score: the lead alone, the others under Holm."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from vidseg.errors import DataError
 from vidseg.experiment.records import ComparisonRecord, Row, SettingRecord, SuiteRecord
-from vidseg.report.facts import Pair, SettingFacts
-from vidseg.stats import (
-    Comparison,
-    Verdict,
-    compare,
-    groups_needed,
-    smallest_groups,
-    with_holm,
-)
+from vidseg.report.facts import Pair, Role, SettingFacts
+from vidseg.stats import Comparison, Verdict, compare, groups_needed, with_holm
 from vidseg.tasks.registry import find_task
+
+CARRIED = 0.5
+"""A group carries a mean if less than this part is left without it."""
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A comparison before it is guarded: its result, or why there is none."""
+
+    one: ComparisonRecord
+    role: Role
+    same_groups: list[str]
+    result: Comparison | None
+    reason: str = ""
 
 
 def make_pairs(record: SuiteRecord, facts: Mapping[str, SettingFacts]) -> list[Pair]:
     """Return every comparison of the record; those that cannot be made say why."""
-    by_name = {setting.name: setting for setting in record.settings}
-    tried = [_compared(record, by_name, one) for one in record.comparisons]
-    made = iter(with_holm([found for found, _ in tried if found is not None]))
-    results = [(next(made) if found is not None else None, reason) for found, reason in tried]
-    family = sum(found is not None for found, _ in results)
-    return [
-        _pair(record, facts, by_name, one, result, reason, family)
-        for one, (result, reason) in zip(record.comparisons, results, strict=True)
-    ]
+    settings = {setting.name: setting for setting in record.settings}
+    tried = _guarded([_tried(record, settings, one) for one in record.comparisons])
+    family = sum(one.role is Role.FAMILY and one.result is not None for one in tried)
+    return [_pair(record, facts, settings, one, family) for one in tried]
 
 
 def score_by_group(setting: SettingRecord, score: str) -> dict[str, float | None]:
@@ -37,49 +40,85 @@ def score_by_group(setting: SettingRecord, score: str) -> dict[str, float | None
     return {group: scores.get(score) for group, scores in setting.group_scores.items()}
 
 
-def winner(pair: Pair) -> str | None:
-    """Return the name of the setting that a pair tells to take; of equals the cheaper one."""
-    if pair.result is None or pair.leaky:
-        return None
-    match pair.result.verdict:
-        case Verdict.BETTER:
-            return pair.b
-        case Verdict.WORSE:
-            return pair.a
-        case Verdict.EQUIVALENT:
-            return pair.a if pair.extra_frames >= 0 else pair.b
-        case _:
-            return None
+def alike(a: SettingRecord, b: SettingRecord) -> list[str]:
+    """Return the groups for which the models of two settings trained on the same."""
+    return [group for group, found in a.trained.items() if b.trained.get(group) == found]
+
+
+def _tried(
+    record: SuiteRecord, settings: Mapping[str, SettingRecord], one: ComparisonRecord
+) -> _Tried:
+    a, b = settings[one.a], settings[one.b]
+    pipeline = record.config.get("pipelines", {}).get(one.pipeline) or {}
+    role = Role.SENSITIVITY if pipeline.get("sensitivity") else Role.FAMILY
+    role = Role.LEAD if one.lead else role
+    same = alike(a, b)
+    try:
+        result, reason = _compared(record, a, b, one, same)
+    except DataError as error:
+        result, reason = None, error.what
+    return _Tried(one, role, same, result, reason)
 
 
 def _compared(
-    record: SuiteRecord, settings: Mapping[str, SettingRecord], one: ComparisonRecord
+    record: SuiteRecord,
+    a: SettingRecord,
+    b: SettingRecord,
+    one: ComparisonRecord,
+    same: Sequence[str],
 ) -> tuple[Comparison | None, str]:
-    absent = [name for name in (one.a, one.b) if not settings[name].group_scores]
+    absent = [setting.name for setting in (a, b) if not setting.group_scores]
     if absent:
         return None, f"no seed of {' or of '.join(absent)} has all its cells"
-    taken = settings[one.b].frames
-    if taken and one.same_frames and set(taken) <= set(one.same_frames):
+    every = b.frames and one.same_frames and set(b.frames) <= set(one.same_frames)
+    if every or (same and set(same) >= a.group_scores.keys() | b.group_scores.keys()):
         return None, "both arms took the same frames of every video"
-    a, b = (score_by_group(settings[name], record.primary) for name in (one.a, one.b))
-    try:
-        return compare(a, b, record.delta, record.level), ""
-    except DataError as error:
-        return None, error.what
+    left, right = (
+        {g: v for g, v in score_by_group(setting, record.primary).items() if g not in same}
+        for setting in (a, b)
+    )
+    return compare(left, right, record.delta, record.level), ""
+
+
+def _guarded(tried: Sequence[_Tried]) -> list[_Tried]:
+    """Return the comparisons after Holm, or without a verdict where the lead has none."""
+    leads = [one for one in tried if one.role is Role.LEAD]
+    if leads and not any(_tells(one.result) for one in leads):
+        return [_explored(one) if one.role is Role.FAMILY else one for one in tried]
+    family = [one.result for one in tried if one.role is Role.FAMILY and one.result is not None]
+    made = iter(with_holm(family))
+    return [
+        replace(one, result=next(made))
+        if one.role is Role.FAMILY and one.result is not None
+        else one
+        for one in tried
+    ]
+
+
+def _tells(result: Comparison | None) -> bool:
+    return result is not None and result.verdict is not Verdict.CANNOT_TELL
+
+
+def _explored(one: _Tried) -> _Tried:
+    if one.result is None:
+        return replace(one, role=Role.EXPLORATORY)
+    result = replace(one.result, p_adjusted=math.nan, verdict=Verdict.CANNOT_TELL)
+    return replace(one, role=Role.EXPLORATORY, result=result)
 
 
 def _pair(
     record: SuiteRecord,
     facts: Mapping[str, SettingFacts],
     settings: Mapping[str, SettingRecord],
-    one: ComparisonRecord,
-    result: Comparison | None,
-    reason: str,
+    tried: _Tried,
     family: int,
 ) -> Pair:
+    one, result = tried.one, tried.result
     a, b = settings[one.a], settings[one.b]
     arms: Row = record.config.get("arms", {})
     splits = [(arms.get(arm) or {}).get("split") for arm in (one.arm_a, one.arm_b)]
+    guarded = family if tried.role is Role.FAMILY else 1
+    carried, without = _carried(result, record.delta) if result else ("", None)
     return Pair(
         a=one.a,
         b=one.b,
@@ -88,14 +127,30 @@ def _pair(
         pipeline=one.pipeline,
         question=one.question,
         result=result,
-        reason=reason,
-        groups_needed=_needed(result, result.delta, family) if result else None,
-        groups_for_seen=_needed(result, abs(result.difference), family) if result else None,
+        reason=tried.reason,
+        groups_needed=_needed(result, result.delta, guarded) if result else None,
+        groups_for_seen=_needed(result, abs(result.difference), guarded) if result else None,
         secondary=_secondary(record, a, b, result),
         same_frames=list(one.same_frames),
         extra_frames=facts[one.b].labelled - facts[one.a].labelled,
         leaky=splits[0] != splits[1],
+        role=tried.role,
+        family=guarded,
+        same_groups=tried.same_groups,
+        carried=carried,
+        without=without,
     )
+
+
+def _carried(result: Comparison, delta: float) -> tuple[str, float | None]:
+    """Return the group that makes more than half of a difference that matters, and the rest."""
+    mean, values = result.difference, result.differences
+    if len(values) < 3 or abs(mean) < delta:
+        return "", None
+    sign = math.copysign(1.0, mean)
+    group = max(values, key=lambda name: sign * values[name])
+    rest = (mean * len(values) - values[group]) / (len(values) - 1)
+    return (group, rest) if sign * rest < CARRIED * abs(mean) else ("", None)
 
 
 def _secondary(
@@ -107,12 +162,11 @@ def _secondary(
 
 def _needed(result: Comparison, effect: float, family: int) -> int | None:
     """Return the groups that tell ``effect`` from nothing, None if that many are there."""
-    values = list(result.differences.values())
-    groups = groups_needed(values, effect, level=result.level) if effect > 0 else None
-    if groups is None:
+    if not effect > 0:
         return None
-    needed = max(groups, smallest_groups(result.level, family))
-    return needed if needed > len(values) else None
+    values = list(result.differences.values())
+    needed = groups_needed(values, effect, level=result.level, comparisons=family)
+    return needed if needed is not None and needed > len(values) else None
 
 
 def _mean_difference(

@@ -1,87 +1,52 @@
-"""The one sentence that a report opens with: what to do, how sure, and what would settle it."""
+"""The evidence behind a report's advice: verdict, interval at its true level, groups, p floor."""
 
 from __future__ import annotations
 
 import math
 
-from vidseg.report.facts import Curve, Grid, Kind, Pair, Report, SettingFacts
-from vidseg.report.wording import count, level, number, p_value, points, span
+from vidseg.report.facts import Curve, Grid, Kind, Pair, Report, Role, SettingFacts
+from vidseg.report.wording import NOT_FEASIBLE, count, level, number, p_value, points, span
 from vidseg.stats import Comparison, ExchangeRate, GainCurve, Interval, Verdict, smallest_groups
 from vidseg.utils.text import plural
 
 PER_VIDEO = "per video"
 
 
-def sentence(report: Report) -> str:
-    """Return the answer of a suite: verdict, interval at its true level, groups, p floor, delta."""
-    said = _answer(report)
-    if report.failures and any(setting.groups for setting in report.settings):
-        cells = report.plan.get("cells")
-        whole = f" of {cells}" if cells else ""
-        said += f"; {len(report.failures)}{whole} cells failed"
-    return f"{said}.{_until(report)}"
-
-
-def _until(report: Report) -> str:
-    """Return what to do until the suite can tell: what costs less, and what would settle it."""
-    if report.lead is None:
+def evidence(report: Report) -> str:
+    """Return the comparison, curve or grid behind the advice, in words with all statistics."""
+    if report.lead is None or not any(setting.groups for setting in report.settings):
         return ""
-    cheaper = ""
-    if report.kind is Kind.GAIN_CURVE:
-        fit = report.curves[report.lead].fit
-        if fit is not None and fit.shape == "cannot tell":
-            cheaper = f"{count(fit.counts[0], 'frame')} per video"
-    elif report.kind is Kind.COMPARISONS:
-        pair = report.pairs[report.lead]
-        told = pair.result is None or pair.result.verdict is not Verdict.CANNOT_TELL
-        if not told and pair.extra_frames:
-            name = pair.a if pair.extra_frames > 0 else pair.b
-            cheaper = arm(report, report.setting(name))
-    if not cheaper:
-        return ""
-    return f" Until then {cheaper} is the cheaper choice, and new scenes are what would tell."
+    return f"{_about(report, report.lead)}."
 
 
-def _answer(report: Report) -> str:
-    if not any(setting.groups for setting in report.settings):
-        errors = [str(row.get("error")) for row in report.failures]
-        first = f"; the first error: {errors[0].rstrip('.')}" if errors else ""
-        return f"Nothing can be said: no setting has all its folds{first}"
-    if report.lead is None:
-        return _best(report)
+def _about(report: Report, lead: int) -> str:
     if report.kind is Kind.GAIN_CURVE:
-        return _curve(report, report.curves[report.lead])
+        return _curve(report, report.curves[lead])
     if report.kind is Kind.ISO_BUDGET:
-        return _grid(report, report.grids[report.lead])
-    pair = report.pairs[report.lead]
+        return _grid(report, report.grids[lead])
+    pair = report.pairs[lead]
     if pair.result is None:
-        return f"No comparison could be made: {pair.a} against {pair.b}: {pair.reason}"
+        return f"{pair.a} against {pair.b} could not be compared: {pair.reason}"
     return _leakage(report, pair, pair.result) if pair.leaky else _pair(report, pair, pair.result)
 
 
 def _pair(report: Report, pair: Pair, result: Comparison) -> str:
     a, b = (arm(report, report.setting(name)) for name in (pair.a, pair.b))
     plain = a.endswith(PER_VIDEO) and b.endswith(PER_VIDEO)
-    a_again, b_again = (one.split()[0] if plain else one for one in (a, b))
+    a_again = a.split()[0] if plain else a
     where = _pipeline(report, pair.pipeline)
     unit = report.unit
+    by = f"{points(result.difference)} {unit} points"
     match result.verdict:
         case Verdict.BETTER:
-            claim = f"Keep {b} rather than {a_again}{where}: {unit} rises by {_amount(result)}"
+            claim = f"{b} beat {a_again}{where} by {_amount(result)} {unit} points"
         case Verdict.WORSE:
-            claim = f"Keep {a} rather than {b_again}{where}: {unit} falls by {_amount(result)}"
+            claim = f"{b} do worse than {a_again}{where} by {_amount(result)} {unit} points"
         case Verdict.EQUIVALENT:
-            kept, spared = (a, b_again) if pair.extra_frames >= 0 else (b, a_again)
-            claim = (
-                f"Keep {kept}; {spared} do no better{where}: {unit} differs by "
-                f"{points(result.difference)} points, surely less than {_delta(report)}"
-            )
+            claim = f"{b} do as well as {a_again}{where}: {by}, surely less than {_delta(report)}"
         case _:
-            claim = (
-                f"We cannot tell yet whether {b} beat {a_again}{where}: the difference was "
-                f"{points(result.difference)} {unit} points"
-            )
-    return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
+            claim = f"We cannot tell yet whether {b} beat {a_again}{where}: {by}"
+    return f"{claim} ({_evidence(pair, result)}); {_floor(report, pair, result)}"
 
 
 def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
@@ -98,13 +63,15 @@ def _leakage(report: Report, pair: Pair, result: Comparison) -> str:
         case _:
             claim = f"We cannot tell yet whether the split {b} flatters{where}: it scores {by} "
             claim += f"against {a}"
-    return f"{claim} ({_evidence(result)}); {_floor(report, pair, result)}"
+    return f"{claim} ({_evidence(pair, result)}); {_floor(report, pair, result)}"
 
 
-def _evidence(result: Comparison) -> str:
+def _evidence(pair: Pair, result: Comparison) -> str:
     shown = result.equivalence if result.verdict is Verdict.EQUIVALENT else result.interval
     parts = [_interval(shown), f"p = {p_value(result.p_value)}"]
-    if result.p_adjusted != result.p_value:
+    if pair.role is Role.EXPLORATORY:
+        parts.append("exploratory, as the lead comparison could not tell")
+    elif result.p_adjusted != result.p_value:
         parts.append(f"{p_value(result.p_adjusted)} after Holm's correction")
     return ", ".join(parts)
 
@@ -119,8 +86,17 @@ def _floor(report: Report, pair: Pair, result: Comparison) -> str:
     """Return how many groups there are, what they allow, what matters, and what would settle it."""
     groups = count(len(result.groups), "group")
     said = f"with {groups} the smallest possible p is {p_value(result.p_floor)}"
+    if pair.p_floor > result.p_floor:
+        said += f", {p_value(pair.p_floor)} after Holm's correction over {pair.family}"
     if not result.interval.bounded:
         said += f" and no {level(report.level)} interval is bounded"
+    elif pair.p_floor > 1 - report.level:
+        said += ", so that none of them can be shown"
+    if pair.same_groups:
+        left = count(len(pair.same_groups), "group")
+        said += f"; {left} left out, where both arms trained on the same frames"
+    if pair.carried:
+        said += f"; without {pair.carried} it is {points(pair.without)} points"
     said += f"; the smallest difference of interest is {_delta(report)}"
     if result.verdict in (Verdict.BETTER, Verdict.WORSE):
         return said + ("" if result.beyond_delta else ", which the interval does not rule out")
@@ -133,12 +109,18 @@ def _would_tell(report: Report, pair: Pair, groups: int) -> str:
     seen, needed = pair.groups_for_seen, pair.groups_needed
     if seen is not None and needed is not None and seen < needed:
         return (
-            f"; to confirm a difference this large takes about {seen} such groups, one of "
-            f"{_delta(report)} about {needed}"
+            f"; to confirm a difference this large takes {_such(seen)}, one of "
+            f"{_delta(report)} {_such(needed)}"
         )
     if needed is not None:
-        return f"; about {needed} groups would tell"
+        return f"; {_such(needed)} would tell"
     return "; more groups like these may not settle it" if groups > 1 else ""
+
+
+def _such(groups: int) -> str:
+    if groups > NOT_FEASIBLE:
+        return f"more than {NOT_FEASIBLE} groups (not feasible)"
+    return f"about {groups} such groups"
 
 
 def _curve(report: Report, curve: Curve) -> str:
@@ -147,32 +129,37 @@ def _curve(report: Report, curve: Curve) -> str:
         ends = [curve.means[0], curve.means[-1]]
         change = None if None in ends else (ends[1] or 0.0) - (ends[0] or 0.0)
         return (
-            f"There is no curve to fit{where}: {curve.reason}; from {curve.counts[0]} to "
-            f"{curve.counts[-1]} frames per video {unit} changed by {points(change)} points"
+            f"There is no curve to fit{where}: {curve.reason}; from {number(curve.counts[0])} to "
+            f"{number(curve.counts[-1])} frames per video {unit} changed by {points(change)} points"
         )
     fit, first, last = curve.fit, curve.counts[0], curve.counts[-1]
     gained = (
-        f"from {first} to {last} frames {unit} changed by {points(fit.gain)} points "
-        f"({_interval(fit.gain_interval)})"
+        f"from {number(first)} to {number(last)} frames {unit} changed by {points(fit.gain)} "
+        f"points ({_interval(fit.gain_interval)})"
     )
     return f"{_shape(report, fit, where)}; {gained}; {_curve_floor(report, fit)}"
 
 
 def _shape(report: Report, fit: GainCurve, where: str) -> str:
     first, last = fit.counts[0], fit.counts[-1]
+    per = f"{number(first)} to {number(last)} frames per video{where}"
     if fit.shape == "flat":
-        return f"Keep {count(first, 'frame')} per video{where}: more add nothing that matters"
+        return f"From {per} the curve is flat: more frames add nothing that matters"
     if fit.shape == "falling":
-        return f"Keep {count(first, 'frame')} per video{where}: more make it worse"
-    if fit.shape == "rising" and fit.flattens_at > fit.counts[-2]:
-        return f"Keep all {last} frames per video{where}: the curve does not flatten before"
-    if fit.shape == "rising":
-        ends = f"{number(fit.flattens.low)} to {number(fit.flattens.high)}"
-        return (
-            f"Keep {count(fit.flattens_at, 'frame')} per video{where}: beyond, up to {last}, less "
-            f"than {_delta(report)} is left ({level(fit.flattens.level)} interval {ends} frames)"
-        )
-    return f"We cannot tell yet how many frames per video pay{where}"
+        return f"From {per} the curve falls: more frames make it worse"
+    if fit.shape == "cannot tell":
+        return f"We cannot tell yet how many frames per video pay{where}"
+    best = f"the highest mean is that of {count(fit.best, 'frame')} per video"
+    if fit.flattens_at is None or fit.flattens is None:
+        return f"From {per} the curve rises, but not as a power law does; {best}"
+    if fit.flattens_at > fit.counts[-2]:
+        return f"From {per} the curve does not flatten"
+    ends = f"{number(fit.flattens.low)} to {number(fit.flattens.high)}"
+    return (
+        f"The curve flattens at {count(fit.flattens_at, 'frame')} per video{where}: beyond, up to "
+        f"{number(last)}, less than {_delta(report)} is left ({level(fit.flattens.level)} interval "
+        f"{ends} frames)"
+    )
 
 
 def _curve_floor(report: Report, fit: GainCurve) -> str:
@@ -260,18 +247,6 @@ def rate_interval(rate: ExchangeRate) -> str:
     return f"{level(rate.level)} interval {number(rate.low, 2)} to {number(rate.high, 2)}"
 
 
-def _best(report: Report) -> str:
-    scored = [s for s in report.settings if report.primary in s.scores and not s.oracle]
-    if not scored:
-        return "Nothing is compared, and no setting has the primary score"
-    best = max(scored, key=lambda setting: setting.scores[report.primary])
-    score = points(best.scores[report.primary], sign=False)
-    return (
-        f"Nothing is compared; {best.name} has the highest {report.unit}, {score} %, over "
-        f"{count(len(best.groups), 'group')}"
-    )
-
-
 def arm(report: Report, setting: SettingFacts) -> str:
     """Return an arm in words: ``20 frames per video``, ``1by20 (20 frames per video)``."""
     if setting.per_video is None:
@@ -292,7 +267,7 @@ def arm(report: Report, setting: SettingFacts) -> str:
 
 
 def _amount(result: Comparison) -> str:
-    return f"{points(abs(result.difference), sign=False)} points"
+    return points(abs(result.difference), sign=False)
 
 
 def _delta(report: Report) -> str:

@@ -10,6 +10,8 @@ from vidseg.stats import Interval
 from vidseg.utils.text import plural
 
 MISSING = "–"
+NOT_FEASIBLE = 200
+"""Groups beyond which a study is called not feasible."""
 
 
 def points(value: float | None, *, sign: bool = True) -> str:
@@ -62,6 +64,13 @@ def span(interval: Interval, *, sign: bool = True) -> str:
 def count(value: float, one: str) -> str:
     """Return ``1 group``, ``4 groups``, ``0.5 points``."""
     return f"{number(value)} {plural(one, value)}"
+
+
+def would_take(groups: int | None) -> str:
+    """Return a number of groups that a finding would take: ``21``, ``not feasible``."""
+    if groups is not None and groups > NOT_FEASIBLE:
+        return "not feasible"
+    return number(groups)
 
 
 def joined(names: Sequence[str], limit: int = 6) -> str:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from vidseg.errors import StoreError, UsageError
 from vidseg.experiment.records import SuiteRecord
+from vidseg.report.advice import merged
 from vidseg.report.build import build
-from vidseg.report.comparisons import left_out
-from vidseg.report.facts import Report
+from vidseg.report.comparisons import carried, left_out, verdict
+from vidseg.report.facts import Report, Role
 from vidseg.report.frames import cvat_files, file_names, frames_csv
 from vidseg.report.html import to_html
 from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
 from vidseg.report.pages import make_page
-from vidseg.report.wording import errors, level, p_value, points, span
+from vidseg.report.wording import errors, level, number, p_value, points, span
 from vidseg.utils.files import replacing
 
 FORMAT = 1
@@ -78,21 +79,22 @@ def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path
 
 def short(report: Report) -> str:
     """Return a report for the terminal: the sentence, then one line a comparison or curve."""
-    lines = [report.sentence]
+    lines = [report.sentence, *filter(None, [report.evidence])]
     for pair in report.pairs:
         if pair.result is None:
             lines.append(f"  {pair.a} -> {pair.b}: not compared, {pair.reason}")
             continue
         r = pair.result
-        guarded = "" if r.p_adjusted == r.p_value else f", {p_value(r.p_adjusted)} after Holm"
+        holm = pair.role is Role.FAMILY and r.p_adjusted != r.p_value
+        guarded = f", {p_value(r.p_adjusted)} after Holm" if holm else ""
         lines.append(
-            f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {r.verdict} "
+            f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {verdict(pair)} "
             f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_value)}{guarded})"
         )
-    lines += [f"  {said}" for said in left_out(report)]
+    lines += [f"  {said}" for said in (*carried(report), *left_out(report), *merged(report))]
     for curve in report.curves:
         scores = ", ".join(
-            f"{n}: {points(mean, sign=False)}"
+            f"{number(n)}: {points(mean, sign=False)}"
             for n, mean in zip(curve.counts, curve.means, strict=True)
         )
         name = " ".join(part for part in (curve.pipeline, curve.label) if part)

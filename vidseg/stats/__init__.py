@@ -6,10 +6,11 @@ The unit is the group of videos that share a scene; seeds are averaged inside it
 
 from vidseg.stats.allocation import Allocation, best_allocation
 from vidseg.stats.curve import GainCurve, fit_gain_curve
+from vidseg.stats.decision import Decision, Option, Standing, decide
 from vidseg.stats.effective import effective_frames
 from vidseg.stats.exchange import ExchangeRate, exchange_rate
 from vidseg.stats.holm import holm
-from vidseg.stats.power import groups_needed
+from vidseg.stats.power import groups_needed, groups_to_show
 from vidseg.stats.signflip import Interval, SignFlip, sign_flip, smallest_groups
 from vidseg.stats.verdict import (
     Comparison,
@@ -23,19 +24,24 @@ from vidseg.stats.verdict import (
 __all__ = [
     "Allocation",
     "Comparison",
+    "Decision",
     "ExchangeRate",
     "GainCurve",
     "Interval",
     "LeftOut",
+    "Option",
     "SignFlip",
+    "Standing",
     "Verdict",
     "average_seeds",
     "best_allocation",
     "compare",
+    "decide",
     "effective_frames",
     "exchange_rate",
     "fit_gain_curve",
     "groups_needed",
+    "groups_to_show",
     "holm",
     "sign_flip",
     "smallest_groups",

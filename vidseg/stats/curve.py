@@ -43,14 +43,17 @@ class GainCurve:
             :func:`vidseg.stats.compare`); ``rising`` or ``falling`` where ``p_value`` allows it at
             ``1 - level``; else ``cannot tell``.
         remaining: sign-flip interval of the gain still to be had from each count to the largest.
-        flattens_at: smallest whole number of frames whose fitted remaining gain is below delta.
+        best: the count with the highest mean, the smallest of equals.
+        flattens_at: smallest whole number of frames whose fitted remaining gain is below delta;
+            None where the power law does not describe the means: ``rms`` above delta, or a mean of
+            delta or more above the last one.
         flattens: interval of that number, ends inclusive; ``bounded`` False where there are too
             few groups for the level asked, and the level attained stands beside it.
         groups, left_out: the groups used, and those with an undefined score.
         delta, level: as asked.
     """
 
-    counts: tuple[int, ...]
+    counts: tuple[float, ...]
     means: tuple[float, ...]
     a: float
     b: float
@@ -62,8 +65,9 @@ class GainCurve:
     gain_interval: Interval
     shape: Shape
     remaining: tuple[Interval, ...]
-    flattens_at: int
-    flattens: Interval
+    best: float
+    flattens_at: int | None
+    flattens: Interval | None
     groups: tuple[str, ...]
     left_out: tuple[str, ...]
     delta: float
@@ -75,7 +79,7 @@ class GainCurve:
 
 
 def fit_gain_curve(
-    counts: Sequence[int],
+    counts: Sequence[float],
     scores: Mapping[str, Sequence[float | None]],
     delta: float = 0.01,
     level: float = 0.95,
@@ -107,7 +111,9 @@ def fit_gain_curve(
     groups, left_out, table = complete_groups(scores, (len(places),))
     mean = table.mean(axis=0)
     a, b, c = _fit(places, mean)
-    point = flattening_point(places, b, c, delta)
+    rms = float(np.sqrt(np.mean((a - b * places**-c - mean) ** 2)))
+    described = rms <= delta and mean.max() - mean[-1] < delta
+    point = flattening_point(places, b, c, delta) if described else None
     p_value, p_floor = _flat_test(places, table)
     first, last = (dict(zip(groups, table[:, i].tolist(), strict=True)) for i in (0, -1))
     ends = compare(first, last, delta, level)
@@ -117,20 +123,25 @@ def fit_gain_curve(
     elif p_value <= 1 - level:
         shape = "rising" if b > 0 else "falling"
     return GainCurve(
-        counts=tuple(int(n) for n in places),
+        counts=tuple(int(n) if n == int(n) else float(n) for n in places),
         means=tuple(mean.tolist()),
         a=a,
         b=b,
         c=c,
-        rms=float(np.sqrt(np.mean((a - b * places**-c - mean) ** 2))),
+        rms=rms,
         p_value=p_value,
         p_floor=p_floor,
         gain=ends.difference,
         gain_interval=ends.interval,
         shape=shape,
         remaining=_remaining(table, level),
+        best=float(places[mean.argmax()]),
         flattens_at=point,
-        flattens=flattening_interval(places, table, EXPONENTS, delta, level, point),
+        flattens=(
+            None
+            if point is None
+            else flattening_interval(places, table, EXPONENTS, delta, level, point)
+        ),
         groups=groups,
         left_out=left_out,
         delta=delta,
@@ -138,7 +149,7 @@ def fit_gain_curve(
     )
 
 
-def _checked(counts: Sequence[int], delta: float) -> Array:
+def _checked(counts: Sequence[float], delta: float) -> Array:
     places = np.asarray(counts, np.float64)
     if len(places) < MIN_COUNTS:
         raise UsageError(

@@ -54,14 +54,14 @@ class ExchangeRate:
     extra_frames: float
     at: tuple[float, float]
     videos: tuple[int, ...]
-    frames: tuple[int, ...]
+    frames: tuple[float, ...]
     groups: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
 def exchange_rate(
     videos: Sequence[int],
-    frames: Sequence[int],
+    frames: Sequence[float],
     scores: Mapping[str, Sequence[Sequence[float | None]]],
     at: tuple[float, float],
     level: float = 0.95,
@@ -95,7 +95,7 @@ def exchange_rate(
     local = {group: [[grid[v][f] for f in columns] for v in rows] for group, grid in scores.items()}
     groups, left_out, table = complete_groups(local, (len(rows), len(columns)))
     used_videos = tuple(int(videos[i]) for i in rows)
-    used_frames = tuple(int(frames[i]) for i in columns)
+    used_frames = tuple(float(frames[i]) for i in columns)
     effects = np.stack([_slope(used_videos, table.mean(axis=2)),
                         _slope(used_frames, table.mean(axis=1))], axis=1)  # fmt: skip
     effects[np.abs(effects) <= TIE * np.abs(table).max()] = 0.0
@@ -174,7 +174,7 @@ class _Ratios:
         return np.asarray(rho[np.minimum(at_most, at_least) >= used])
 
 
-def _around(levels: Sequence[int], at: float, reach: int, axis: str) -> list[int]:
+def _around(levels: Sequence[float], at: float, reach: int, axis: str) -> list[int]:
     """Return the indices of the levels next to ``at``."""
     values = np.asarray(levels, np.float64)
     if len(values) < 2 or values[0] < 1 or (np.diff(values) <= 0).any() or reach < 1:
@@ -190,7 +190,7 @@ def _around(levels: Sequence[int], at: float, reach: int, axis: str) -> list[int
     return below + [i for i in range(len(values)) if values[i] == at] + above
 
 
-def _slope(levels: tuple[int, ...], means: Array) -> Array:
+def _slope(levels: tuple[float, ...], means: Array) -> Array:
     """Return each group's least-squares slope over log level; ``means (groups, levels)``."""
     where = np.log(np.asarray(levels, np.float64))
     where -= where.mean()

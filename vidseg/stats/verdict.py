@@ -95,7 +95,8 @@ def compare(a: Scores, b: Scores, delta: float = 0.01, level: float = 0.95) -> C
       ``1 - level``; a difference that is significant but surely smaller than delta is equivalent.
     - ``better`` / ``worse``: the interval at ``level`` is bounded and excludes 0, that is
       ``p_value <= 1 - level``. It does not claim delta; ``beyond_delta`` does.
-    - ``cannot tell``: anything else. Below 6 groups (5 for ``equivalent``) always, at 95 %.
+    - ``cannot tell``: anything else. Where no bounded interval exists at ``level`` (below 6 groups
+      at 95 %) always.
 
     Where the differences are symmetric about their mean, a wrong verdict (better or worse at a true
     difference of 0, equivalent or the wrong sign at ``delta`` or more) has probability at most
@@ -215,9 +216,11 @@ def _paired(a: Scores, b: Scores, names: Sequence[str]) -> Array:
 
 def _verdict(interval: Interval, inner: Interval, delta: float) -> Verdict:
     margin = delta * (1 - TIE)
-    if inner.bounded and -margin < inner.low and inner.high < margin:
+    if not interval.bounded:
+        return Verdict.CANNOT_TELL
+    if -margin < inner.low and inner.high < margin:
         return Verdict.EQUIVALENT
-    if interval.bounded and (interval.low > 0 or interval.high < 0):
+    if interval.low > 0 or interval.high < 0:
         return Verdict.BETTER if interval.low > 0 else Verdict.WORSE
     return Verdict.CANNOT_TELL
 

@@ -137,6 +137,7 @@ def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> Se
         frames=_frames(opened, cells),
         failures=failures,
         complete=len(finished) == len(cells),
+        trained=_trained(opened, cells),
     )
 
 
@@ -271,6 +272,21 @@ def _frames(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
     return {v.name: sorted(found[v.name]) for v in opened.dataset.videos if v.name in found}
 
 
+def _trained(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
+    """Return by test group a hash of what its models were trained on, over folds and seeds."""
+    parts: dict[str, list[str]] = {}
+    for cell in cells:
+        if (train := opened.training(cell)) is None:
+            continue
+        refs = [[ref.video, ref.index, repr(ref.variant)] for ref in train.refs]
+        own = digest(
+            [plain(refs), cell.arm.split.mapping(), cell.arm.labelling.mapping(), cell.seed]
+        )
+        for group in cell.fold.test:
+            parts.setdefault(group, []).append(own)
+    return {group: digest(found) for group, found in parts.items()}
+
+
 def _comparisons(opened: OpenedSuite, settings: Sequence[SettingRecord]) -> list[ComparisonRecord]:
     by_parts = {(setting.arm, setting.pipeline): setting for setting in settings}
     records = []
@@ -285,7 +301,10 @@ def _comparisons(opened: OpenedSuite, settings: Sequence[SettingRecord]) -> list
                 for video, frames in left.frames.items()
                 if plain_arms and right.frames.get(video) == frames
             ]
-            records.append(ComparisonRecord(left.name, right.name, a, b, pipeline, question, same))
+            lead = opened.suite.lead == (a, b, pipeline)
+            records.append(
+                ComparisonRecord(left.name, right.name, a, b, pipeline, question, same, lead)
+            )
     return records
 
 

@@ -42,6 +42,7 @@ class PipelineFile(_Strict):
     extractor: Any = "timm"
     classifier: Any = "pixel_svm"
     init_from: str | None = None
+    sensitivity: bool = False
     tune: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
 
     @field_validator("tune", mode="before")
@@ -56,6 +57,7 @@ class ComparisonFile(_Strict):
     a: str | int
     b: str | int
     question: str = ""
+    lead: bool = False
 
 
 class SuiteFile(_Strict):
@@ -94,6 +96,20 @@ class SuiteFile(_Strict):
         if twice:
             raise ValueError(f"the seed {twice[0]} stands twice")
         return seeds
+
+    @field_validator("comparisons")
+    @classmethod
+    def _one_lead(cls, comparisons: list[ComparisonFile]) -> list[ComparisonFile]:
+        if sum(one.lead for one in comparisons) > 1:
+            raise ValueError("one comparison at most is the lead")
+        return comparisons
+
+    @field_validator("pipelines")
+    @classmethod
+    def _one_counts(cls, pipelines: dict[str, PipelineFile]) -> dict[str, PipelineFile]:
+        if all(one.sensitivity for one in pipelines.values()):
+            raise ValueError("every pipeline is a sensitivity check, so none carries the verdicts")
+        return pipelines
 
     @property
     def conditions(self) -> dict[str, Any]:

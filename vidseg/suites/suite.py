@@ -56,6 +56,24 @@ class Suite:
             (arm, name) for name in self.pipelines for arm in self.arms if name in arm.pipelines
         ]
 
+    @property
+    def sensitivity(self) -> frozenset[str]:
+        """Names of the pipelines whose comparisons are checks outside the family."""
+        return frozenset(n for n, one in self.file.pipelines.items() if one.sensitivity)
+
+    @property
+    def lead(self) -> tuple[str, str, str] | None:
+        """(a, b, pipeline) of the comparison that is tested alone, of the first such pipeline."""
+        chosen = next((one for one in self.file.comparisons if one.lead), None)
+        if chosen is None:
+            return None
+        a, b = str(chosen.a), str(chosen.b)
+        run = {arm.name: arm.pipelines for arm in self.arms}
+        for name in self.pipelines:
+            if name not in self.sensitivity and all(name in run.get(arm, ()) for arm in (a, b)):
+                return a, b, name
+        return None
+
     def setting(self, arm: Arm, pipeline: str, seed: int) -> Setting:
         """Return what one setting trains with one seed."""
         config, init = self.pipelines[pipeline], None
@@ -90,7 +108,9 @@ class Suite:
             "arms": {arm.name: arm_mapping(arm, first) for arm in self.arms},
             "pipelines": {name: self._pipeline_mapping(name) for name in self.pipelines},
             "comparisons": [
-                {"a": a, "b": b, "question": question} for a, b, question in self.comparisons
+                {"a": a, "b": b, "question": question}
+                | ({"lead": True} if self.lead and (a, b) == self.lead[:2] else {})
+                for a, b, question in self.comparisons
             ],
         }
 
@@ -104,6 +124,8 @@ class Suite:
             made["init_from"] = self.starts[name]
         if name in self.tunings:
             made["tune"] = self.tunings[name].mapping()
+        if name in self.sensitivity:
+            made["sensitivity"] = True
         return made
 
 
@@ -237,6 +259,13 @@ def _comparisons(
                 f"no pipeline runs both {a!r} and {b!r}",
                 where=source.place(keys),
                 hint="give them a common one",
+            )
+        both = set(by_name[a].pipelines) & set(by_name[b].pipelines)
+        if comparison.lead and all(file.pipelines[name].sensitivity for name in both):
+            raise UsageError(
+                f"the lead comparison {a!r} against {b!r} runs with sensitivity pipelines only",
+                where=source.place(keys),
+                hint="give both arms a pipeline without sensitivity, or another lead",
             )
         found.append((a, b, comparison.question))
     return tuple(found)

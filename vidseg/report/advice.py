@@ -1,0 +1,224 @@
+"""What to do and how sure that is: the first two sentences of a report, for a hurried reader."""
+
+from __future__ import annotations
+
+import math
+
+from vidseg.experiment.records import SettingRecord, SuiteRecord
+from vidseg.report.arms import in_words
+from vidseg.report.facts import Kind, Report, SettingFacts
+from vidseg.report.pairs import score_by_group
+from vidseg.report.sentence import rate_told
+from vidseg.report.wording import NOT_FEASIBLE, count, joined, number, points
+from vidseg.stats import Decision, ExchangeRate, Option, Verdict, decide, smallest_groups
+
+
+def make_decision(record: SuiteRecord, facts: list[SettingFacts]) -> Decision | None:
+    """Return which setting to take, by labels and score; oracles and failures are no option."""
+    by_name = {setting.name: setting for setting in record.settings}
+    options = [_option(record, by_name[one.name], one) for one in facts if _open(record, one)]
+    return decide(options, record.delta, record.level) if options else None
+
+
+def _open(record: SuiteRecord, setting: SettingFacts) -> bool:
+    defined = any(value is not None for value in setting.groups.values())
+    return not setting.oracle and defined
+
+
+def _option(record: SuiteRecord, setting: SettingRecord, facts: SettingFacts) -> Option:
+    trained = {group: f"{facts.pipeline} {found}" for group, found in facts.trained.items()}
+    scores = score_by_group(setting, record.primary)
+    return Option(facts.name, facts.labelled, scores, trained, facts.arm)
+
+
+def headline(report: Report) -> str:
+    """Return what to do, without statistics."""
+    if not any(setting.groups for setting in report.settings):
+        return "Nothing can be said: no setting has all its folds."
+    if report.kind is Kind.LEAKAGE:
+        return _leakage(report)
+    if report.kind is Kind.ISO_BUDGET:
+        return _rate(report)
+    decision, chosen = report.decision, report.chosen
+    if decision is None:
+        return "Nothing is compared, so nothing is advised."
+    if chosen is None:
+        return f"No advice yet: {_scenes(report, decision)} are too few to show anything."
+    words, trained = f"{in_words(report, chosen)} ('{chosen.arm}')", _pipeline(report, chosen)
+    if report.shown:
+        return f"Label {words}{trained}.{_spend(report, chosen)}"
+    return f"Start with {words}{trained}: the best guess so far, not proven."
+
+
+def _spend(report: Report, chosen: SettingFacts) -> str:
+    """Return what to do with the labels that the choice saves."""
+    most = max(one.labelled for one in report.settings if not one.oracle)
+    return " Spend the rest on new scenes." if chosen.labelled < most else ""
+
+
+def _pipeline(report: Report, chosen: SettingFacts) -> str:
+    """Return what to train with, where the pipelines differ by what matters on the choice."""
+    means = report.decision.means if report.decision else {}
+    others = [one.name for one in report.settings if one.arm == chosen.arm and one.name in means]
+    if all(means[chosen.name] - means[name] < report.delta for name in others):
+        return ""
+    return f", and train with {chosen.pipeline}"
+
+
+def _leakage(report: Report) -> str:
+    pair = report.pairs[report.lead] if report.lead is not None else None
+    if pair is None or pair.result is None:
+        return "The splits could not be compared."
+    b = f"'{pair.arm_b}'"
+    match pair.result.verdict:
+        case Verdict.BETTER:
+            return f"Do not trust the split {b}."
+        case Verdict.WORSE:
+            return f"The split {b} does not flatter."
+        case Verdict.EQUIVALENT:
+            return f"The splits {b} and '{pair.arm_a}' score the same."
+        case _:
+            return f"We cannot tell yet whether the split {b} flatters: split by scene."
+
+
+def _rate(report: Report) -> str:
+    rate = report.grids[report.lead].rate if report.lead is not None else None
+    if rate is None:
+        return "What a new video is worth cannot be computed."
+    if not rate_told(rate, report.level):
+        return "We cannot tell yet what a new video is worth."
+    return _rate_advice(rate)
+
+
+def _rate_advice(rate: ExchangeRate) -> str:
+    if rate.low > 1:
+        return "Label new videos before more frames."
+    if rate.high < 1:
+        return "Label more frames before new videos."
+    return "Count frames, not videos."
+
+
+def certainty(report: Report) -> str:
+    """Return how sure the headline is, in one sentence."""
+    parts = [_certain(report), *_failed(report)]
+    return " ".join(f"{part}." for part in parts if part)
+
+
+def _failed(report: Report) -> list[str]:
+    if not report.failures:
+        return []
+    if not any(setting.groups for setting in report.settings):
+        return [f"The first error: {str(report.failures[0].get('error')).rstrip('.')}"]
+    cells = report.plan.get("cells")
+    return [f"{len(report.failures)}{f' of {cells}' if cells else ''} cells failed"]
+
+
+def _certain(report: Report) -> str:
+    if report.kind in (Kind.LEAKAGE, Kind.ISO_BUDGET):
+        return _by_evidence(report)
+    decision, chosen = report.decision, report.chosen
+    if decision is None:
+        return _only(report)
+    if chosen is None:
+        least = smallest_groups(report.level)
+        return f"The least with which anything can be shown is {count(least, 'scene')}"
+    return _shown(report, decision, chosen) if report.shown else _open_choice(report, decision)
+
+
+def _only(report: Report) -> str:
+    scored = [s for s in report.settings if report.primary in s.scores and not s.oracle]
+    if not scored:
+        return ""
+    best = max(scored, key=lambda setting: setting.scores[report.primary])
+    score = points(best.scores[report.primary], sign=False)
+    return f"{best.name} has {report.unit} {score} %, over {count(len(best.groups), 'scene')}"
+
+
+def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
+    said = f"Shown on {_scenes(report, decision)}: "
+    best = report.setting(decision.best)
+    if best.name == chosen.name:
+        return said + f"no other arm tried is {_delta(report)} better"
+    lost = decision.means[best.name] - decision.means[chosen.name]
+    behind = f"{points(lost, sign=False)} behind the best arm tried, '{best.arm}'"
+    saved = (
+        f", with {number(chosen.labelled)} labelled frames instead of {number(best.labelled)}"
+        if chosen.labelled < best.labelled
+        else ""
+    )
+    return said + f"it is {behind}, surely less than {_delta(report)}{saved}"
+
+
+def _open_choice(report: Report, decision: Decision) -> str:
+    scenes, needed = _scenes(report, decision), decision.groups_needed
+    if needed is None:
+        said = f"{scenes} cannot prove it"
+    elif needed > NOT_FEASIBLE:
+        said = f"{scenes} cannot prove it, and more than {NOT_FEASIBLE} would be needed: "
+        said += "not feasible"
+    elif needed <= len(decision.groups):
+        said = f"{scenes} did not prove it; more like them would"
+    else:
+        said = f"{scenes} cannot prove it; about {needed} would"
+    return said + _extend(report, decision)
+
+
+def _extend(report: Report, decision: Decision) -> str:
+    """Return that the choice's frames are among those of the best, where they are."""
+    own, best = report.frames_of(decision.choice or ""), report.frames_of(decision.best)
+    if not own or not best or own == best:
+        return ""
+    nested = all(set(frames) <= set(best.get(video, ())) for video, frames in own.items())
+    arm = report.setting(decision.best).arm
+    return f"; its frames are among those of '{arm}', so it can be extended later" if nested else ""
+
+
+def _by_evidence(report: Report) -> str:
+    """Return how sure a suite about splits or new videos is."""
+    if report.lead is None:
+        return ""
+    if report.kind is Kind.ISO_BUDGET:
+        rate = report.grids[report.lead].rate
+        scenes = count(len(rate.groups if rate else report.groups), "scene")
+        told = rate is not None and rate_told(rate, report.level)
+        return f"{'Shown on' if told else 'Not shown by'} {scenes}"
+    pair = report.pairs[report.lead]
+    if pair.result is None:
+        return pair.reason[:1].upper() + pair.reason[1:]
+    scenes = count(len(pair.result.groups), "scene")
+    by = f"it scores {points(pair.result.difference)} {report.unit} points"
+    if pair.told:
+        return f"Shown on {scenes}: {by} against '{pair.arm_a}'"
+    needed = pair.groups_for_seen
+    would = f"; about {needed} would" if needed and needed <= NOT_FEASIBLE else ""
+    return f"{scenes} cannot prove it{would} ({by})"
+
+
+def _scenes(report: Report, decision: Decision) -> str:
+    """Return ``9 scenes (12 videos)``, how many the decision stands on."""
+    scenes, videos = len(decision.groups), len(report.dataset["videos"])
+    return count(scenes, "scene") + (f" ({videos} videos)" if videos > scenes else "")
+
+
+def _delta(report: Report) -> str:
+    return count(round(100 * report.delta, 9), f"{report.unit} point")
+
+
+def merged(report: Report) -> list[str]:
+    """Return a line for the settings that trained on the same frames as another."""
+    same = report.decision.same if report.decision else {}
+    found: dict[str, list[str]] = {}
+    for name, twin in same.items():
+        found.setdefault(twin, []).append(name)
+    return [
+        f"{joined(names)} trained on the same frames as {twin}: one arm"
+        for twin, names in found.items()
+    ]
+
+
+def behind(report: Report, name: str) -> float | None:
+    """Return how far a setting's mean lies below the best, None if it is no option."""
+    if report.decision is None or name not in report.decision.means:
+        return None
+    lost = report.decision.means[report.decision.best] - report.decision.means[name]
+    return lost if math.isfinite(lost) else None
