@@ -15,7 +15,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image as Pillow
 
+import vidseg
 from tests.helpers.mlflow_fixtures import make_model
+from tests.helpers.suites import install
 from vidseg import plugins
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.errors import DataError
@@ -327,3 +329,35 @@ def test_a_network_is_served_without_the_weights_it_began_with(tmp_path: Path) -
     expected = fitted.batch_scores([image], Size(20, 28), "cpu")[0]
     scores = served.load(*files).scores(image)
     np.testing.assert_array_equal(scores, cv2.resize(expected, (56, 40)))
+
+
+@pytest.mark.parametrize("classifier", ["quick", "unet:widths=4,epochs=1"])
+def test_mean_and_std_of_a_file_beside_the_weights_stay_in_the_model(
+    classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import save_file
+    from timm import create_model
+
+    install(monkeypatch)
+    file = tmp_path / "weights.safetensors"
+    save_file(create_model("test_resnet").state_dict(), file)
+    beside = file.with_suffix(".json")
+    beside.write_text(json.dumps({"mean": 0.1, "std": [1 / 3, 0.2, 0.3]}))
+    options: dict[str, Any] = {
+        "dataset": "synthetic:videos=2,frames=2,size=64x48",
+        "image_size": "64x48",
+        "sampler": 1,
+        "extractor": f"timm:model=test_resnet,levels=[0,1,2],weights={file}",
+        "classifier": classifier,
+        "device": "cpu",
+        "threads": 1,
+    }
+    places = {"store": tmp_path / "store", "ledger": tmp_path / "ledger"}
+    record = vidseg.run(tracking=False, **places, **options).record
+    assert record.params["extractor.used.mean"] == "[0.1, 0.1, 0.1]"
+    assert any("mean 0.1, 0.1, 0.1 (weights.json)" in note for note in record.notes)
+    assert record.model is not None
+    files = served.save(record.model, tmp_path)
+    with_file = served.load(*files).scores(picture(48, 64))
+    beside.unlink()
+    np.testing.assert_array_equal(served.load(*files).scores(picture(48, 64)), with_file)

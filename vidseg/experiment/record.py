@@ -16,6 +16,7 @@ from vidseg.experiment.records import DatasetRecord, FoldRecord, Row, RunRecord
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.experiment.training import PreparedVideo
+from vidseg.extractors.base import used_parameters
 from vidseg.plugins.spec import Specs
 from vidseg.stats import effective_frames
 from vidseg.tasks.base import Counts, Task
@@ -92,7 +93,7 @@ def run_record(
     return RunRecord(
         name=name,
         config=config,
-        params=dict(params),
+        params={**params, **_used(experiment)},
         dataset=dataset_record(experiment, next(iter(own.values()), [])),
         folds=[fold_record(experiment, cell, cell.result) for cell in cells if cell.result],
         headline=mean_scores([task.summary(videos) for videos in own.values()]),
@@ -105,6 +106,12 @@ def run_record(
         task=task.name,
         pr_curve=task.curve([video for videos in own.values() for video in videos]),
     )
+
+
+def _used(experiment: Experiment) -> dict[str, str]:
+    """Return what the extractor took from files or its library, as parameters of a run."""
+    used = used_parameters(experiment.handle)
+    return {f"extractor.used.{name}": str(value) for name, value in used.items()}
 
 
 def dataset_record(experiment: Experiment, scored: Sequence[Counts]) -> DatasetRecord:

@@ -16,13 +16,11 @@ from torch import nn
 
 from vidseg.errors import UsageError
 from vidseg.extractors import weights as files
+from vidseg.extractors.normalisation import Colour, Colours, Normalisation, beside, option
 from vidseg.types import Size
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation of each colour, in 0..1."""
+Padding = Literal["same", "symmetric"]
+"""Of strided convolutions: TensorFlow's, whose extra row is below and right, or PyTorch's."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -69,22 +67,46 @@ class Backbone(ABC):
         nodes: the levels, as the library names them.
         weights: ``imagenet`` (the library's own), ``random``, or a file.
         seed: of random weights.
+        mean, std: of the colours; None: those of a JSON file beside the weights, else the
+            library's.
+        padding: where it is not the model's own.
 
     Raises:
         DataError: the file does not exist.
+        UsageError: mean or std is refused.
     """
 
     contract: ClassVar[int] = 1
     library: ClassVar[str]
 
-    def __init__(self, model: str, nodes: tuple[Any, ...], weights: str, seed: int) -> None:
+    def __init__(
+        self,
+        model: str,
+        nodes: tuple[Any, ...],
+        weights: str,
+        seed: int,
+        *,
+        mean: Colours | None = None,
+        std: Colours | None = None,
+        padding: Padding | None = None,
+    ) -> None:
         self.model, self.nodes, self.weights, self.seed = model, nodes, weights, seed
+        self.mean, self.std, self.padding = mean, std, padding
+        self._options = {"mean": option("mean", mean), "std": option("std", std)}
         self._given = None if weights in ("imagenet", "random") else files.find_weights(weights)
 
     @classmethod
     @abstractmethod
-    def network(cls, model: str, nodes: tuple[Any, ...] | None) -> nn.Module:
-        """Return a network with random weights that returns its levels; None: all it has."""
+    def network(
+        cls, model: str, nodes: tuple[Any, ...] | None, padding: Padding | None = None
+    ) -> nn.Module:
+        """Return a network with random weights that returns its levels.
+
+        Args:
+            model: a model name of the library.
+            nodes: the levels; None: all it has.
+            padding: of the strided convolutions; None: the model's own.
+        """
 
     @classmethod
     @abstractmethod
@@ -120,10 +142,19 @@ class Backbone(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of model, levels, normalisation and the content of the weights."""
-        mean, std = self.normalisation(self.model)
         content = files.file_sha256(self._file) if self._file else f"random {self.seed}"
-        facts = {"library": self.library, "mean": mean, "std": std, "weights": content}
+        facts = {"library": self.library, **self.used(), "weights": content}
         return digest({**facts, **self.architecture()})
+
+    def used(self) -> dict[str, list[float]]:
+        """Return ``mean`` and ``std`` of red, green and blue, in 0..1, as they are used.
+
+        They are parameters: given to another handle, it computes the same without the JSON file.
+
+        Raises:
+            DataError: the JSON file beside the weights is refused.
+        """
+        return {name: list(colour.values) for name, colour in self._colours.items()}
 
     def sizes(self, size: Size) -> tuple[Size, ...]:
         """Return the true native size of each level.
@@ -140,14 +171,18 @@ class Backbone(ABC):
             DataError: the weights are missing, damaged or of another architecture.
         """
         state = self._state()  # a wrong file is refused before the slow construction
-        module = seeded(self.seed, lambda: _module(type(self), self.model, self.nodes))
+        module = self.blank()
         if state is not None:
             module.net.load_state_dict(state)
         return module
 
-    def blank(self) -> nn.Module:
+    def blank(self) -> Normalised:
         """Return what :meth:`build` returns without its weights, to load others into it."""
-        return seeded(self.seed, lambda: _module(type(self), self.model, self.nodes))
+        mean, std = self.used().values()
+        return seeded(
+            self.seed,
+            lambda: _module(type(self), self.model, self.nodes, self.padding, (mean, std)),
+        )
 
     def weights_info(self) -> dict[str, str]:
         """Return path and sha256 of the weights file, nothing for random weights."""
@@ -156,22 +191,35 @@ class Backbone(ABC):
         return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
 
     def notes(self) -> list[str]:
-        """Return what the user should know of the weights file: names that were shortened.
+        """Return what the user should know: mean and std of a file, names that were shortened.
 
         Raises:
             DataError: the file cannot be read.
         """
+        colours = f"colours have mean {self._colours['mean']}, std {self._colours['std']}"
         if self._given is None:
-            return []
+            given = any(self._options.values())
+            return [f"{self.library}'s {self.model}: {colours}"] if given else []
         needed = self.layer_names(_known_shapes(type(self), self.model))
         _, prefix = files.without_prefix(files.layer_names(self._given), needed)
         file = self._given.name
-        return [f"{file}: {prefix!r} before the name of every layer is left out"] if prefix else []
+        short = [f"{file}: {prefix!r} before the name of every layer is left out"] if prefix else []
+        return [f"{file}: {colours}", *short]
 
     @property
     def skeleton(self) -> Normalised:
         """The module on torch's ``meta`` device: shapes without values."""
-        return skeleton(type(self), self.model, self.nodes)
+        return skeleton(type(self), self.model, self.nodes, self.padding)
+
+    @cached_property
+    def _colours(self) -> dict[str, Colour]:
+        """Mean and std: of the options, else of a file beside the weights, else the library's."""
+        source = f"{self.library}'s for {self.model}"
+        own = dict(zip(("mean", "std"), self.normalisation(self.model), strict=True))
+        given = {name: colour for name, colour in self._options.items() if colour}
+        read = beside(self._given) if self._given and len(given) < len(own) else {}
+        library = {name: Colour(values, source) for name, values in own.items()}
+        return {**library, **read, **given}
 
     @cached_property
     def _file(self) -> Path | None:
@@ -186,19 +234,35 @@ class Backbone(ABC):
         return files.matched(state, known, needed, where=self._file)
 
 
-def _module(cls: type[Backbone], model: str, nodes: tuple[Any, ...] | None) -> Normalised:
-    net = cls.network(model, nodes)
+def _module(
+    cls: type[Backbone],
+    model: str,
+    nodes: tuple[Any, ...] | None,
+    padding: Padding | None,
+    normalisation: tuple[Sequence[float], Sequence[float]],
+) -> Normalised:
+    net = cls.network(model, nodes, padding)
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     if str(getattr(net, "output_fmt", "")).endswith("NHWC"):
         layout = "NHWC"
-    return Normalised(net, *cls.normalisation(model), layout).eval()
+    return Normalised(net, *normalisation, layout).eval()
 
 
 @lru_cache(maxsize=16)
-def skeleton(cls: type[Backbone], model: str, nodes: tuple[Any, ...] | None) -> Normalised:
-    """Return the module on torch's ``meta`` device; None for ``nodes``: all levels."""
+def skeleton(
+    cls: type[Backbone],
+    model: str,
+    nodes: tuple[Any, ...] | None,
+    padding: Padding | None = None,
+) -> Normalised:
+    """Return the module on torch's ``meta`` device, with the library's normalisation.
+
+    Args:
+        cls: of the extractor.
+        model, nodes, padding: see :meth:`Backbone.network`.
+    """
     with torch.device("meta"):
-        return _module(cls, model, nodes)
+        return _module(cls, model, nodes, padding, cls.normalisation(model))
 
 
 @lru_cache(maxsize=16)

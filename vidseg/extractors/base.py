@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from vidseg.types import Size
 
@@ -18,6 +18,9 @@ class ExtractorHandle(Protocol):
 
     The built module takes ``float32 (N, 3, H, W)``, RGB in 0..1, normalises it by itself, and
     returns a list of ``float32 (N, channels[l], *sizes((H, W))[l])`` tensors, fine to coarse.
+
+    A handle that fills parameters from files may have ``used() -> dict[str, Any]``, their values:
+    they are logged, and a model that is kept is given them instead of the files.
     """
 
     contract: ClassVar[int]
@@ -53,3 +56,9 @@ class ExtractorHandle(Protocol):
     def build(self) -> nn.Module:
         """Return a fresh module with the weights loaded, in evaluation mode, on the CPU."""
         ...
+
+
+def used_parameters(handle: object) -> dict[str, Any]:
+    """Return the values of parameters that an extractor took from files or from its library."""
+    used = getattr(handle, "used", None)
+    return dict(used()) if callable(used) else {}

@@ -15,13 +15,12 @@ from torch import nn
 from vidseg.errors import UsageError
 from vidseg.extractors import weights as files
 from vidseg.extractors.backbone import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Backbone,
-    Normalisation,
+    Padding,
     skeleton,
     without_inplace,
 )
+from vidseg.extractors.normalisation import IMAGENET_MEAN, IMAGENET_STD, Colours, Normalisation
 from vidseg.utils.suggest import nearest
 
 PAPER_LEVELS = (0, 1, 2, 3, 5)
@@ -48,6 +47,11 @@ class Timm(Backbone):
         weights: imagenet (timm's default weights of the model), random, or a file with its
             state_dict (.safetensors or .pth), in timm's or torchvision's naming for VGG.
         seed: of random weights.
+        mean: of red, green and blue in 0..1 that the weights were trained with, one number or
+            three; by default that of a .json file beside the weights file, else timm's.
+        std: standard deviation of the same, likewise.
+        padding: of strided convolutions, where the model has the choice (EfficientNet, MobileNet
+            and others): same is TensorFlow's, symmetric PyTorch's; by default the model's own.
     """
 
     library: ClassVar[str] = "timm"
@@ -60,12 +64,19 @@ class Timm(Backbone):
         levels: int | tuple[int, ...] | None = None,
         weights: str = "imagenet",
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
+        mean: Colours | None = None,
+        std: Colours | None = None,
+        padding: Padding | None = None,
     ) -> None:
         chosen = (levels,) if isinstance(levels, int) else levels
-        super().__init__(_known(model), _indices(model, chosen), weights, seed)
+        nodes = _indices(_known(model), chosen)
+        other = _other_padding(model, padding)
+        super().__init__(model, nodes, weights, seed, mean=mean, std=std, padding=other)
 
     @classmethod
-    def network(cls, model: str, nodes: tuple[int, ...] | None) -> nn.Module:
+    def network(
+        cls, model: str, nodes: tuple[int, ...] | None, padding: Padding | None = None
+    ) -> nn.Module:
         """Return timm's feature network with random weights.
 
         Raises:
@@ -73,6 +84,7 @@ class Timm(Backbone):
         """
         options: dict[str, Any] = {} if nodes is None else {"out_indices": nodes}
         options |= {"features_only": True, "pretrained": False}
+        options |= {} if padding is None else {"pad_type": "same" if padding == "same" else ""}
         with _quiet():
             try:
                 # Vision transformers are built for one image size unless told otherwise.
@@ -126,7 +138,8 @@ class Timm(Backbone):
 
     def architecture(self) -> dict[str, object]:
         """Return the architecture (the model's name without its weights) and the levels."""
-        return {"model": self.model.split(".")[0], "levels": self.nodes}
+        own = {} if self.padding is None else {"padding": self.padding}
+        return {"model": self.model.split(".")[0], "levels": self.nodes, **own}
 
     def layer_names(self, known: Mapping[str, Sequence[int]]) -> dict[str, str]:
         """Return name in a weights file -> name in the network, of the layers that it uses.
@@ -152,7 +165,15 @@ class Timm(Backbone):
 
     def with_levels(self, levels: tuple[int, ...]) -> Timm:
         """Return the same network with the same weights and other levels."""
-        return Timm(self.model, levels=levels, weights=self.weights, seed=self.seed)
+        return Timm(
+            self.model,
+            levels=levels,
+            weights=self.weights,
+            seed=self.seed,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+        )
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -216,6 +237,28 @@ def _indices(model: str, levels: tuple[int, ...] | None) -> tuple[int, ...]:
             hint=f"give ascending numbers from 0 to {existing[-1]}",
         )
     return levels
+
+
+def _other_padding(model: str, padding: Padding | None) -> Padding | None:
+    """Return ``padding`` where it makes another network of the model.
+
+    Raises:
+        UsageError: the model has no choice of it.
+    """
+    if padding is None or padding == _padding(skeleton(Timm, model, None)):
+        return None
+    try:
+        if _padding(skeleton(Timm, model, None, padding)) == padding:
+            return padding
+    except TypeError:
+        pass  # it takes no such argument
+    raise UsageError(f"{model} has one padding only", where="padding", hint="leave padding= out")
+
+
+def _padding(net: nn.Module) -> Padding:
+    """Return ``same`` where a layer of timm's pads as TensorFlow does."""
+    names = {type(module).__name__ for module in net.modules()}
+    return "same" if any(name.endswith("Same") for name in names) else "symmetric"
 
 
 @contextmanager

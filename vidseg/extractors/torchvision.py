@@ -18,13 +18,12 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 from vidseg.errors import UsageError
 from vidseg.extractors import weights as files
 from vidseg.extractors.backbone import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Backbone,
-    Normalisation,
+    Padding,
     level_shapes,
     without_inplace,
 )
+from vidseg.extractors.normalisation import IMAGENET_MEAN, IMAGENET_STD, Colours, Normalisation
 from vidseg.types import Size
 from vidseg.utils.suggest import nearest
 
@@ -71,6 +70,9 @@ class Torchvision(Backbone):
         weights: imagenet (torchvision's default for the model), random, or a file with the
             model's state_dict (.safetensors or .pth).
         seed: of random weights.
+        mean: of red, green and blue in 0..1 that the weights were trained with, one number or
+            three; by default that of a .json file beside the weights file, else torchvision's.
+        std: standard deviation of the same, likewise.
     """
 
     library: ClassVar[str] = "torchvision"
@@ -83,13 +85,20 @@ class Torchvision(Backbone):
         levels: str | tuple[str, ...] | None = None,
         weights: str = "imagenet",
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
+        mean: Colours | None = None,
+        std: Colours | None = None,
     ) -> None:
         chosen = (levels,) if isinstance(levels, str) else levels
-        super().__init__(_known(model), _nodes(model, chosen), weights, seed)
+        super().__init__(_known(model), _nodes(model, chosen), weights, seed, mean=mean, std=std)
 
     @classmethod
-    def network(cls, model: str, nodes: tuple[str, ...] | None) -> nn.Module:
-        """Return a network with random weights that returns these nodes; some must be named."""
+    def network(
+        cls, model: str, nodes: tuple[str, ...] | None, padding: Padding | None = None
+    ) -> nn.Module:
+        """Return a network with random weights that returns these nodes; some must be named.
+
+        Its padding is the model's own.
+        """
         net = without_inplace(cls.classifier(model).eval())
         extractor: nn.Module = create_feature_extractor(net, list(nodes or ()))
         for training in (True, False):  # it holds one graph for each

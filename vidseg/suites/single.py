@@ -13,6 +13,8 @@ from vidseg.experiment.record import counts_by_kind, empty_videos, run_record
 from vidseg.experiment.records import ModelRecord, RunRecord
 from vidseg.experiment.splits import Fold
 from vidseg.experiment.stages import MODEL, FitResult
+from vidseg.extractors.base import used_parameters
+from vidseg.plugins.spec import Spec
 from vidseg.store import weights as backbones
 from vidseg.suites.arms import Arm
 from vidseg.suites.cells import Cell
@@ -164,11 +166,16 @@ def _tests(experiment: Experiment, fold: Fold, video: str, index: int) -> bool:
     return experiment.materials[video].group in fold.test and held_out
 
 
+def _as_used(spec: Spec, handle: object) -> Spec:
+    """Return the extractor's spec with what it read from files (mean, std) as parameters."""
+    return Spec(spec.name, spec.positional, {**spec.params, **used_parameters(handle)})
+
+
 def _model(config: RunConfig, experiment: Experiment, fitted: FitResult) -> ModelRecord:
     first = next(iter(experiment.materials.values()))
     return ModelRecord(
         classifier=str(config.classifier),
-        extractor=str(config.extractor),
+        extractor=str(_as_used(config.extractor, experiment.handle)),
         extractor_fingerprint=experiment.handle.fingerprint,
         weights=getattr(experiment.handle, "weights_info", dict)(),
         image_size=config.image_size,
