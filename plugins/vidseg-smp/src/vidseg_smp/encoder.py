@@ -13,14 +13,8 @@ from torch import nn
 
 from vidseg.errors import UsageError
 from vidseg.extractors import weights as files
-from vidseg.extractors.backbone import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Backbone,
-    Normalisation,
-    level_shapes,
-    without_inplace,
-)
+from vidseg.extractors.backbone import Backbone, Padding, level_shapes, without_inplace
+from vidseg.extractors.normalisation import IMAGENET_MEAN, IMAGENET_STD, Normalisation
 from vidseg.types import Size
 from vidseg.utils.suggest import did_you_mean
 
@@ -50,8 +44,10 @@ class Encoder(Backbone):
         super().__init__(_known(name), (depth,), weights, seed)
 
     @classmethod
-    def network(cls, model: str, nodes: tuple[int, ...] | None) -> nn.Module:
-        """Return an encoder with random weights that returns its levels."""
+    def network(
+        cls, model: str, nodes: tuple[int, ...] | None, padding: Padding | None = None
+    ) -> nn.Module:
+        """Return an encoder with random weights that returns its levels, with its own padding."""
         from segmentation_models_pytorch.encoders import get_encoder
 
         depth = DEPTH if nodes is None else nodes[0]
