@@ -561,3 +561,26 @@ def test_what_gained_nothing_has_no_price() -> None:
     (table,) = section.blocks
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == ["5 → 20 · svm"]
+
+
+def test_our_networks_stand_beside_tables_five_and_six() -> None:
+    made = [
+        reports.setting(arm, "deep_unet", FOUR, lambda *_: 0.3, frames=range(n))
+        for arm, n in (("1", 1), ("20", 20), ("400", 400))
+    ]
+    page = make_page(build(reports.suite("paper", made, [("1", "20")])), "p")
+    (section,) = [one for one in page.sections if one.title == "The paper's tables"]
+    tables = {one.caption: one for one in section.blocks if isinstance(one, Table)}
+    table = tables["Table V: CNN on MOT16"]
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["400 deep_unet"][1] != "–"
+    assert rows["400 deep_unet"][3:] == ["91", "31¹", "35¹"]
+    assert any("columns are probably swapped" in note for note in table.notes)
+    assert not any("same objective" in note for note in table.notes)
+    assert rows["400 unet (not run)"] == ["–", "–", "–", "83", "17", "11"]
+    virat = reports.dataset(FOUR, "virat:videos")
+    report = build(reports.suite("paper", made, [("1", "20")], data=virat))
+    titles = [
+        one.title for one in make_page(report, "p").sections[1].blocks if isinstance(one, Table)
+    ]
+    assert "Table VI: CNN on VIRAT" in titles

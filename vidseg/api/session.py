@@ -21,7 +21,13 @@ from vidseg.suites.cells import Cell, select
 from vidseg.suites.engine import Results, forget_cells, run_cells
 from vidseg.suites.executors.base import Executor
 from vidseg.suites.opened import OpenedSuite, open_suite
-from vidseg.suites.plan import describe_plan, describe_rest, make_plan, waiting_cells
+from vidseg.suites.plan import (
+    describe_not_run,
+    describe_plan,
+    describe_rest,
+    make_plan,
+    waiting_cells,
+)
 from vidseg.suites.suite import Suite
 from vidseg.suites.worker import context
 from vidseg.utils.bytes import parse_bytes
@@ -144,6 +150,8 @@ class SuiteSession:
             progress.say(describe_plan(plan))
         if 0 < len(waiting) < len(cells):
             progress.say(describe_rest(waiting))
+        if opened.suite.not_run:
+            progress.say(describe_not_run(opened.suite))
         lines = CellLines(progress, [cell.id for cell in waiting], opened.suite.file.primary)
 
         def finished(cell: Cell, found: CellResult) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -37,6 +37,7 @@ def run_suite(
     suite: str | Path,
     *,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
+    pipelines: Sequence[str] = (),
     only: str | None = None,
     output: str | Path | None = None,
     tracking: bool = True,
@@ -55,6 +56,7 @@ def run_suite(
     Args:
         suite: name of a shipped suite, or a YAML file.
         set: values of the file to change, by dotted path: ``{"pipelines.sgd.classifier": "sgd"}``.
+        pipelines: names of the pipelines to run, optional ones too; none: all but the optional.
         only: only the cells whose name matches or holds it.
         output: folder of the report's files; None: none is written.
         conditions: as of :func:`run`, for all settings; ``extractor`` and ``classifier`` of every
@@ -71,7 +73,7 @@ def run_suite(
     """
     check_names(conditions, run_suite)
     places = Places.find(store, store_limit, ledger, executor, fresh)
-    session = prepare_suite(suite, set or {}, conditions, only, places)
+    session = prepare_suite(suite, set or {}, conditions, only, places, pipelines)
     with showing(progress) as shown:
         return do_suite(
             session,
@@ -89,6 +91,7 @@ def prepare_suite(
     conditions: Mapping[str, Any],
     only: str | None,
     places: Places,
+    pipelines: Sequence[str] = (),
 ) -> SuiteSession:
     """Return a suite that is ready to be opened.
 
@@ -98,6 +101,7 @@ def prepare_suite(
         conditions: by name; None stands for the file's.
         only: pattern of the cells that are asked for.
         places: where things are kept and done.
+        pipelines: names of those to run; none: all that are not optional.
 
     Raises:
         UsageError: names the file, the line and the key.
@@ -106,9 +110,9 @@ def prepare_suite(
     for name, value in conditions.items():
         if value is not None:
             changed[f"pipelines.*.{name}" if name in PIPELINE else name] = value
-    loaded = load_suite(str(suite), changed)
+    loaded = load_suite(str(suite), changed, pipelines)
     if more := places.threads(loaded.file.conditions.get("threads")):
-        loaded = load_suite(str(suite), changed | more)
+        loaded = load_suite(str(suite), changed | more, pipelines)
     return SuiteSession(loaded, places, only)
 
 

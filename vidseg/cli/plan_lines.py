@@ -24,7 +24,14 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
         fresh: finished ones are done again.
     """
     from vidseg.cli.screen import show_table
-    from vidseg.suites.plan import calibrate, describe_plan, make_plan, refusals, waiting_cells
+    from vidseg.suites.plan import (
+        calibrate,
+        describe_not_run,
+        describe_plan,
+        make_plan,
+        refusals,
+        waiting_cells,
+    )
 
     waiting = list(cells) if fresh else waiting_cells(opened, cells)
     plan = make_plan(opened, waiting)  # first: it counts the forwards that samplers need
@@ -39,5 +46,7 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
     ]
     show_table("cells", rows)
     click.echo(describe_plan(plan))
+    if opened.suite.not_run:
+        click.echo(describe_not_run(opened.suite))
     for reason, count in Counter(refused.values()).items():
         click.echo(f"{count} {plural('cell', count)} will fail: {reason}")

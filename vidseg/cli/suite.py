@@ -75,6 +75,13 @@ def show(name: str) -> None:
 )
 @options.conditions(*CONDITIONS, defaults=False)
 @options.several(options.executor)
+@click.option(
+    "--pipeline",
+    "pipelines",
+    multiple=True,
+    metavar="NAME",
+    help="Only this pipeline of the file, also where it is optional; may be repeated.",
+)
 @click.option("--only", metavar="PATTERN", help="Only the cells whose name matches or holds it.")
 @click.option(
     "--dry-run",
@@ -97,6 +104,7 @@ def run(
     name: str,
     overrides: Sequence[str],
     executor: str,
+    pipelines: Sequence[str],
     only: str | None,
     dry_run: bool,
     output: Path | None,
@@ -121,7 +129,7 @@ def run(
     changes = parse_overrides([item for item in overrides if item])
     places = Places.find(store_root, store_limit, ledger_root, executor, fresh)
     given = {key: value for key, value in conditions.items() if value != ""}
-    session = prepare_suite(name, changes, given, only, places)
+    session = prepare_suite(name, changes, given, only, places, pipelines)
     screen = Screen(quiet=quiet)
     if dry_run:
         from vidseg.cli.plan_lines import show_plan

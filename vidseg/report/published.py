@@ -25,6 +25,8 @@ SAME_OBJECTIVE = {
     "sgd": ("sgd", "sgd_svm"),
 }
 """The paper's pipelines, and the classifiers here that minimise the same objective."""
+SAME_NETWORK = {"vgg": ("vgg",), "unet": ("unet",), "deep unet": ("deep_unet",)}
+"""The paper's networks, and the classifiers here of the same architecture."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def paper_pipeline(name: str, config: Row) -> str | None:
     classifier = pipeline.get("classifier") or {}
     used: Sequence[str] = [str(classifier.get("use", "")), name]
     for one in used:
-        for published, ours in SAME_OBJECTIVE.items():
+        for published, ours in (SAME_OBJECTIVE | SAME_NETWORK).items():
             if one in ours:
                 return published
     return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vidseg.report.document import Block, Section, Table, Text
 from vidseg.report.facts import Kind, Report, SettingFacts
 from vidseg.report.published import (
+    SAME_OBJECTIVE,
     TABLES,
     Printed,
     PublishedTable,
@@ -284,7 +285,11 @@ def _stand_ins(report: Report, table: PublishedTable) -> list[str]:
     pairs: dict[str, str] = {}
     for setting in report.settings:
         published = paper_pipeline(setting.pipeline, report.config)
-        if setting.arm in table.arms and published and published != setting.pipeline:
+        if (
+            setting.arm in table.arms
+            and published in SAME_OBJECTIVE
+            and published != setting.pipeline
+        ):
             pairs[setting.pipeline] = published
     return [
         f"{ours} stands beside the paper's {published}: the same objective."

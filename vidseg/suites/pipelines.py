@@ -136,3 +136,32 @@ def _tuning(given: Mapping[str, Sequence[Any]], config: RunConfig) -> Tuning:
         )
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     return Tuning(parameter, tuple(sorted(values) if numbers else values))
+
+
+def choose_pipelines(
+    file: SuiteFile, starts: Mapping[str, str], asked: Sequence[str] = ()
+) -> list[str]:
+    """Return the names of the pipelines that a suite runs, in the file's order.
+
+    Args:
+        file: the suite file.
+        starts: of :func:`find_starts`; what a pipeline starts from goes along.
+        asked: exact names; none: all that are not optional.
+
+    Raises:
+        UsageError: there is no pipeline of a name, or all are optional and none is asked for.
+    """
+    known = list(file.pipelines)
+    for name in asked:
+        if name not in known:
+            hint = f"{did_you_mean(name, known)}the pipelines are {', '.join(known)}"
+            raise UsageError(f"there is no pipeline {name!r}", where="--pipeline", hint=hint)
+    wanted = set(asked) or {name for name, one in file.pipelines.items() if not one.optional}
+    if not wanted:
+        hint = f"choose some of {', '.join(known)}: --pipeline {known[0]}"
+        raise UsageError(f"all pipelines of the suite {file.name} are optional", hint=hint)
+    for name in tuple(wanted):
+        while (before := starts.get(name)) is not None:
+            wanted.add(before)
+            name = before
+    return [name for name in known if name in wanted]

@@ -11,18 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from vidseg import plugins
+from vidseg.experiment.config import Setting
 from vidseg.experiment.experiment import Experiment
-from vidseg.experiment.inner import inner_groups
+from vidseg.experiment.inner import inner_groups, without
 from vidseg.experiment.records import Row
+from vidseg.experiment.training import TrainingFrames
+from vidseg.plugins.spec import Spec
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
 from vidseg.suites.opened import OpenedSuite, reads_features
+from vidseg.suites.suite import Suite
 from vidseg.suites.worker import explain, reraise_fatal
 from vidseg.utils.bytes import format_bytes
 
 TRIALS = 3
 HEADER = 4096
 """Bytes of a store entry beside its payload."""
+STEP = 3
+"""Forwards that forward and backward of one training image take."""
 NAMED = 8
 """Settings that a line names."""
 
@@ -65,7 +71,8 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         frames are seen in inner fits;
         ``store_bytes`` that will be added; ``training_bytes``: the features of the largest
         training set; ``inner_fits`` beside those of the cells, and ``cells_untuned``, of one
-        training group, where a pipeline is tuned.
+        training group, where a pipeline is tuned; ``images_trained`` and ``images_scored`` by
+        networks.
     """
     before = opened.forwards
     entries, held = _entries(opened, waiting)
@@ -81,6 +88,7 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         "store_bytes": added,
         "training_bytes": max((_training_bytes(opened, cell) for cell in waiting), default=0),
         **_inner_fits(opened, waiting),
+        **_network_images(opened, waiting),
     }
 
 
@@ -99,12 +107,42 @@ def _inner_fits(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
     return {"inner_fits": fits, "cells_untuned": untuned} if fits or untuned else {}
 
 
+def _network_images(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
+    """Return how many images networks are trained on, repeats counted, and how many they score."""
+    trained = scored = 0
+    for cell in cells:
+        train, experiment = opened.training(cell), opened.experiments[cell.pipeline]
+        if train is None or not train.refs or reads_features(cell):
+            continue
+        for material in experiment.members(cell.fold.test):
+            scored += len(experiment.test_frames(cell.fold, material))
+        if not experiment.is_fitted(cell.setting, cell.fold):
+            trained += _images_seen(train, cell.setting, cell.setting.classifier)
+            trained += _inner_images(train, cell.setting)
+    return {"images_trained": trained, "images_scored": scored} if trained or scored else {}
+
+
+def _inner_images(train: TrainingFrames, setting: Setting) -> int:
+    if setting.tune is None:
+        return 0
+    parts = [without(train, group) for group in inner_groups(train, setting.seed)]
+    specs = [setting.tune.candidate(setting.classifier, i) for i in range(len(setting.tune.values))]
+    return sum(_images_seen(part, setting, spec) for part in parts for spec in specs)
+
+
+def _images_seen(train: TrainingFrames, setting: Setting, classifier: Spec) -> int:
+    reads = getattr(plugins.create("classifier", classifier), "reads", None)
+    times = 1 if reads is None else int(reads(len(train.refs) / train.videos, setting.budget))
+    return times * len(train.refs)
+
+
 def calibrate(opened: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
     """Return estimated seconds, from a few timed forwards and scorings of the first video.
 
     Returns:
         ``seconds_forwards``: all announced forwards; ``seconds_scoring``: reading and counting
-        every test frame of every cell that waits. The fits themselves are not in it.
+        every test frame of every cell that waits. The fits themselves are not in it, but for
+        ``seconds_networks`` where there are networks: their extractor's forwards and backwards.
     """
     if not waiting:
         return {"seconds_forwards": 0.0, "seconds_scoring": 0.0}
@@ -116,10 +154,14 @@ def calibrate(opened: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
         for cell in waiting
         for video in opened.experiments[cell.pipeline].members(cell.fold.test)
     )
-    return {
+    seconds = {
         "seconds_forwards": forward * float(plan["forwards_announced"]),
         "seconds_scoring": count * frames,
     }
+    if "images_trained" in plan:
+        passes = STEP * plan["images_trained"] + plan["images_scored"]
+        seconds["seconds_networks"] = forward * float(passes)
+    return seconds
 
 
 def _entries(opened: OpenedSuite, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
@@ -211,7 +253,21 @@ def describe_plan(plan: Row) -> str:
             f"{plan['seconds_scoring']:.0f} s for scoring, on this machine as it is now; "
             "fits come on top"
         )
+    if "seconds_networks" in plan:
+        lines.append(
+            f"of the fits of networks about {plan['seconds_networks']:.0f} s for their extractor: "
+            f"{plan['images_trained']} images trained on, {plan['images_scored']} scored; what "
+            "stands on it comes on top"
+        )
     return "\n".join(lines)
+
+
+def describe_not_run(suite: Suite) -> str:
+    """Return which pipelines of its file a suite does not run, and how to choose."""
+    return (
+        f"pipelines that are left out: {', '.join(suite.not_run)}; --pipeline NAME runs one, and "
+        "only those that are named"
+    )
 
 
 def _told_inner(plan: Row) -> str:

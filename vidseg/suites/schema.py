@@ -37,13 +37,14 @@ class ArmFile(_Strict):
 
 
 class PipelineFile(_Strict):
-    """What is trained on them."""
+    """What is trained on them; an optional one only where it is asked for."""
 
     extractor: Any = "timm"
     classifier: Any = "pixel_svm"
     init_from: str | None = None
     sensitivity: bool = False
     tune: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+    optional: bool = False
 
     @field_validator("tune", mode="before")
     @classmethod

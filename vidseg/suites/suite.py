@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from vidseg.experiment.config import RunConfig, Setting, Start, Tuning
 from vidseg.experiment.options import CONDITIONS
 from vidseg.suites.arms import Arm, arm_mapping, expand_arm, setting_name
 from vidseg.suites.overrides import override
-from vidseg.suites.pipelines import find_starts, find_tunings, make_pipelines
+from vidseg.suites.pipelines import choose_pipelines, find_starts, find_tunings, make_pipelines
 from vidseg.suites.schema import SCHEMA, Source, SuiteFile
 from vidseg.utils.paths import user_path
 from vidseg.utils.suggest import did_you_mean
@@ -35,6 +35,7 @@ class Suite:
         comparisons: (a, b, question) by arm names.
         starts: by name of a pipeline the one whose fitted model it starts from (``init_from``).
         tunings: by name of a pipeline the grid of which each cell takes its best (``tune``).
+        not_run: names of the pipelines of the file that are left out.
     """
 
     file: SuiteFile
@@ -43,6 +44,7 @@ class Suite:
     comparisons: tuple[tuple[str, str, str], ...]
     starts: dict[str, str] = field(default_factory=dict)
     tunings: dict[str, Tuning] = field(default_factory=dict)
+    not_run: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -95,6 +97,28 @@ class Suite:
         """Return how many fits come before one of the pipeline: 0 without ``init_from``."""
         before = self.starts.get(pipeline)
         return 0 if before is None else 1 + self.depth(before)
+
+    def restricted(self, names: Collection[str]) -> Suite:
+        """Return the suite with some of its pipelines, and the arms and comparisons they run.
+
+        Raises:
+            UsageError: no arm runs one of them.
+        """
+        arms = [
+            replace(a, pipelines=tuple(p for p in a.pipelines if p in names)) for a in self.arms
+        ]
+        runs = {arm.name: set(arm.pipelines) for arm in arms}
+        if not any(runs.values()):
+            raise UsageError(f"no arm runs {', '.join(names)}", where="--pipeline")
+        return replace(
+            self,
+            arms=tuple(arm for arm in arms if arm.pipelines),
+            pipelines={name: one for name, one in self.pipelines.items() if name in names},
+            comparisons=tuple(one for one in self.comparisons if runs[one[0]] & runs[one[1]]),
+            starts={name: one for name, one in self.starts.items() if name in names},
+            tunings={name: one for name, one in self.tunings.items() if name in names},
+            not_run=tuple(name for name in self.pipelines if name not in names),
+        )
 
     def mapping(self) -> dict[str, Any]:
         """Return the resolved suite as plain data."""
@@ -151,12 +175,15 @@ def find_suite(name: str) -> Path:
     )
 
 
-def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+def load_suite(
+    name: str, overrides: Mapping[str, Any] | None = None, pipelines: Sequence[str] = ()
+) -> Suite:
     """Read, override and check a suite.
 
     Args:
         name: a shipped suite or a YAML file.
         overrides: values by dotted path, such as ``{"pipelines.sgd.classifier": "sgd:C=1"}``.
+        pipelines: names of those to run; none: all that are not optional.
 
     Raises:
         UsageError: names the file, the line and the key.
@@ -167,7 +194,7 @@ def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
     changed: list[str] = []
     for key, value in (overrides or {}).items():
         changed += override(data, key, value)
-    return _checked(data, Source(str(path), text, changed))
+    return _checked(data, Source(str(path), text, changed), pipelines)
 
 
 def make_suite(mapping: Mapping[str, Any]) -> Suite:
@@ -197,7 +224,7 @@ def _text_keys(data: Any) -> Any:
     return [_text_keys(one) for one in data] if isinstance(data, list) else data
 
 
-def _checked(data: dict[str, Any], source: Source) -> Suite:
+def _checked(data: dict[str, Any], source: Source, chosen: Sequence[str] = ()) -> Suite:
     data = _text_keys(data)
     try:
         file = SCHEMA.model_validate(data)
@@ -211,7 +238,9 @@ def _checked(data: dict[str, Any], source: Source) -> Suite:
     starts = find_starts(file, arms, pipelines, source)
     tunings = find_tunings(file, arms, pipelines, source)
     comparisons = _comparisons(file, arms, source)
-    return Suite(file, tuple(arms), pipelines, comparisons, starts, tunings)
+    whole = Suite(file, tuple(arms), pipelines, comparisons, starts, tunings)
+    names = choose_pipelines(file, starts, chosen)
+    return whole if len(names) == len(pipelines) else whole.restricted(names)
 
 
 def _check_names(arms: Sequence[Arm], source: Source) -> None:
