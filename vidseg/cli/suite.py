@@ -129,7 +129,8 @@ def run(
     changes = parse_overrides([item for item in overrides if item])
     places = Places.find(store_root, store_limit, ledger_root, executor, fresh)
     given = {key: value for key, value in conditions.items() if value != ""}
-    session = prepare_suite(name, changes, given, only, places, pipelines)
+    named = [one for one in pipelines if one]
+    session = prepare_suite(name, changes, given, only, places, named)
     screen = Screen(quiet=quiet)
     if dry_run:
         from vidseg.cli.plan_lines import show_plan
