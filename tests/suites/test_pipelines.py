@@ -28,7 +28,7 @@ def test_the_papers_networks_run_only_where_they_are_named() -> None:
     plain = paper()
     assert list(plain.pipelines) == ["svm", "sgd"]
     assert plain.not_run == (*NETWORKS,)
-    assert len(plain.comparisons) == 6
+    assert len(plain.comparisons) == 7
     unet = paper("unet")
     assert names(unet) == ["1 unet", "20 unet", "400 unet"]
     assert [pair[:2] for pair in unet.comparisons] == [("1", "20")]
@@ -46,6 +46,18 @@ def test_a_chosen_pipeline_is_like_any_other_in_the_resolved_suite() -> None:
     assert names(again) == names(suite)
     assert again.not_run == ()
     assert paper("svm", "sgd").mapping() == paper().mapping(), "the same run, the same cells"
+
+
+def test_checks_that_run_alone_carry_the_verdicts() -> None:
+    assert paper().sensitivity == {"sgd"}
+    assert paper("svm", "unet").sensitivity == {"unet"}
+    assert paper("svm", "unet").lead == ("1by20", "400", "svm")
+    for alone in (["sgd"], ["vgg", "unet"]):
+        suite = paper(*alone)
+        assert suite.sensitivity == set()
+        assert make_suite(suite.mapping()).mapping() == suite.mapping()
+    assert paper("sgd").lead == ("1by20", "400", "sgd")
+    assert paper("unet").lead is None
 
 
 @pytest.mark.parametrize("name", ["gain-curve", "iso-budget", "selectors", "leakage"])
