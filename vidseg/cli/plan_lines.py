@@ -11,6 +11,7 @@ import click
 from vidseg.utils.text import plural
 
 if TYPE_CHECKING:
+    from vidseg.labels.effort import Price
     from vidseg.suites.cells import Cell
     from vidseg.suites.opened import OpenedSuite
 
@@ -48,5 +49,28 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
     click.echo(describe_plan(plan))
     if opened.suite.not_run:
         click.echo(describe_not_run(opened.suite))
+    if opened.suite.price is not None:
+        show_minutes(opened, opened.suite.price)
     for reason, count in Counter(refused.values()).items():
         click.echo(f"{count} {plural('cell', count)} will fail: {reason}")
+
+
+def show_minutes(opened: OpenedSuite, price: Price) -> None:
+    """Print what a human does for the labels of each arm."""
+    from vidseg.cli.screen import show_table
+    from vidseg.suites.effort import efforts
+
+    found = efforts(opened)
+    rows = [
+        {
+            "arm": arm,
+            "boxes drawn": effort.boxes,
+            "frames looked at": effort.looks,
+            "minutes": f"{price.seconds(effort) / 60:.1f}",
+        }
+        for arm, effort in found.items()
+    ]
+    show_table("annotation", rows)
+    click.echo(f"{price.box:g} s a box drawn, {price.look:g} s a frame looked at")
+    if any(effort.of_masks for effort in found.values()):
+        click.echo("boxes of the masks are counted: the labels have no others")

@@ -82,6 +82,18 @@ def show(name: str) -> None:
     metavar="NAME",
     help="Only this pipeline of the file, also where it is optional; may be repeated.",
 )
+@click.option(
+    "--seconds-per-box",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="What drawing a box takes; shows the minutes of each arm.",
+)
+@click.option(
+    "--seconds-per-look",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="What looking at a frame takes; shows the minutes of each arm.",
+)
 @click.option("--only", metavar="PATTERN", help="Only the cells whose name matches or holds it.")
 @click.option(
     "--dry-run",

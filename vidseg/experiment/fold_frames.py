@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from vidseg import plugins
 from vidseg.errors import DataError, PluginError
 from vidseg.experiment.config import RunConfig, Setting
+from vidseg.experiment.pseudo import Pipeline
 from vidseg.experiment.splits import Fold, Part
 from vidseg.experiment.training import Labelled, PreparedVideo, SamplingContext, TrainingFrames
 from vidseg.experiment.training_labels import TrainingLabels
@@ -35,7 +36,7 @@ class FoldFrames:
     materials: Mapping[str, PreparedVideo]
     task: Task = field(default_factory=find_task, kw_only=True)
     _refs: dict[str, list[FrameRef]] = field(default_factory=dict, init=False, repr=False)
-    _labelled: dict[tuple[str, str, str], Labelled] = field(
+    _labelled: dict[tuple[str, str, str, str], Labelled] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -154,9 +155,13 @@ class FoldFrames:
     def labels_of(self, setting: Setting, video: str) -> Labelled:
         """Return a video with the training masks of a setting."""
         labelling, material = setting.labelling, self.materials[video]
-        place = str(labelling.source), labelling.refine, video
+        fits = hasattr(plugins.load(plugins.find("label", labelling.source.name)), "within")
+        model = f"{setting.classifier} {setting.budget}" if fits else ""
+        place = str(labelling.source), labelling.refine, video, model
         if place not in self._labelled:
             source = plugins.create("label", labelling.source, where="train_labels")
+            if fits:
+                source = source.within(self._pipeline(setting))
             labels = TrainingLabels(
                 material.video,
                 source.of(material.video),
@@ -167,6 +172,11 @@ class FoldFrames:
             )
             self._labelled[place] = Labelled(material, labels)
         return self._labelled[place]
+
+    def _pipeline(self, setting: Setting) -> Pipeline:
+        config = self.config
+        limits = config.device, config.memory_budget, config.threads
+        return Pipeline(self.materials, setting.classifier, setting.budget, *limits)
 
     def test_frames(self, fold: Fold, material: PreparedVideo) -> list[int]:
         """Return the frames of a test video that are scored: labelled ones, strides of these."""

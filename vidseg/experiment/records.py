@@ -159,6 +159,9 @@ class SettingRecord:
             and seeds; equal for two settings of one pipeline whose fits are the same.
         failures: one row a failed cell: cell, error.
         complete: every cell of the setting was scored.
+        effort: what a human does for its labels: ``boxes`` drawn, frames looked at (``looks``),
+            ``seconds``, and 1 for ``of_masks`` where the boxes are those of masks; empty where
+            the suite does not count them.
     """
 
     name: str
@@ -173,6 +176,7 @@ class SettingRecord:
     failures: list[Row] = field(default_factory=list)
     complete: bool = True
     trained: dict[str, str] = field(default_factory=dict)
+    effort: Numbers = field(default_factory=dict)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import DataError
 from vidseg.labels.base import VideoLabels
+from vidseg.labels.effort import Effort, effort_of
 from vidseg.tasks.base import Tally, Task
 from vidseg.types import Image, Mask, Size, Video
 from vidseg.utils.cache import array_cache
@@ -100,6 +101,10 @@ class TrainingLabels:
     def mask(self, index: int) -> Mask:
         """Return the training mask of frame ``index``, ``int8 (h, w)``, read-only."""
         return self._masks.get(index, self._made)
+
+    def effort(self, frames: Sequence[int]) -> Effort:
+        """Return what a human does for the labels, of which ``frames`` are trained on."""
+        return effort_of(self._video, self._source, frames)
 
     def tally(self, index: int) -> Tally:
         """Return how refining went in frame ``index``."""

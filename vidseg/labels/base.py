@@ -22,6 +22,9 @@ class VideoLabels(Protocol):
       for one by one, advances ``task`` by their number, and calls ``stop`` often;
     * ``remember(memory: Memory)``: where to keep what takes long to make.
 
+    They may have ``effort(indices) -> Effort`` (:mod:`vidseg.labels.effort`): what a human does for
+    them; without it, every box of ``indices`` is drawn by hand.
+
     Attributes:
         key: hash of what the labels say, never of paths or times: it is part of a cell's key.
     """
@@ -39,7 +42,8 @@ class LabelSource(Protocol):
 
     A plugin is a class whose ``__init__`` takes typed keyword parameters. What it gives may be
     read from files, or be made of the video's frames and some of its true labels, as a tracker
-    does.
+    does. One that fits a model has ``within(pipeline) -> LabelSource`` as well, which is given
+    what is trained (:class:`vidseg.experiment.pseudo.Pipeline`).
     """
 
     contract: ClassVar[int]

@@ -42,12 +42,23 @@ def key_frames(labelled: Sequence[int], every: int) -> list[int]:
         >>> key_frames(range(50), 20)
         [0, 20, 40, 49]
     """
+    chosen = spaced(labelled, every)
+    if chosen and chosen[-1] != labelled[-1]:
+        chosen.append(labelled[-1])
+    return chosen
+
+
+def spaced(labelled: Sequence[int], every: int) -> list[int]:
+    """Return the labelled frames that are at least ``every`` apart.
+
+    Example:
+        >>> spaced(range(50), 20)
+        [0, 20, 40]
+    """
     chosen: list[int] = []
     for frame in labelled:
         if not chosen or frame >= chosen[-1] + every:
             chosen.append(frame)
-    if chosen and chosen[-1] != labelled[-1]:
-        chosen.append(labelled[-1])
     return chosen
 
 

@@ -105,6 +105,7 @@ def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
         tuned=_tuned(record, setting),
         trained=dict(setting.trained),
         mean_frames=round(sum(frames) / len(frames), 1) if frames else None,
+        effort=dict(setting.effort),
     )
 
 

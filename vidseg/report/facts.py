@@ -69,6 +69,8 @@ class SettingFacts:
         tuned: what its cells were fitted with where the pipeline is tuned: (value, number of
             cells), in the order of the grid; such as ``(("0.1", 3), ("1 (not tuned)", 1))``.
         trained: by test group a hash of what its models were trained on.
+        effort: what a human does for its labels (boxes, looks, seconds, of_masks); empty where
+            that is not counted.
     """
 
     name: str
@@ -90,6 +92,7 @@ class SettingFacts:
     tuned: tuple[tuple[str, int], ...] = ()
     trained: dict[str, str] = field(default_factory=dict)
     mean_frames: float | None = None
+    effort: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vidseg.report import axes, closing, comparisons, tables
+from vidseg.report import axes, closing, comparisons, minutes, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_told
@@ -19,6 +19,7 @@ ORDER: tuple[Callable[[Report], Section | None], ...] = (
     tables.per_video,
     tables.budget,
     tables.baselines,
+    minutes.minutes,
     closing.cost,
     tables.effective,
     closing.frames,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vidseg import plugins
@@ -117,6 +117,26 @@ def _labelling(
                 filled = scalar(filled) if key == "prior" and isinstance(filled, str) else filled
                 made = make_label_config({**made.mapping(), key: filled})
     return made
+
+
+def priced(arm: Arm, box: float | None, look: float | None) -> Arm:
+    """Return an arm whose training labels, where they spend a budget, have the suite's prices.
+
+    Args:
+        arm: the arm.
+        box, look: seconds that a box drawn and a frame looked at take; None: not stated.
+    """
+    source = arm.labelling.source
+    prices = {"seconds_per_box": box, "seconds_per_look": look}
+    given = {
+        name: value
+        for name, value in prices.items()
+        if value is not None and name in source.params and source.params[name] is None
+    }
+    if not given:
+        return arm
+    spec = Spec(source.name, source.positional, {**source.params, **given})
+    return replace(arm, labelling=replace(arm.labelling, source=spec))
 
 
 def _filled(value: Any, axes: Mapping[str, Any]) -> Any:

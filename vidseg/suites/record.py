@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vidseg import __version__
+from vidseg.errors import StoreError, VidsegError
 from vidseg.experiment.config import CHOSEN, Setting
 from vidseg.experiment.keys import package_versions, score_inputs
 from vidseg.experiment.record import (
@@ -21,6 +22,7 @@ from vidseg.experiment.record import (
 from vidseg.experiment.records import ComparisonRecord, Row, RunRecord, SettingRecord, SuiteRecord
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
+from vidseg.suites.effort import arm_effort, used_frames
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.spacing import spacing_note
@@ -134,7 +136,8 @@ def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> Se
             {seed: {v.video: defined_scores(v) for v in videos} for seed, videos in own.items()}
         ),
         facts=mean_scores([_meanable(found.facts) for found in finished]),
-        frames=_frames(opened, cells),
+        frames=(frames := used_frames(opened, cells)),
+        effort=_minutes(opened, cell, frames),
         failures=failures,
         complete=len(finished) == len(cells),
         trained=_trained(opened, cells),
@@ -171,6 +174,25 @@ def _tuned_params(cells: Sequence[RunCell]) -> dict[str, str]:
         if cell.result
     }
     return {"tune": str(grid), **chosen}
+
+
+def _minutes(opened: OpenedSuite, cell: Cell, frames: Mapping[str, Sequence[int]]) -> Scores:
+    """Return what a human does for the labels of a setting; nothing where it is not counted."""
+    price = opened.suite.price
+    if price is None or not frames:
+        return {}
+    try:
+        effort = arm_effort(opened, cell, frames)
+    except StoreError:
+        raise
+    except VidsegError:  # what makes the labels is anybody's; the fit says why
+        return {}
+    return {
+        "boxes": float(effort.boxes),
+        "looks": float(effort.looks),
+        "seconds": price.seconds(effort),
+        "of_masks": float(effort.of_masks),
+    }
 
 
 def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> RunRecord:
@@ -248,28 +270,6 @@ def _averaged(by_seed: Mapping[int, Mapping[str, Scores]]) -> dict[str, Scores]:
     """Return for each group (or video) the mean over seeds of the scores all seeds define."""
     names = dict.fromkeys(name for scores in by_seed.values() for name in scores)
     return {name: mean_scores([scores[name] for scores in by_seed.values()]) for name in names}
-
-
-def _frames(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, list[int]]:
-    """Return the frames of each training video in the first seed.
-
-    Folds draw for themselves: a video's are those of the first fold that trains on it. Of an arm
-    that trains on some videos only, the first fold's are all; where a split holds out frames,
-    every fold adds some.
-    """
-    found: dict[str, set[int]] = {}
-    for cell in cells:
-        train = opened.training(cell) if cell.seed == cells[0].seed else None
-        own: dict[str, set[int]] = {}
-        for ref in train.refs if train else ():
-            own.setdefault(ref.video, set()).add(ref.index)
-        for video, frames in own.items():
-            known = found.setdefault(video, frames)
-            if cell.fold.part is not None:
-                known |= frames
-        if found and cell.arm.videos is not None:
-            break
-    return {v.name: sorted(found[v.name]) for v in opened.dataset.videos if v.name in found}
 
 
 def _trained(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:

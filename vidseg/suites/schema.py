@@ -65,7 +65,9 @@ class SuiteFile(_Strict):
     """The keys of a suite file, without the conditions of its runs.
 
     ``fold_seed`` shuffles ``k-fold``: every seed of a suite has the same folds, so that its scores
-    are paired by group, and adding a seed changes no cell of the others.
+    are paired by group, and adding a seed changes no cell of the others. ``seconds_per_box`` and
+    ``seconds_per_look``: what a box drawn and a frame looked at take a human; where either is
+    given, the plan and the report have the minutes of each arm.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\\s][^/\\]*$")]
@@ -76,6 +78,8 @@ class SuiteFile(_Strict):
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     fold_seed: Annotated[int, Field(ge=0)] = 0
+    seconds_per_box: Annotated[float, Field(ge=0)] | None = None
+    seconds_per_look: Annotated[float, Field(ge=0)] | None = None
     dataset: Any = None
     arms: Annotated[dict[str, ArmFile], Field(min_length=1)]
     pipelines: Annotated[dict[str, PipelineFile], Field(min_length=1)]

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from vidseg.errors import UsageError
 from vidseg.experiment.config import RunConfig, Setting, Start, Tuning
 from vidseg.experiment.options import CONDITIONS
-from vidseg.suites.arms import Arm, arm_mapping, expand_arm, setting_name
+from vidseg.labels.effort import Price
+from vidseg.suites.arms import Arm, arm_mapping, expand_arm, priced, setting_name
 from vidseg.suites.overrides import override
 from vidseg.suites.pipelines import choose_pipelines, find_starts, find_tunings, make_pipelines
 from vidseg.suites.schema import SCHEMA, Source, SuiteFile
@@ -100,6 +101,12 @@ class Suite:
             self.tunings.get(pipeline),
         )
 
+    @property
+    def price(self) -> Price | None:
+        """What a box and a look take; None where the suite does not count minutes."""
+        box, look = self.file.seconds_per_box, self.file.seconds_per_look
+        return None if box is None and look is None else Price.of(box, look)
+
     def depth(self, pipeline: str) -> int:
         """Return how many fits come before one of the pipeline: 0 without ``init_from``."""
         before = self.starts.get(pipeline)
@@ -135,6 +142,9 @@ class Suite:
             **self.file.model_dump(include={"name", "question", "primary", "delta", "level"}),
             "seeds": self.file.seeds,
             **({"fold_seed": self.file.fold_seed} if self.file.fold_seed else {}),
+            **self.file.model_dump(
+                include={"seconds_per_box", "seconds_per_look"}, exclude_none=True
+            ),
             **common,
             "arms": {arm.name: arm_mapping(arm, first) for arm in self.arms},
             "pipelines": {name: self._pipeline_mapping(name) for name in self.pipelines},
@@ -241,6 +251,7 @@ def _checked(data: dict[str, Any], source: Source, chosen: Sequence[str] = ()) -
     arms: list[Arm] = []
     for name, arm in file.arms.items():
         arms.extend(expand_arm(name, arm, pipelines, source))
+    arms = [priced(arm, file.seconds_per_box, file.seconds_per_look) for arm in arms]
     _check_names(arms, source)
     starts = find_starts(file, arms, pipelines, source)
     tunings = find_tunings(file, arms, pipelines, source)
