@@ -89,3 +89,11 @@ def test_frames_have_places_and_no_labels(tmp_path: Path):
     assert b.file(2) == clip
     with pytest.raises(UsageError, match="video a: has no labels"):
         a.labels(0)
+
+
+def test_a_name_that_breaks_a_list_is_refused(tmp_path: Path):
+    pictures(tmp_path / "yard")
+    pictures(tmp_path / "a\nb")
+    videos, (fault,) = find_footage([tmp_path])
+    assert [video.name for video in videos] == ["yard"]
+    assert "a b: the name holds a line break" in str(fault)

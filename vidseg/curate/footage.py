@@ -16,6 +16,7 @@ from vidseg.media.clip import ClipFrames
 from vidseg.media.image_folder import SUFFIXES as PICTURES
 from vidseg.media.image_folder import ImageSequence, list_images, name_of, natural_key
 from vidseg.types import Image, Labels, Memory, VideoInfo
+from vidseg.utils.text import is_printable
 
 PLAIN_NAMES = frozenset({"img1", "img", "imgs", "images", "frames", "rgb"})
 """Folders of frames that are called after the folder above them."""
@@ -182,6 +183,12 @@ def _is_mask(clip: Path, beside: Sequence[Path]) -> bool:
 
 
 def _open(name: str, place: Path, fps: float | None) -> Footage:
+    if not is_printable(str(place)):
+        raise DataError(
+            "the name holds a line break or another control character",
+            where=place,
+            hint="rename the file or folder",
+        )
     if place.is_file():
         return Footage(name, place, ClipFrames(place), fps)
     return Footage(name, place, ImageSequence(list_images(place), _frame_rate(place)), fps)
