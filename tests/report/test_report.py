@@ -204,6 +204,28 @@ def test_one_group_that_makes_the_difference_is_named() -> None:
     assert not build(record).pairs[0].carried
 
 
+def test_what_looks_wrong_gets_a_line_that_says_what_to_try() -> None:
+    a = reports.setting("1", "svm", TWELVE, lambda *_: 0.3, frames=[0])
+    b = reports.setting("20", "svm", TWELVE, lambda *_: 0.36)
+    record = reports.suite("mine", [a, b], [("1", "20")])
+    for one in (a, b):
+        one.run.headline["accuracy"] = 0.95
+    assert build(record).hints == []
+    a.video_scores[TWELVE[3]] = {**a.video_scores[TWELVE[3]], "iou": 0.013, "ap": 0.664}
+    b.run.baselines[1]["iou"] = 0.5
+    b.run.headline["accuracy"] = 0.91
+    for group in TWELVE:
+        b.group_scores[group] = {**b.group_scores[group], "ap": a.group_scores[group]["ap"] - 0.05}
+    far, beaten, empty, opposite = build(record).hints
+    assert far.startswith("IoU is far below AP: 1 svm on scene-03 (1.3 beside 66.4).")
+    assert "try `--threshold inner`" in far
+    assert beaten.startswith("20 svm does not beat mean mask")
+    assert empty.startswith("20 svm does not beat all background, in accuracy (92.0 %)")
+    assert opposite.startswith("1 svm against 20 svm: IoU +")
+    assert ", AP \N{MINUS SIGN}5.0. They disagree" in opposite
+    assert "  look: IoU is far below AP" in short(build(record))
+
+
 def test_five_groups_are_never_said_to_be_surely_equal() -> None:
     few = reports.setting("20", "svm", TWELVE[:5], lambda *_: 0.5, noise=0.001)
     many = reports.setting("400", "svm", TWELVE[:5], lambda *_: 0.5, frames=range(400), noise=0.001)

@@ -18,6 +18,7 @@ from vidseg.experiment.records import Row
 from vidseg.experiment.stages import CellResult
 from vidseg.store import Store
 from vidseg.suites.cells import Cell, select
+from vidseg.suites.chances import describe_chances
 from vidseg.suites.engine import Results, forget_cells, run_cells
 from vidseg.suites.executors.base import Executor
 from vidseg.suites.opened import OpenedSuite, open_suite
@@ -148,6 +149,8 @@ class SuiteSession:
             plan = make_plan(opened, waiting)
         if waiting:
             progress.say(describe_plan(plan))
+            for line in describe_chances(opened):
+                progress.say(line)
         if 0 < len(waiting) < len(cells):
             progress.say(describe_rest(waiting))
         if opened.suite.not_run:

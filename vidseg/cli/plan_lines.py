@@ -25,6 +25,7 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
         fresh: finished ones are done again.
     """
     from vidseg.cli.screen import show_table
+    from vidseg.suites.chances import describe_chances
     from vidseg.suites.plan import (
         calibrate,
         describe_not_run,
@@ -51,6 +52,8 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
         click.echo(describe_not_run(opened.suite))
     if opened.suite.price is not None:
         show_minutes(opened, opened.suite.price)
+    for line in describe_chances(opened):
+        click.echo(line)
     for reason, count in Counter(refused.values()).items():
         click.echo(f"{count} {plural('cell', count)} will fail: {reason}")
 

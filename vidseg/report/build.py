@@ -12,6 +12,7 @@ from vidseg.report.advice import certainty, headline, make_decision
 from vidseg.report.effective import effective_table
 from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, Role, SettingFacts
 from vidseg.report.grids import make_curves, make_grids
+from vidseg.report.hints import make_hints
 from vidseg.report.pairs import make_pairs, score_by_group
 from vidseg.report.sentence import evidence
 from vidseg.stats import Decision, Standing
@@ -63,6 +64,7 @@ def build(record: SuiteRecord) -> Report:
         plan=record.plan,
         notes=_notes(record),
         task=record.task,
+        hints=make_hints(record, settings, pairs),
     )
     return dataclasses.replace(
         draft, headline=headline(draft), certainty=certainty(draft), evidence=evidence(draft)

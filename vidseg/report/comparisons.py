@@ -170,19 +170,19 @@ def _remarks(report: Report) -> list[str]:
                 f"{name}: {joined(pair.same_groups)} left out, where both arms trained on the same "
                 "frames."
             )
-    said = [f"{line}." for line in (*carried(report), *left_out(report))]
+    said = [f"{line}." for line in left_out(report)]
     return [*dict.fromkeys(asked), *refused, *alike, *said]
 
 
-def carried(report: Report) -> list[str]:
-    """Return a line for each comparison whose difference one group makes."""
-    return [
+def carried_line(pair: Pair) -> str:
+    """Return which group makes the difference of a comparison, "" where none does."""
+    if not pair.carried or pair.result is None:
+        return ""
+    return (
         f"{pair.a} against {pair.b}: one group makes the difference, {pair.carried} with "
         f"{points(pair.result.differences[pair.carried])} points; without it the mean is "
         f"{points(pair.without)} instead of {points(pair.result.difference)}"
-        for pair in report.pairs
-        if pair.carried and pair.result
-    ]
+    )
 
 
 def left_out(report: Report) -> list[str]:

@@ -113,6 +113,7 @@ class Pair:
         groups_for_seen: groups that would show a difference as large as the one seen.
         secondary: mean over groups of the difference in the task's secondary score; None if
             undefined.
+        ranking: the same in the task's score without a threshold.
         same_frames: videos for which both arms took the same frames.
         extra_frames: labelled frames of b beyond a's; negative if b needs fewer.
         leaky: the arms are split in different ways.
@@ -137,6 +138,7 @@ class Pair:
     same_groups: list[str] = field(default_factory=list)
     carried: str = ""
     without: float | None = None
+    ranking: float | None = None
 
     @property
     def told(self) -> bool:
@@ -252,6 +254,7 @@ class Report:
         config: the resolved suite file.
         axes: values of each arm of a grid.
         margin: of the task, in target pixels.
+        hints: what looks wrong, and what to try.
         plan: what was announced and done.
         notes: facts that the reader should know.
         task: name of what was predicted.
@@ -284,6 +287,7 @@ class Report:
     plan: Row
     notes: list[str] = field(default_factory=list)
     task: str = DEFAULT
+    hints: list[str] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:

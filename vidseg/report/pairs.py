@@ -130,7 +130,7 @@ def _pair(
         reason=tried.reason,
         groups_needed=_needed(result, result.delta, guarded) if result else None,
         groups_for_seen=_needed(result, abs(result.difference), guarded) if result else None,
-        secondary=_secondary(record, a, b, result),
+        secondary=_difference_in(find_task(record.task).secondary, a, b, result),
         same_frames=list(one.same_frames),
         extra_frames=facts[one.b].labelled - facts[one.a].labelled,
         leaky=splits[0] != splits[1],
@@ -139,6 +139,7 @@ def _pair(
         same_groups=tried.same_groups,
         carried=carried,
         without=without,
+        ranking=_difference_in(find_task(record.task).words.ranking, a, b, result),
     )
 
 
@@ -153,11 +154,10 @@ def _carried(result: Comparison, delta: float) -> tuple[str, float | None]:
     return (group, rest) if sign * rest < CARRIED * abs(mean) else ("", None)
 
 
-def _secondary(
-    record: SuiteRecord, a: SettingRecord, b: SettingRecord, result: Comparison | None
+def _difference_in(
+    score: str | None, a: SettingRecord, b: SettingRecord, result: Comparison | None
 ) -> float | None:
-    name = find_task(record.task).secondary
-    return None if name is None else _mean_difference(a, b, name, result)
+    return _mean_difference(a, b, score, result) if score else None
 
 
 def _needed(result: Comparison, effect: float, family: int) -> int | None:

@@ -12,7 +12,7 @@ from vidseg.errors import StoreError, UsageError
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report.advice import merged
 from vidseg.report.build import build
-from vidseg.report.comparisons import carried, left_out, verdict
+from vidseg.report.comparisons import left_out, verdict
 from vidseg.report.facts import Report, Role
 from vidseg.report.frames import cvat_files, file_names, frames_csv
 from vidseg.report.html import to_html
@@ -91,7 +91,7 @@ def short(report: Report) -> str:
             f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {verdict(pair)} "
             f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_value)}{guarded})"
         )
-    lines += [f"  {said}" for said in (*carried(report), *left_out(report), *merged(report))]
+    lines += [f"  {said}" for said in (*left_out(report), *merged(report))]
     for curve in report.curves:
         scores = ", ".join(
             f"{number(n)}: {points(mean, sign=False)}"
@@ -99,6 +99,7 @@ def short(report: Report) -> str:
         )
         name = " ".join(part for part in (curve.pipeline, curve.label) if part)
         lines.append(f"  {name}, frames: {report.primary} %  {scores}")
+    lines += [f"  look: {said}" for said in report.hints]
     lines += [f"  failed: {said}" for said in errors(report.failures)]
     return "\n".join(lines)
 

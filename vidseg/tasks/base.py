@@ -86,6 +86,10 @@ class Words:
         scores_note: about the scores; ``{margin}`` is the margin in target pixels.
         effort: what is drawn on a frame when labels are priced: ``"one person"``.
         target: what a target is called: ``"mask"``.
+        nothing: (score, its name): the score that finding nothing at all is good at, and what
+            that is called: ``("accuracy", "all background")``.
+        ranking: a score that has no threshold, "" without one.
+        threshold: what to try where scores rank well and decide badly.
     """
 
     empty: str
@@ -96,6 +100,9 @@ class Words:
     scores_note: str = ""
     effort: str = "one object"
     target: str = "target"
+    nothing: tuple[str, str] = ("", "")
+    ranking: str = ""
+    threshold: str = "another threshold"
 
 
 class ScoredVideo(Protocol):

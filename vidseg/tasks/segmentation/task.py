@@ -46,6 +46,9 @@ _WORDS = Words(
     "one.",
     effort="one object",
     target="mask",
+    nothing=("accuracy", "all background"),
+    ranking="ap",
+    threshold="`--threshold inner` (chosen on inner training groups) or `--prior` (class weights)",
 )
 
 _GSCORE = Readings(

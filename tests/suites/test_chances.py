@@ -1,0 +1,56 @@
+"""What so many scenes can never tell is said before a suite starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.suites import Place, install
+from vidseg.suites.chances import chances, describe_chances
+from vidseg.suites.suite import Suite, load_suite
+
+
+def suite(**changes: object) -> Suite:
+    return load_suite("gain-curve", {"dataset": "synthetic:videos=4", **changes})
+
+
+def said(one: Suite, groups: int) -> str:
+    return " ".join(chances(one, groups, {arm.name for arm in one.arms}))
+
+
+def test_holm_is_in_the_floor() -> None:
+    two = suite()
+    assert said(two, 5).startswith("5 scenes can never tell: the smallest possible p is 0.0625; 6")
+    assert said(two, 6) == (
+        "6 scenes can never tell 2 comparisons: after Holm's correction the smallest possible p is "
+        "0.0625; 7 scenes are the least, or mark one of them lead: true, which is tested alone"
+    )
+    assert said(two, 7) == ""
+    assert said(suite(comparisons=[]), 2) == ""
+
+
+def test_the_lead_is_not_in_the_family_and_checks_are_not_either() -> None:
+    pairs = [
+        {"a": "1 every 1", "b": "20 every 1", "lead": True},
+        {"a": "20 every 1", "b": "20 every 5"},
+    ]
+    assert said(suite(comparisons=pairs), 6) == ""
+    more = [*pairs, {"a": "1 every 1", "b": "20 every 5"}]
+    assert said(suite(comparisons=more), 6).startswith("6 scenes can never tell the other 2 comp")
+    check = {"extractor": "filters", "classifier": "sgd", "sensitivity": True}
+    assert said(suite(comparisons=pairs, **{"pipelines.sgd": check}), 6) == ""
+    check = {"extractor": "filters", "classifier": "sgd"}
+    assert "the other 3 comparisons" in said(
+        suite(comparisons=pairs, **{"pipelines.sgd": check}), 6
+    )
+
+
+def test_the_groups_that_folds_test_on_count(place: Place) -> None:
+    bench = place.bench()
+    (line,) = describe_chances(bench)
+    assert line.startswith("3 scenes can never tell: the smallest possible p is 0.25")
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Place:
+    install(monkeypatch)
+    return Place(tmp_path_factory.mktemp("place"))

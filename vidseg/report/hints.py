@@ -1,0 +1,104 @@
+"""What looks wrong in a suite's numbers, and what to try: lines for a report."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from vidseg.experiment.records import SuiteRecord
+from vidseg.report.comparisons import carried_line
+from vidseg.report.facts import Pair, SettingFacts
+from vidseg.report.wording import joined, points
+from vidseg.tasks.base import Task
+from vidseg.tasks.registry import find_task
+
+NAMED = 3
+
+
+def make_hints(
+    record: SuiteRecord, settings: Sequence[SettingFacts], pairs: Sequence[Pair]
+) -> list[str]:
+    """Return one line for each kind of thing that a reader should not miss."""
+    task = find_task(record.task)
+    lines = [
+        *(line for pair in pairs if (line := carried_line(pair))),
+        *_thresholds(record, task),
+        *_beaten(record, settings, task),
+        *_opposite(record, pairs, task),
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _thresholds(record: SuiteRecord, task: Task) -> list[str]:
+    """Return where scores rank well and decide badly: on whole settings, else on single videos."""
+    a, b = task.primary, task.words.ranking
+    if not b or record.primary != a:
+        return []
+    found = [(one.name, one.run.headline) for one in record.settings]
+    found += [
+        (f"{one.name} on {video}", scores)
+        for one in record.settings
+        for video, scores in one.video_scores.items()
+    ]
+    off = [
+        f"{name} ({points(scores[a], sign=False)} beside {points(scores[b], sign=False)})"
+        for name, scores in found
+        if a in scores and b in scores and scores[b] >= 2 * scores[a] + 0.2
+    ]
+    if not off:
+        return []
+    names = f"{task.scores[a].label} is far below {task.scores[b].label}"
+    return [
+        f"{names}: {joined(off, NAMED)}. The threshold is off there; try {task.words.threshold}"
+    ]
+
+
+def _beaten(record: SuiteRecord, settings: Sequence[SettingFacts], task: Task) -> list[str]:
+    """Return which settings do not beat a predictor that looks at no shape."""
+    worse: dict[str, list[str]] = {}
+    for one in settings:
+        score = one.scores.get(record.primary)
+        known = {kind: value for kind, value in one.baselines.items() if value is not None}
+        if score is None or not known:
+            continue
+        kind = max(known, key=lambda name: known[name])
+        if score <= known[kind]:
+            worse.setdefault(task.words.baselines.get(kind, kind), []).append(one.name)
+    score_name, nothing = task.words.nothing
+    floor = _nothing(record)
+    for one in settings:
+        if floor is not None and one.scores.get(score_name, 1.0) <= floor:
+            label = f"{nothing}, in {task.scores[score_name].label}"
+            worse.setdefault(f"{label} ({points(floor, sign=False)} %)", []).append(one.name)
+    return [
+        f"{joined(names, NAMED)} {'do' if len(names) > 1 else 'does'} not beat {kind}: its scores "
+        "say little about frames; try more scenes, another extractor or C"
+        for kind, names in worse.items()
+    ]
+
+
+def _nothing(record: SuiteRecord) -> float | None:
+    """Return the share that is right where nothing is found: the mean over groups."""
+    shares: dict[str, list[float]] = {}
+    for row in record.dataset.videos:
+        if row.get("positive_share") is None:
+            return None
+        shares.setdefault(str(row.get("group")), []).append(1 - float(row["positive_share"]))
+    return statistics.fmean(map(statistics.fmean, shares.values())) if shares else None
+
+
+def _opposite(record: SuiteRecord, pairs: Sequence[Pair], task: Task) -> list[str]:
+    """Return the comparisons whose two scores disagree about the direction."""
+    if not task.words.ranking:
+        return []
+    a, b = task.scores[record.primary].label, task.scores[task.words.ranking].label
+    return [
+        f"{pair.a} against {pair.b}: {a} {points(pair.result.difference)}, {b} "
+        f"{points(pair.ranking)}. They disagree: the order of the scores and the threshold "
+        f"changed in different ways; try {task.words.threshold}"
+        for pair in pairs
+        if pair.result is not None
+        and pair.ranking is not None
+        and pair.result.difference * pair.ranking < 0
+        and min(abs(pair.result.difference), abs(pair.ranking)) >= record.delta
+    ]

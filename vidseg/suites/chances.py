@@ -1,0 +1,62 @@
+"""Whether the data of a suite can tell anything, said before it starts."""
+
+from __future__ import annotations
+
+from vidseg.stats import smallest_groups
+from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.suite import Suite
+from vidseg.utils.text import plural
+
+
+def describe_chances(opened: OpenedSuite) -> list[str]:
+    """Return a line for each kind of comparison that can never tell, whatever the scores are.
+
+    Args:
+        opened: the opened suite; the groups that its folds test on count.
+    """
+    groups = len({group for cell in opened.cells for group in cell.fold.test})
+    arms = {cell.arm.name for cell in opened.cells}
+    return chances(opened.suite, groups, arms)
+
+
+def chances(suite: Suite, groups: int, arms: set[str]) -> list[str]:
+    """Return a line for each kind of comparison that so many groups can never tell.
+
+    Args:
+        suite: the suite.
+        groups: that are tested on.
+        arms: names of the arms that are there.
+    """
+    pairs = _counted(suite, arms)
+    if not pairs:
+        return []
+    level, scenes = suite.file.level, f"{groups} {plural('scene', groups)}"
+    least = smallest_groups(level)
+    if groups < least:
+        return [
+            f"{scenes} can never tell: the smallest possible p is {2.0 ** (1 - groups):.3g}; "
+            f"{least} are the least"
+        ]
+    lead = suite.lead in pairs
+    family = len(pairs) - lead
+    needed = smallest_groups(level, family) if family else 0
+    if groups >= needed:
+        return []
+    who = f"the other {family} comparisons" if lead else f"{family} comparisons"
+    rather = "" if lead else ", or mark one of them lead: true, which is tested alone"
+    return [
+        f"{scenes} can never tell {who}: after Holm's correction the smallest possible p is "
+        f"{family * 2.0 ** (1 - groups):.3g}; {needed} scenes are the least{rather}"
+    ]
+
+
+def _counted(suite: Suite, arms: set[str]) -> list[tuple[str, str, str]]:
+    """Return (a, b, pipeline) of the comparisons that are no sensitivity checks."""
+    run = {arm.name: arm.pipelines for arm in suite.arms if arm.name in arms}
+    return [
+        (a, b, name)
+        for name in suite.pipelines
+        if name not in suite.sensitivity
+        for a, b, _ in suite.comparisons
+        if name in run.get(a, ()) and name in run.get(b, ())
+    ]
