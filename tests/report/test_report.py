@@ -220,7 +220,7 @@ def test_what_looks_wrong_gets_a_line_that_says_what_to_try() -> None:
     assert far.startswith("IoU is far below AP: 1 svm on scene-03 (1.3 beside 66.4).")
     assert "try `--threshold inner`" in far
     assert beaten.startswith("20 svm does not beat mean mask")
-    assert empty.startswith("20 svm does not beat all background, in accuracy (92.0 %)")
+    assert empty.startswith("20 svm does not beat all background in accuracy (92.0 %): go")
     assert opposite.startswith("1 svm against 20 svm: IoU +")
     assert ", AP \N{MINUS SIGN}5.0. They disagree" in opposite
     assert "  look: IoU is far below AP" in short(build(record))

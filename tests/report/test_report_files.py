@@ -20,6 +20,7 @@ from vidseg.report.charts import nice_ticks
 from vidseg.report.closing import ranges
 from vidseg.report.document import Table
 from vidseg.report.frames import TAG, cvat_xml, unique_names
+from vidseg.report.html import to_html
 from vidseg.report.pages import make_page
 from vidseg.report.write import short
 
@@ -261,3 +262,19 @@ def test_small_parts() -> None:
     assert ranges([1, 2, 9]) == "1, 2, 9"
     assert nice_ticks(-2, 11.2) == [-2.5, 0, 2.5, 5, 7.5, 10, 12.5]
     assert len(nice_ticks(3, 3)) >= 2
+
+
+def test_a_page_opens_with_what_to_do_and_folds_the_rest() -> None:
+    groups = [f"g{i}" for i in range(12)]
+    page = make_page(build(reports.paper(groups)), "s")
+    assert page.sentence == f"{page.headline} {page.certainty}"
+    assert [s.anchor for s in page.sections[: page.front]] == ["s-hints", "s-arms", "s-chart"]
+    text = to_html([page], "t")
+    answer = text.index(f"<strong>{page.headline}".replace("'", "&#39;"))
+    fold = text.index('<details class="fold"')
+    assert answer < text.index('id="s-arms"') < text.index('id="s-chart"') < fold
+    assert fold < text.index('id="s-evidence"') < text.index('id="s-comparisons"')
+    (table,) = (b for b in page.sections[1].blocks if isinstance(b, Table))
+    told = {row[0]: row[1:6] for row in table.rows}
+    assert told["1by20"] == ["–", "every 20th frame of each video", "240", "28 min", "5.3 h"]
+    assert told["400"][0] == "take it"

@@ -14,21 +14,29 @@ from vidseg.stats import Decision, ExchangeRate, Option, Verdict, decide, smalle
 
 
 def make_decision(record: SuiteRecord, facts: list[SettingFacts]) -> Decision | None:
-    """Return which setting to take, by labels and score; oracles and failures are no option."""
+    """Return which setting to take, by labels and score; oracles and failures are no option.
+
+    Labels cost a human's seconds where every arm's are known, else one each.
+    """
     by_name = {setting.name: setting for setting in record.settings}
-    options = [_option(record, by_name[one.name], one) for one in facts if _open(record, one)]
+    open_ = [one for one in facts if _open(one)]
+    timed = all(one.effort.get("seconds") for one in open_)
+    options = [_option(record, by_name[one.name], one, timed) for one in open_]
     return decide(options, record.delta, record.level) if options else None
 
 
-def _open(record: SuiteRecord, setting: SettingFacts) -> bool:
+def _open(setting: SettingFacts) -> bool:
     defined = any(value is not None for value in setting.groups.values())
     return not setting.oracle and defined
 
 
-def _option(record: SuiteRecord, setting: SettingRecord, facts: SettingFacts) -> Option:
+def _option(
+    record: SuiteRecord, setting: SettingRecord, facts: SettingFacts, timed: bool
+) -> Option:
     trained = {group: f"{facts.pipeline} {found}" for group, found in facts.trained.items()}
     scores = score_by_group(setting, record.primary)
-    return Option(facts.name, facts.labelled, scores, trained, facts.arm)
+    cost = facts.effort["seconds"] if timed else facts.labelled
+    return Option(facts.name, cost, scores, trained, facts.arm)
 
 
 def headline(report: Report) -> str:

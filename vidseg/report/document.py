@@ -98,17 +98,26 @@ class Page:
     """One suite's part of a page.
 
     Attributes:
-        title, question, sentence: of the suite.
+        title, question: of the suite.
+        headline, certainty: what to do, and how sure that is.
         marks: short facts beside the sentence, (name, value).
-        tone: ``told`` where the sentence is a finding, ``open`` where it is not.
+        tone: ``told`` where the headline is a finding, ``open`` where it is not.
         sections: in the order to read.
+        front: how many of them stand above the fold.
         anchor: unique on the page.
     """
 
     title: str
     question: str
-    sentence: str
+    headline: str
+    certainty: str
     marks: list[tuple[str, str]]
     tone: str
     sections: list[Section]
+    front: int
     anchor: str
+
+    @property
+    def sentence(self) -> str:
+        """The answer: what to do, and how sure that is."""
+        return f"{self.headline} {self.certainty}".strip()

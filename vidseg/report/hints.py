@@ -24,6 +24,7 @@ def make_hints(
         *(line for pair in pairs if (line := carried_line(pair))),
         *_thresholds(record, task),
         *_beaten(record, settings, task),
+        *_empty(record, settings, task),
         *_opposite(record, pairs, task),
     ]
     return list(dict.fromkeys(lines))
@@ -64,16 +65,27 @@ def _beaten(record: SuiteRecord, settings: Sequence[SettingFacts], task: Task) -
         kind = max(known, key=lambda name: known[name])
         if score <= known[kind]:
             worse.setdefault(task.words.baselines.get(kind, kind), []).append(one.name)
-    score_name, nothing = task.words.nothing
-    floor = _nothing(record)
-    for one in settings:
-        if floor is not None and one.scores.get(score_name, 1.0) <= floor:
-            label = f"{nothing}, in {task.scores[score_name].label}"
-            worse.setdefault(f"{label} ({points(floor, sign=False)} %)", []).append(one.name)
     return [
-        f"{joined(names, NAMED)} {'do' if len(names) > 1 else 'does'} not beat {kind}: its scores "
-        "say little about frames; try more scenes, another extractor or C"
+        f"{joined(names, NAMED)} {_do(names)} not beat {kind}: such scores say little about "
+        "frames; try more scenes, another extractor or C"
         for kind, names in worse.items()
+    ]
+
+
+def _do(names: Sequence[str]) -> str:
+    return "do" if len(names) > 1 else "does"
+
+
+def _empty(record: SuiteRecord, settings: Sequence[SettingFacts], task: Task) -> list[str]:
+    """Return which settings are beaten by finding nothing, in the score that rewards it."""
+    (score, nothing), floor = task.words.nothing, _nothing(record)
+    names = [s.name for s in settings if floor is not None and s.scores.get(score, 1.0) <= floor]
+    if not names:
+        return []
+    where = f"{nothing} in {task.scores[score].label} ({points(floor, sign=False)} %)"
+    return [
+        f"{joined(names, NAMED)} {_do(names)} not beat {where}: go by the other scores, or try "
+        f"{task.words.threshold}"
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,6 +20,10 @@ TONES = {
     "rising": "good",
     "falling": "bad",
     "flat": "same",
+    "take it": "good",
+    "as good as the best": "same",
+    "best guess": "open",
+    "exploratory": "open",
 }
 
 
@@ -44,14 +47,7 @@ def _template() -> Template:
     )
     environment.filters["tone"] = lambda cell: TONES.get(cell, "")
     environment.filters["nowrap"] = _unbroken
-    environment.filters["claim"] = _claim
     return environment.get_template("report.html.j2")
-
-
-def _claim(sentence: str) -> tuple[str, str]:
-    """Return what a sentence claims, and the evidence that follows."""
-    found = re.search(r"[:;] ", sentence)
-    return (sentence[: found.start()], sentence[found.start() :]) if found else (sentence, "")
 
 
 def _unbroken(text: str) -> str:

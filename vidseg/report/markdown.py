@@ -28,7 +28,7 @@ def escaped(text: str) -> str:
 
 def _page(page: Page, *, heading: bool) -> list[str]:
     parts = [f"## {escaped(page.title)}"] if heading else []
-    parts.append(f"**{escaped(page.sentence)}**")
+    parts.append(f"**{escaped(page.headline)}** {escaped(page.certainty)}".strip())
     if page.question:
         parts.append(f"*{escaped(page.question)}*")
     parts.append("\n".join(f"- {escaped(k)}: {escaped(v)}" for k, v in page.marks))

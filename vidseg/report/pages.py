@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vidseg.report import axes, closing, comparisons, minutes, tables
+from vidseg.report import axes, closing, comparisons, front, minutes, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_told
@@ -35,14 +35,19 @@ def make_page(report: Report, anchor: str) -> Page:
         report: its facts.
         anchor: unique among the pages that stand together.
     """
-    found = [section for make in ORDER if (section := make(report)) is not None]
+    figure, found = front.chart([one for make in ORDER if (one := make(report)) is not None])
+    first = [front.hints(report), front.arms(report), figure]
+    above = [section for section in first if section is not None]
+    below = [section for section in (front.evidence(report), *found) if section is not None]
     return Page(
         title=report.suite,
         question=report.question,
-        sentence=report.sentence,
+        headline=report.headline,
+        certainty=report.certainty,
         marks=_marks(report),
         tone=_tone(report),
-        sections=[Section(s.title, f"{anchor}-{s.anchor}", s.blocks) for s in found],
+        sections=[Section(s.title, f"{anchor}-{s.anchor}", s.blocks) for s in [*above, *below]],
+        front=len(above),
         anchor=anchor,
     )
 
