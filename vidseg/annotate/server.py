@@ -106,6 +106,7 @@ def _add_reading(app: FastAPI, session: Session, ended: Callable[[], bool]) -> N
     def listing() -> dict[str, Any]:
         return {
             "videos": session.listing(),
+            "first": session.first,
             "faults": session.faults,
             "output": str(session.output),
             "trackers": [one.name for one in plugins.available("tracker")],

@@ -27,6 +27,7 @@ class Session:
 
     Attributes:
         videos: in natural order.
+        first: number of the first one that can be read.
         faults: videos of the folder that cannot be read, a line each.
         others: listed frames that are of other videos.
 
@@ -50,6 +51,7 @@ class Session:
         self.videos, faults = find_footage([path])
         if not self.videos:
             raise faults[0]
+        self.first = 0
         self.faults = [str(fault) for fault in faults]
         self._listed: Sequence[Sequence[int]] = [[] for _ in self.videos]
         self.others = 0
@@ -79,6 +81,25 @@ class Session:
         self._check_list(number, opened)
         return opened
 
+    def open_first(self) -> None:
+        """Open the first video that can be read; those before it are faults.
+
+        Raises:
+            DataError: none can be read.
+            StoreError: another process edits it, or its folder cannot be written.
+        """
+        failed: list[DataError] = []
+        for number in range(len(self.videos)):
+            try:
+                self.open(number)
+            except DataError as error:
+                failed.append(error)
+                continue
+            self.first = number
+            self.faults += map(str, failed)
+            return
+        raise failed[0]
+
     def listing(self) -> list[dict[str, Any]]:
         """Return name and listed frames of each video."""
         return [
@@ -104,14 +125,14 @@ class Session:
 
 
 def begin(path: Path, output: Path, **options: Any) -> Session:
-    """Return a session whose first video is open, so that what is refused is known at once.
+    """Return a session whose first video that can be read is open.
 
     Raises:
-        VidsegError: as of :class:`Session` and :meth:`Session.open`.
+        VidsegError: as of :class:`Session`, and of :meth:`Session.open` where no video can be read.
     """
     session = Session(path, output, **options)
     try:
-        session.open(0)
+        session.open_first()
     except BaseException:
         session.close()
         raise

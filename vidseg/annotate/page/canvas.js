@@ -122,8 +122,9 @@ export class View {
     context.setLineDash(human ? [] : [7, 4]);
     context.strokeRect(x, y, width, height);
     context.setLineDash([]);
-    const note = human ? "" : doubt === null ? " · propagated" : ` · doubt ${doubt.toFixed(2)}`;
-    if (selected || height > 26) this.#label(context, titleOf(object) + (selected ? note : ""), x, y, colour);
+    const note = doubtful ? ` · doubt ${doubt.toFixed(2)}` : human ? "" : " · propagated";
+    const text = titleOf(object) + (selected ? note : "");
+    if (selected || height > 26) this.#label(context, text, x, selected ? y - 4 : y, colour);
     if (selected) this.#drawHandles(context, box, colour);
     context.restore();
   }
@@ -165,7 +166,7 @@ export class View {
     context.font = "600 11.5px system-ui, sans-serif";
     const short = text.length > 40 ? `${text.slice(0, 39)}…` : text;
     const width = context.measureText(short).width + 10;
-    const top = y < 20 ? y + 1 : y - 19;
+    const top = y < 20 ? Math.max(2, y + 6) : y - 19;
     const left = Math.max(0, Math.min(x - 1, this.canvas.clientWidth - width));
     context.fillStyle = colour;
     context.beginPath();

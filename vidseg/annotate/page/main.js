@@ -248,7 +248,7 @@ async function start() {
     fillList($("trackers"), found.trackers);
     fillList($("method"), found.methods);
     fillList($("format"), found.formats);
-    await openVideo(0);
+    await openVideo(found.first);
     if (found.faults.length) say(found.faults.join("\n"));
   } catch (error) {
     saved("failed", "Not open");

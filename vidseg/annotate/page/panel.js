@@ -8,6 +8,9 @@ const $ = (id) => document.getElementById(id);
 const plural = (count, noun) => `${count} ${count === 1 ? noun : noun === "box" ? "boxes" : `${noun}s`}`;
 
 export function fillList(list, values) {
+  const held = JSON.stringify(values);
+  if (list.dataset.held === held) return;
+  list.dataset.held = held;
   list.replaceChildren(
     ...values.map((value) => {
       const option = document.createElement("option");
@@ -34,11 +37,12 @@ export function showAll(app) {
   const rate = video.fps;
   const time = rate ? `, ${clock(frame / rate)}` : "";
   $("of").textContent = `of 0 to ${app.last}${time}`;
+  showProgress(app);
+  showFrame(app);
+  if (app.playing) return; // the rest is of no use while frames rush by, and costs time
   showTodo(app);
   showObject(app);
-  showFrame(app);
   showSettings(app);
-  showProgress(app);
 }
 
 function clock(seconds) {
@@ -61,8 +65,10 @@ function showTodo(app) {
 
 function wordsOf(task, app) {
   if (!task) {
-    const text = "Every box that is asked for is drawn. Mark the frames as finished, or export.";
-    return app.state.objects.size ? text : "Draw a box around the first object.";
+    if (!app.state.objects.size) return "Draw a box around the first object.";
+    const all = app.state.finishedCount() === app.state.video.length;
+    if (all) return "All frames are finished: export them, or train on them.";
+    return "Every box that is asked for is drawn. Mark the frames as finished, or export.";
   }
   if (task.kind === "list") return `Look at frame ${task.frame} of the list`;
   const name = `${task.object.name || "object"} ${task.object.id}`;

@@ -149,6 +149,12 @@ export class Timeline {
     const step = this.#width / this.#span;
     for (const frame of object.frames) {
       const x = this.#x(frame + 0.5);
+      if (object.keys.get(frame)) {
+        context.globalAlpha = 0.5;
+        context.fillStyle = colour;
+        context.fillRect(this.#x(frame), middle - 4, step, 8);
+        context.globalAlpha = 1;
+      }
       if (object.keys.get(frame) === null) {
         context.strokeStyle = colour;
         context.lineWidth = 2;
@@ -193,7 +199,8 @@ export class Timeline {
       context.stroke();
       const text = String(frame);
       const room = wide - x - context.measureText(text).width / 2;
-      if (room > 2) context.fillText(text, x - context.measureText(text).width / 2, 9);
+      const hidden = Math.abs(x - this.#x(this.app.frame + 0.5)) < 30;
+      if (room > 2 && !hidden) context.fillText(text, x - context.measureText(text).width / 2, 9);
     }
   }
 
@@ -224,12 +231,15 @@ export class Timeline {
     if (x < LABELS + EDGE || x > LABELS + EDGE + this.#width) return;
     context.fillStyle = "#ffffff";
     context.fillRect(x - 0.75, 0, 1.5, high);
+    context.font = "600 11px system-ui, sans-serif";
+    const text = String(this.app.frame);
+    const width = context.measureText(text).width + 12;
+    const left = Math.min(x - width / 2, this.canvas.clientWidth - width - 1);
     context.beginPath();
-    context.moveTo(x - 6, 0);
-    context.lineTo(x + 6, 0);
-    context.lineTo(x, 8);
-    context.closePath();
+    context.roundRect(left, 1, width, 16, 4);
     context.fill();
+    context.fillStyle = "#0d0f12";
+    context.fillText(text, left + 6, 9.5);
   }
 
   #rowsHeight() {
