@@ -16,6 +16,7 @@ from tests.helpers import reports
 from vidseg.errors import StoreError, UsageError
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, latex, markdown, write_report
+from vidseg.report.agreement import with_disagreements
 from vidseg.report.charts import nice_ticks
 from vidseg.report.closing import ranges
 from vidseg.report.document import Table
@@ -262,6 +263,32 @@ def test_small_parts() -> None:
     assert ranges([1, 2, 9]) == "1, 2, 9"
     assert nice_ticks(-2, 11.2) == [-2.5, 0, 2.5, 5, 7.5, 10, 12.5]
     assert len(nice_ticks(3, 3)) >= 2
+
+
+def test_suites_on_the_same_videos_that_disagree_say_why() -> None:
+    groups = [f"g{i}" for i in range(12)]
+    weak, strong = ({"1": 0.3, "400": 0.4}, {"1": 0.45, "400": 0.45})
+    made = []
+    for name, worth in (("one", weak), ("two", strong)):
+        settings = [
+            reports.setting(
+                arm, "svm", groups, lambda a, _, w=worth: w[a], frames=range(int(arm)), noise=0.001
+            )
+            for arm in worth
+        ]
+        arms = {arm: {"sampler": {"use": arm}} for arm in worth}
+        record = reports.suite(name, settings, [("1", "400")], arms=arms)
+        record.config["pipelines"]["svm"]["classifier"]["C"] = len(made)
+        made.append(build(record))
+    first, second = with_disagreements(made)
+    assert (
+        "The suite two on the same videos advises the first frame of each video" in first.hints[-1]
+    )
+    assert "(12 labels, IoU 44.3 %), this one the first 400 frames of each video" in first.hints[-1]
+    assert first.hints[-1].endswith("its pipelines are not the same")
+    assert "The suite one on the same videos advises the first 400" in second.hints[-1]
+    assert with_disagreements([made[0]])[0].hints == made[0].hints
+    assert with_disagreements([made[0], made[0]])[0].hints == made[0].hints
 
 
 def test_a_page_opens_with_what_to_do_and_folds_the_rest() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from vidseg.errors import StoreError, UsageError
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report.advice import merged
+from vidseg.report.agreement import with_disagreements
 from vidseg.report.build import build
 from vidseg.report.comparisons import left_out, verdict
 from vidseg.report.facts import Report, Role
@@ -45,7 +46,7 @@ def write_report(records: Sequence[SuiteRecord], folder: Path) -> dict[str, Path
     """
     if not records:
         raise UsageError("a report needs one suite at least", where="report")
-    reports = [build(record) for record in records]
+    reports = with_disagreements([build(record) for record in records])
     pages = [make_page(one, f"s{place}") for place, one in enumerate(reports)]
     title = ", ".join(dict.fromkeys(report.suite for report in reports)) + ": report"
     lists = _cvat_texts(reports)
