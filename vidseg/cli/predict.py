@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -80,9 +81,15 @@ def predict(
     if done.clip:
         click.echo(f"clip      {done.clip}")
     if done.failed:
-        raise DataError(
-            f"{len(done.failed)} of {done.count} pictures could not be read: "
-            f"{', '.join(list(done.failed)[:5])}{', ...' if len(done.failed) > 5 else ''}",
-            where="PICTURES",
-            hint="the others are done; mend these and use --fresh, or leave them out",
-        )
+        raise _broken(done.failed, done.count)
+
+
+def _broken(failed: Mapping[str, str], count: int) -> DataError:
+    """Return the error that names pictures that could not be read, and why the first could not."""
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    others = "the others are done; " if len(failed) < count else ""
+    return DataError(
+        f"{len(failed)} of {count} pictures could not be read: {next(iter(failed.values()))}{more}",
+        where="PICTURES",
+        hint=f"{others}mend these and use --fresh, or leave them out",
+    )
