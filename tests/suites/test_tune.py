@@ -18,6 +18,7 @@ from vidseg.report import build
 from vidseg.report.document import Table
 from vidseg.report.tables import budget
 from vidseg.suites.executors.local import Local
+from vidseg.suites.overrides import parse_overrides
 from vidseg.suites.plan import describe_plan, make_plan, waiting_cells
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import load_suite, make_suite
@@ -288,3 +289,7 @@ def test_a_grid_may_be_set_and_removed(tmp_path: Path) -> None:
     changed = load_suite(path, {"pipelines.other.tune.C": [0.5, 5]})
     assert str(changed.tunings["other"]) == "C of 0.5, 5"
     assert load_suite(path, {"pipelines.other.tune": "none"}).tunings == {}
+    given = parse_overrides(["pipelines.svm.tune=C=1,C=0.1"])
+    assert str(load_suite(path, given).tunings["svm"]) == "C of 0.1, 1"
+    with pytest.raises(UsageError, match=r"svm\.tune.*'C=1,' .*empty item; write C=1,C=10"):
+        load_suite(path, {"pipelines.svm.tune": "C=1,"})

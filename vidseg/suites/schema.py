@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from vidseg.errors import UsageError, VidsegError
 from vidseg.experiment.options import CONDITIONS
+from vidseg.plugins.spec import parse
 from vidseg.tasks.registry import find_task
 from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import CoreLoader
@@ -48,8 +49,15 @@ class PipelineFile(_Strict):
 
     @field_validator("tune", mode="before")
     @classmethod
-    def _may_be_none(cls, tune: Any) -> Any:
-        return None if tune == "none" else tune
+    def _may_be_text(cls, tune: Any) -> Any:
+        """Take ``"C=1,C=10"``, as ``--set`` can give it, and ``none``."""
+        if not isinstance(tune, str) or tune == "none":
+            return None if tune == "none" else tune
+        try:
+            given = parse(f"grid:{tune}").params
+        except UsageError as error:
+            raise ValueError(f"{error.what}; write C=1,C=10") from error
+        return {name: one if isinstance(one, list) else [one] for name, one in given.items()}
 
 
 class ComparisonFile(_Strict):
