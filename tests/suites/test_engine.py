@@ -525,9 +525,14 @@ def test_arms_that_took_the_same_frames_are_named(place: Place) -> None:
         comparisons=[{"a": "one", "b": "four"}, {"a": "one", "b": "noisy"}],
     )
     results, _ = place.run(bench)
-    found = suite_record(bench, bench.cells, results, {}).comparisons
+    record = suite_record(bench, bench.cells, results, {})
+    found = record.comparisons
     assert set(found[0].same_frames) == THREE
     assert found[1].same_frames == []
+    trained = {one.name: one.trained for one in record.settings}
+    assert trained[found[0].a] == trained[found[0].b]
+    assert set(trained[found[0].a]) == THREE
+    assert not set(trained[found[1].a].values()) & set(trained[found[1].b].values())
 
 
 def test_cells_of_another_machine(place: Place, tmp_path: Path) -> None:
