@@ -58,6 +58,20 @@ class Editing:
                     assert found == box
         assert held.finished >= self.finished
 
+    def take_over(self, folder: Path) -> None:
+        """Count the open edit as acknowledged where it was written before the kill."""
+        edit, held = self.open, read_annotation(folder)
+        if edit is None:
+            return
+        if edit["op"] == "object":
+            written = edit["object"]["id"] in held.objects
+        elif edit["op"] == "key":
+            written = held.objects[edit["id"]].keys.get(edit["frame"]) == tuple(edit["box"])
+        else:
+            written = edit["frames"][0][0] in held.finished
+        if written:
+            self._acknowledged(edit)
+
     def _edit(self) -> dict[str, Any]:
         box = [float(self._random.randrange(100)), 5.0, 30.0 + self.count % 7, 30.0]
         if not self.keys or self._random.random() < 0.2:
@@ -88,11 +102,7 @@ def killed(tmp_path: Path, times: int) -> None:
         script.run(server, moments.uniform(0.05, 1.0))
         script.check(tmp_path / "out" / "street")
         assert script.count > before
-        if script.open and script.open["op"] == "object":
-            held = read_annotation(tmp_path / "out" / "street")
-            written = held.objects.get(script.open["object"]["id"])
-            if written is not None:  # written, and killed before the answer
-                script._acknowledged(script.open)
+        script.take_over(tmp_path / "out" / "street")
 
 
 def test_killed_twice_nothing_acknowledged_is_lost(tmp_path: Path) -> None:

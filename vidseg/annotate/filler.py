@@ -75,11 +75,14 @@ class Filler:
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Take further jobs."""
+        taken = list(jobs)
+        if not taken:
+            return
         with self._changed:
-            for job in jobs:
+            self.state.error = ""
+            for job in taken:
                 self._waiting.pop(job.place, None)
                 self._waiting[job.place] = job
-                self.state.error = ""
                 self._interrupt |= job.first
             self._count()
             self._changed.notify_all()

@@ -37,7 +37,7 @@ def annotate() -> None:
     """
 
 
-@annotate.command(PAGE, hidden=True)
+@annotate.command(PAGE)
 @click.argument("video", metavar="VIDEO|FOLDER", type=click.Path(path_type=Path))
 @click.option(
     "--output",
