@@ -12,7 +12,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from benchmarks import _ways, aa_study
+from benchmarks import _loops, _ways, aa_study, networks
 from benchmarks._judge import Judge
 from benchmarks._runs import seconds_to
 from tests.helpers.training import TinyHandle, TinyTraining
@@ -21,6 +21,7 @@ from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.points import PointSet
 from vidseg.classifiers.linear.standardise import Standardisation
 from vidseg.datasets.mot import Mot
+from vidseg.extractors.timm import Timm
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,3 +195,35 @@ def test_duplicates_are_counted(tmp_path: Path) -> None:
     assert rows["mirrored"]["hash"]["listed"] == 0
     assert rows["different scenes"]["features"] == {"merged": 0, "listed": 0}
     assert "| mirrored | 2 | 0 | 2 | 0 |" in report(result)
+
+
+def test_the_benchmark_of_networks_compares_ways_of_one_size(tmp_path: Path) -> None:
+    """Steps, loaders and data paths of both do what they are timed for; nothing is measured."""
+    given = networks.options(["--quick", "--samples", str(tmp_path)])
+    given.device, given.precision, given.workers = "cpu", "32", 0
+    handle = Timm(given.encoder, weights="random")
+    clips = _loops.open_clips("480p", tmp_path, tmp_path, handle, given.frames)
+    assert not clips.real
+    images, labels = _loops.Jpegs(clips, None, 4)[1]
+    ref = clips.train.refs[1]
+    np.testing.assert_array_equal(labels, clips.train.mask(ref))
+    expected = clips.train.frame(ref).transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(images, expected, atol=0.02)
+    ways = networks.Networks(given, handle, clips, tmp_path)
+    one, other = ways.parameters.values()
+    assert 0.5 < one / other < 2
+    before = [p.clone() for p in ways.net.parameters()]
+    bare, usual = ways.training()
+    assert bare["(a) bare step"]() > 0
+    assert any(not torch.equal(p, q) for p, q in zip(before, ways.net.parameters(), strict=True))
+    assert bare["vidseg"]() > 0
+    assert usual.keys() == {"vidseg", "(b) JPEG loader", "(c) smp, JPEG loader"}
+    assert all(way() > 0 for way in networks.paths(clips, given).values())
+
+
+def test_ratios_have_intervals_of_order_statistics() -> None:
+    ours, theirs = [1.0 + k for k in range(20)], [1.0] * 20
+    middle, low, high, level = networks.ratio(ours, theirs)
+    assert (middle, low, high) == (10.5, 6.0, 15.0)
+    assert level == pytest.approx(0.9586, abs=1e-4)
+    assert networks.ratio([3.0, 1.0], [1.0, 1.0])[1:] == (1.0, 3.0, 0.5)
