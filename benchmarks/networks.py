@@ -25,7 +25,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--encoder", default="resnet18", help="by timm's name, for all")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--only", default="", help="only the tables whose title contains this")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--frames", type=int, default=16, help="of each set of clips")
     parser.add_argument("--threads", type=int, default=1, help="of torch, on a CPU")
@@ -81,8 +82,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="networks-benchmark-") as folder:
         found = measure(given, Path(folder))
     print(report(found))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
 
 
 def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -95,19 +94,35 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     networks = Networks(given, handle, clips["480p"], folder)
     few = max(3, given.rounds // 3)
     bare, usual = networks.training()
+    measured: dict[str, dict[str, list[float]]] = {}
     found: dict[str, Any] = {
         "settings": {k: str(v) for k, v in vars(given).items()},
         "real": {name: one.real for name, one in clips.items()},
         "parameters": networks.parameters,
-        "training": interleaved(bare, given.rounds),
-        "training, the usual way": interleaved(usual, few),
-        "inference": interleaved(networks.inference(), few),
-        "waiting_share": networks.waited(),
-        "paths": {name: interleaved(paths(one, given), few) for name, one in clips.items()},
+        "measured": measured,
     }
-    if given.device == "cuda":
-        found["bf16_share"] = networks.peak_share(found["training"]["vidseg"])
+    work = [
+        *((f"data path {name}, crops/s", paths(one, given), few) for name, one in clips.items()),
+        ("training, images/s", bare, given.rounds),
+        ("training the usual way, images/s", usual, few),
+        ("inference, images/s", networks.inference(), few),
+    ]
+    for title, ways, rounds in work:
+        if given.only in title:
+            measured[title] = {name: [] for name in ways}
+            for _ in interleaved(ways, rounds, measured[title]):
+                save(found, given.json)
+    found["waiting_share"] = networks.waited()
+    if given.device == "cuda" and "training, images/s" in measured:
+        found["bf16_share"] = networks.peak_share(measured["training, images/s"]["vidseg"])
+    save(found, given.json)
     return found
+
+
+def save(found: dict[str, Any], path: Path | None) -> None:
+    """Write what was measured so far, if a file was named."""
+    if path is not None:
+        path.write_text(json.dumps(found, indent=1))
 
 
 Ways = dict[str, Callable[[], float]]
@@ -271,16 +286,15 @@ def paths(clips: Clips, given: argparse.Namespace) -> Ways:
     return found
 
 
-def interleaved(ways: Ways, rounds: int) -> dict[str, list[float]]:
-    """Return what each way measures in every round; one round before them is thrown away."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def interleaved(ways: Ways, rounds: int, found: dict[str, list[float]]) -> Iterator[int]:
+    """Add to ``found`` what each way measures; one round before the first is thrown away."""
     for turn in range(rounds + 1):
         names = list(ways)[turn % len(ways) :] + list(ways)[: turn % len(ways)]
-        for name in names:
-            value = ways[name]()
-            if turn:
+        values = {name: ways[name]() for name in names}
+        if turn:
+            for name, value in values.items():
                 found[name].append(value)
-    return found
+            yield turn
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float, float]:
@@ -313,10 +327,8 @@ def report(found: dict[str, Any]) -> str:
         f"Waiting for crops: {found['waiting_share']:.2%} of the step time.",
         "",
     ]
-    for title in ("training", "training, the usual way", "inference"):
-        lines += table(f"{title}, images/s", found[title], "vidseg")
-    for name, measured in found["paths"].items():
-        lines += table(f"data path {name}, crops/s", measured, "vidseg, one thread")
+    for title, one in found["measured"].items():
+        lines += table(title, one)
     if "bf16_share" in found:
         lines.append(f"Share of the bf16 matrix peak: {found['bf16_share']:.1%}.")
     else:
@@ -324,8 +336,9 @@ def report(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def table(title: str, measured: dict[str, list[float]], own: str) -> list[str]:
+def table(title: str, measured: dict[str, list[float]]) -> list[str]:
     """Return lines of a table: medians, quartiles, and our speed as a multiple of each."""
+    own = next(iter(measured))
     lines = [f"| {title} | median | quartiles | vidseg is | interval | rounds |", "|---" * 6 + "|"]
     for name, values in measured.items():
         low, high = np.quantile(values, [0.25, 0.75])

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ import yaml
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from tests.helpers.mlflow_fixtures import make_record
+from tests.helpers.mlflow_fixtures import make_model, make_record
 from vidseg.errors import DataError, Stopped, TrackingError, UnreachableError
 from vidseg.experiment.records import DatasetRecord, RunRecord
 from vidseg.tracking import links
@@ -435,3 +436,27 @@ def test_addresses() -> None:
     )
     assert OpenRun(server, "3", "abc").link == page
     assert OpenRun("sqlite:////a.db", "3", "abc").link.startswith("mlflow ui")
+
+
+def test_system_metrics_are_logged_where_they_are_wanted(tracking: str) -> None:
+    def watched() -> bool:
+        return any(one.name == "SystemMetricsMonitor" for one in threading.enumerate())
+
+    with open_run("vidseg", "linear"):
+        assert not watched()
+    with open_run("vidseg", "network", system_metrics=True):
+        assert watched()
+
+
+def test_the_curves_of_the_served_network_belong_to_its_model(tracking: str) -> None:
+    record = make_record()
+    record.model = replace(make_model(), epoch=7, curves=[("loss", 0.5, 0), ("loss", 0.25, 6)])
+    with open_run("vidseg", record.name) as run:
+        log_run(record)
+    history = client().get_metric_history(run.run_id, "model/loss")
+    assert [(one.value, one.step) for one in history] == [(0.5, 0), (0.25, 6)]
+    (output,) = client().get_run(run.run_id).outputs.model_outputs
+    assert output.step == 7
+    metrics = client().get_logged_model(output.model_id).metrics
+    assert {(one.key, one.value) for one in metrics} >= {("model/loss", 0.25), ("test/iou", 0.5)}
+    assert not [one for one in metrics if one.key.startswith(("fold/", "fit/"))]

@@ -29,6 +29,7 @@ from vidseg.suites.single import (
     parts,
     raise_failures,
     single,
+    trains_network,
 )
 from vidseg.utils.paths import user_path
 from vidseg.utils.progress import Progress
@@ -179,7 +180,10 @@ def do_run(
             connect(tracking_uri)
         name, params = experiment_name(experiment), config.params()
         label = run_name or config.name
-        with open_run(name, label, params=params, notice=progress.say) as tracked:
+        watch = trains_network(config.classifier)
+        with open_run(
+            name, label, params=params, notice=progress.say, system_metrics=watch
+        ) as tracked:
             return _logged(session, progress, tracked, register)
 
 
@@ -199,9 +203,11 @@ def _logged(
 
 
 def _sender(opened: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], None]:
-    """Return what sends a finished cell, and its scores as metrics of its fold."""
+    """Return what sends a finished cell, and its scores and curves as metrics of its fold."""
     from vidseg.tracking.log import log_metrics
-    from vidseg.tracking.metrics import fold_points
+    from vidseg.tracking.metrics import curve_points, fold_points
+
+    several = len(opened.cells) > 1
 
     def send(cell: Cell, found: CellResult) -> None:
         log.send(cell_content(cell, found))
@@ -210,7 +216,7 @@ def _sender(opened: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], N
         (one,) = run_cells_of(opened, [cell], Results(finished={cell.id: found}))
         fold = fold_record(opened.experiments[cell.pipeline], one, found)
         with contextlib.suppress(TrackingError):  # the record has them: they are sent at the end
-            log_metrics(fold_points(fold), log.run)
+            log_metrics([*fold_points(fold), *curve_points([fold], several=several)], log.run)
 
     return send
 

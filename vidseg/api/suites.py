@@ -20,6 +20,7 @@ from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.record import cell_content, suite_key, suite_record
+from vidseg.suites.single import trains_network
 from vidseg.suites.suite import load_suite
 from vidseg.utils.paths import user_path
 from vidseg.utils.progress import Progress
@@ -138,8 +139,14 @@ def do_suite(
             connect(tracking_uri)
         opened, cells = session.open(progress)
         name, key = experiment_name(experiment), suite_key(opened)
+        watch = any(trains_network(one.classifier) for one in session.suite.pipelines.values())
         with open_run(
-            name, session.suite.name, role="suite", key=key, notice=progress.say
+            name,
+            session.suite.name,
+            role="suite",
+            key=key,
+            notice=progress.say,
+            system_metrics=watch,
         ) as tracked:
             return _logged(session, opened, cells, progress, tracked, name, output)
 

@@ -88,6 +88,8 @@ class ModelRecord:
         state: arrays of ``Model.export()``.
         example: one real image, ``uint8 (H, W, 3)``.
         task: name of what it predicts.
+        epoch: of a network: after how many epochs its weights are those that are kept.
+        curves: training curves of a network, rows of (name, value, step).
     """
 
     classifier: str
@@ -100,6 +102,8 @@ class ModelRecord:
     state: dict[str, npt.NDArray[Any]]
     example: Image
     task: str = DEFAULT
+    epoch: int | None = None
+    curves: list[tuple[str, float, int]] = field(default_factory=list)
 
     __pydantic_config__: ClassVar[ConfigDict] = ARRAYS
 

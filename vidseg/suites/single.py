@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
+from vidseg import plugins
 from vidseg.errors import DataError, VidsegError
 from vidseg.experiment.config import RunConfig
 from vidseg.experiment.evaluate import frame_scores
@@ -45,6 +46,11 @@ def single(config: RunConfig) -> Suite:
     )
     only = Arm(arm, config.sampler, None, config.split, (pipeline,), {}, config.labelling)
     return Suite(file, (only,), {pipeline: config}, ())
+
+
+def trains_network(classifier: Spec) -> bool:
+    """Return whether a classifier learns from frames, not from features."""
+    return "frames" in plugins.load(plugins.find("classifier", classifier.name)).needs
 
 
 def parts(opened: OpenedSuite) -> tuple[RunConfig, Experiment]:
@@ -173,6 +179,8 @@ def _as_used(spec: Spec, handle: object) -> Spec:
 
 def _model(config: RunConfig, experiment: Experiment, fitted: FitResult) -> ModelRecord:
     first = next(iter(experiment.materials.values()))
+    network, facts = trains_network(config.classifier), fitted.facts
+    epoch = facts.get("best_epoch", facts.get("epochs", 0.0))
     return ModelRecord(
         classifier=str(config.classifier),
         extractor=str(_as_used(config.extractor, experiment.handle)),
@@ -184,4 +192,6 @@ def _model(config: RunConfig, experiment: Experiment, fitted: FitResult) -> Mode
         state=experiment.state(fitted),
         example=next(iter(first.video.frames([0]))),
         task=experiment.task.name,
+        epoch=int(epoch) if network else None,
+        curves=fitted.curves if network else [],
     )

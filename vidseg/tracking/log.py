@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from vidseg.experiment.records import DatasetRecord, RunRecord
-from vidseg.tracking.metrics import Point, baseline_points, curve_points, fold_points, test_points
+from vidseg.tracking.metrics import (
+    Point,
+    baseline_points,
+    curve_points,
+    fold_points,
+    model_points,
+    test_points,
+)
 from vidseg.tracking.run import LONGEST_TAG, OpenRun, active, batches, log_params, valid_name
 from vidseg.tracking.store import load_mlflow, translate_errors
 
@@ -52,6 +59,8 @@ def log_run(
     _log_tags(record, run, TABLES)
     model_id = log_model(record, run) if record.model else None
     log_metrics(test_points(record), run, model_id=model_id, dataset=record.dataset)
+    if record.model:
+        log_metrics(model_points(record.model), run, model_id=model_id)
     log_metrics(baseline_points(record), run)
     log_metrics([point for fold in record.folds for point in fold_points(fold)], run)
     log_metrics(curve_points(record.folds), run)

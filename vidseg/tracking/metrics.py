@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vidseg.experiment.records import FoldRecord, RunRecord
+from vidseg.experiment.records import FoldRecord, ModelRecord, RunRecord
 from vidseg.tasks.registry import find_task
 
 Point = tuple[str, float, int]
@@ -32,14 +32,23 @@ def fold_points(fold: FoldRecord) -> list[Point]:
     ]
 
 
-def curve_points(folds: Sequence[FoldRecord]) -> list[Point]:
+def curve_points(folds: Sequence[FoldRecord], *, several: bool | None = None) -> list[Point]:
     """Return ``train/<name>``, or ``train/<name>/fold0``... when there are several folds.
+
+    Args:
+        folds: finished folds.
+        several: whether the run has several; None: whether these are.
 
     The fold comes last so that the UI keeps the curves of one quantity side by side.
     """
-    several = len(folds) > 1
+    several = len(folds) > 1 if several is None else several
     return [
         (f"train/{name}/fold{fold.index}" if several else f"train/{name}", value, step)
         for fold in folds
         for name, value, step in fold.curves
     ]
+
+
+def model_points(model: ModelRecord) -> list[Point]:
+    """Return the training curves of the model that is kept as ``model/<name>``."""
+    return [(f"model/{name}", value, step) for name, value, step in model.curves]

@@ -104,8 +104,9 @@ def log_model(record: RunRecord, run: OpenRun) -> str:
     """Log the model of a run as a pyfunc from code; return its id.
 
     A model of the same content that the run has already is kept. MLflow loads the logged files
-    once, in this process, and predicts the input example. The model's step is the number of folds:
-    MLflow copies the metrics of that step to the model, and those of single folds are not its own.
+    once, in this process, and predicts the input example. The model's step is the epoch of its
+    weights, but not less than the number of folds: MLflow copies the metrics of that step to the
+    model, and those of single folds are not its own.
 
     Raises:
         TrackingError: the store refuses.
@@ -126,7 +127,7 @@ def log_model(record: RunRecord, run: OpenRun) -> str:
         info = mlflow.pyfunc.log_model(
             name=MODEL,
             **model_arguments(record.model, Path(folder)),
-            step=len(record.folds),
+            step=max(len(record.folds), record.model.epoch or 0),
             tags={DIGEST: digest},
         )
     return str(info.model_id)

@@ -61,6 +61,7 @@ def open_run(
     params: Mapping[str, Any] | None = None,
     key: str | None = None,
     notice: Any = None,
+    system_metrics: bool = False,
 ) -> Iterator[OpenRun]:
     """Open a run for the length of a ``with`` block, in the store of the last ``connect``.
 
@@ -78,6 +79,7 @@ def open_run(
         params: parameters that are known at the start, see :func:`log_params`.
         key: when given, a run of the experiment with this key is filled again instead of a new one.
         notice: called with one line of text for each thing the user should know, or None.
+        system_metrics: log load and memory of CPU, GPU and disk meanwhile, as ``system/...``.
 
     Raises:
         TrackingError: the store refuses, or does not hold the run that `mlflow run` started.
@@ -85,7 +87,8 @@ def open_run(
     mlflow = load_mlflow()
     uri = mlflow.get_tracking_uri()
     with translate_errors(uri):
-        opened = _start(mlflow, uri, experiment, name, role, key, notice)
+        watch = system_metrics or None  # None: as MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING says
+        opened = _start(mlflow, uri, experiment, name, role, key, notice, watch)
     try:
         if params:
             log_params(params, opened)
@@ -100,13 +103,20 @@ def open_run(
 
 
 def _start(
-    mlflow: Any, uri: str, experiment: str, name: str, role: Role, key: str | None, notice: Any
+    mlflow: Any,
+    uri: str,
+    experiment: str,
+    name: str,
+    role: Role,
+    key: str | None,
+    notice: Any,
+    watch: bool | None,
 ) -> OpenRun:
     tags = {ROLE: role, **process_tags(), **({KEY: key} if key else {})}
     nested = mlflow.active_run() is not None
     given = os.environ.pop("MLFLOW_RUN_ID", "") if not nested else ""
     if given:
-        run = _resume_project_run(mlflow, uri, given, tags)
+        run = _resume_project_run(mlflow, uri, given, tags, watch)
         return OpenRun(uri, run.info.experiment_id, given, reused=True)
     if not nested and (dead := reap(uri)) and notice:
         notice(f"closed {len(dead)} run(s) whose process was killed: {', '.join(dead)}")
@@ -119,11 +129,14 @@ def _start(
             run_name=name,
             nested=nested,
             tags=tags,
+            log_system_metrics=watch,
         )
     return OpenRun(uri, experiment_id, run.info.run_id)
 
 
-def _resume_project_run(mlflow: Any, uri: str, run_id: str, tags: dict[str, str]) -> Any:
+def _resume_project_run(
+    mlflow: Any, uri: str, run_id: str, tags: dict[str, str], watch: bool | None
+) -> Any:
     """Take over the run that `mlflow run` started; it lacks our git tags, as it was not us."""
     from vidseg.tracking.git import GitContext
 
@@ -136,7 +149,7 @@ def _resume_project_run(mlflow: Any, uri: str, run_id: str, tags: dict[str, str]
             hint="leave out --tracking-uri under `mlflow run`, or unset MLFLOW_RUN_ID",
         ) from error
     missing = {name: value for name, value in GitContext().tags().items() if name not in there}
-    return mlflow.start_run(run_id=run_id, tags={**missing, **tags})
+    return mlflow.start_run(run_id=run_id, tags={**missing, **tags}, log_system_metrics=watch)
 
 
 def _find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | None:

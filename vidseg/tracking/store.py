@@ -57,6 +57,8 @@ def load_mlflow() -> Any:
 
     for name in ("mlflow.pyfunc", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # a sample that could not be sent is none that anybody waits for
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     # logs the traceback of what it raises as well, and that is told by `translate_errors`
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow
