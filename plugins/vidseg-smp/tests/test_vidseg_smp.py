@@ -14,7 +14,7 @@ from vidseg import plugins
 from vidseg.classifiers.base import Budget
 from vidseg.classifiers.load import load_model
 from vidseg.errors import DataError, Stopped, UsageError, VidsegError
-from vidseg.extractors.backbone import IMAGENET_MEAN, IMAGENET_STD
+from vidseg.extractors.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from vidseg.types import Network, Size
 
 TINY = "tu-test_resnet"
