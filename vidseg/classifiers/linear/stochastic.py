@@ -10,6 +10,18 @@ from vidseg.classifiers.linear.base import CostMode, LinearClassifier, LinearFit
 from vidseg.errors import UsageError
 from vidseg.utils.progress import ProgressBar
 
+AVERAGED = 0.5
+"""Share of the steps after which the weights are averaged."""
+
+
+def step_share(done: float) -> float:
+    """Return what of the first step is left after a share ``done`` of all steps, both in 0..1.
+
+    Steps fall linearly to (almost) nothing, so that the noise of single steps goes away; the
+    weights are averaged only from the middle on (:data:`AVERAGED`), when they are near the optimum.
+    """
+    return max(1.0 - done, 1e-6)
+
 
 class StochasticClassifier(LinearClassifier):
     """A linear classifier that is trained in epochs.
@@ -29,6 +41,11 @@ class StochasticClassifier(LinearClassifier):
         """Return how often a fit reads each frame's features: to standardise, then every epoch."""
         return 1 + budget.epochs(images_per_video, self.epochs)
 
+    def _epochs(self, fit: LinearFit) -> int:
+        """Return how many epochs the budget allows."""
+        train = fit.train
+        return fit.ctx.budget.epochs(len(train.refs) / train.videos, self.epochs)
+
     def _decay(self, weight: float) -> float:
         """Return the weight of ``||w||^2 / 2`` beside the mean loss.
 
@@ -47,8 +64,7 @@ class StochasticClassifier(LinearClassifier):
             visits: what progress advances by in an epoch.
             learn: learns one epoch, given its number, and returns its mean loss.
         """
-        train, ctx = fit.train, fit.ctx
-        epochs = ctx.budget.epochs(len(train.refs) / train.videos, self.epochs)
+        ctx, epochs = fit.ctx, self._epochs(fit)
         ctx.facts |= {"epochs": 0.0, "out_of_time": 0.0}
         with (
             fit.solving(),
