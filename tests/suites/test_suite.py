@@ -191,6 +191,13 @@ def test_one_comparison_leads_on_a_pipeline_that_counts(tmp_path: Path) -> None:
     assert paper.lead == ("1by20", "400", "svm")
 
 
+def test_svm_and_sgd_of_the_paper_minimise_one_objective() -> None:
+    paper = load_suite("paper", {"dataset": "synthetic:videos=4"})
+    svm, sgd = (paper.pipelines[name].classifier.params for name in ("svm", "sgd"))
+    for name in ("loss", "C", "C_mode", "bias", "positive_weight", "standardise", "sigma_floor"):
+        assert svm[name] in (sgd[name], [sgd[name]]), name
+
+
 def test_samplers_that_need_labels_are_oracles() -> None:
     suite = load_suite("selectors")
     assert [arm.name for arm in suite.arms if arm.oracle] == ["foreground"]

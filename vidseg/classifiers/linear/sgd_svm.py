@@ -22,7 +22,7 @@ from vidseg.classifiers.linear.base import (
 from vidseg.classifiers.linear.head import LinearHead
 from vidseg.classifiers.linear.levels import check_finite, frame_name
 from vidseg.classifiers.linear.standardise import FLOOR, Moments, Standardisation
-from vidseg.classifiers.linear.stochastic import StochasticClassifier, step_share
+from vidseg.classifiers.linear.stochastic import StochasticClassifier
 from vidseg.classifiers.pyramid import Pyramid, as_tensor
 from vidseg.errors import DataError
 from vidseg.types import Features, FrameRef, Mask, Size, TrainingSet
@@ -51,9 +51,9 @@ class SgdSvm(StochasticClassifier):
             negative trains without bias.
         epochs: passes over the frames at one image per video; fewer with more, by the budget.
         batch: frames of one step.
-        step: size of the first step, in units of one over the mean squared norm of a pixel's
-            features; steps fall linearly to zero over the budget; by default 1 for hinge and 0.5
-            for squared_hinge, where the mean of the losses cannot overshoot.
+        step: size of a step, in units of one over the mean squared norm of a pixel's features;
+            by default 1 for hinge and 0.5 for squared_hinge, where the mean of the losses cannot
+            overshoot.
         momentum: share of the last step that is repeated.
         average: average the weights, late steps weighing more; without it the last ones are
             taken.
@@ -103,7 +103,6 @@ class SgdSvm(StochasticClassifier):
     def _learner(
         self, standard: Standardisation, moments: Moments, weight: float, fit: LinearFit
     ) -> Learner:
-        steps = self._epochs(fit) * -(-len(fit.train.refs) // self.batch)
         energy = max(standard.energy(moments) + self.bias**2, 1e-12)
         return Learner(
             FrameLoss(self.loss, self.positive_weight, len(fit.train.refs) / weight, self.bias),
@@ -111,7 +110,6 @@ class SgdSvm(StochasticClassifier):
             self.step / energy,
             self.momentum,
             self._decay(weight),
-            steps,
         )
 
     def _epoch(self, learner: Learner, fit: LinearFit, epoch: int, task: ProgressBar) -> float:
@@ -213,10 +211,9 @@ class Learner:
     Attributes:
         loss: of a frame.
         folded: the standardisation.
-        step: size of the first step; the others fall linearly to zero.
+        step: size of a step.
         momentum: share of the last step that is repeated.
         decay: weight of the regularisation, ``decay * ||point||^2 / 2``.
-        steps: number of steps of the whole fit.
         point: ``float64 (C + 1,)``, on standardised features.
         mean: the average.
     """
@@ -226,7 +223,6 @@ class Learner:
     step: float
     momentum: float
     decay: float
-    steps: int
     point: torch.Tensor = field(init=False)
     mean: torch.Tensor = field(init=False)
     facts: dict[str, float] = field(init=False)
@@ -256,10 +252,9 @@ class Learner:
         return total / count
 
     def _move(self, gradient: torch.Tensor) -> None:
-        step = self.step * step_share((self.facts["updates"] - 1) / self.steps)
-        self._speed.mul_(self.momentum).sub_(step * gradient)
+        self._speed.mul_(self.momentum).sub_(self.step * gradient)
         # implicit, or a small C would overshoot
-        moved = (self.point + self._speed) / (1 + step * self.decay)
+        moved = (self.point + self._speed) / (1 + self.step * self.decay)
         self._speed = moved - self.point
         self.point = moved
         share = (LATE + 1) / (self.facts["updates"] + LATE)
