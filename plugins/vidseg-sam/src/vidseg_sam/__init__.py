@@ -1,0 +1,1 @@
+"""Promptable video segmentation for vidseg: a tracker and a source of masks."""
