@@ -75,7 +75,7 @@ def open_set(number: int, groups: int, study: Study, folder: Path) -> Experiment
     """Open one generated data set: ``groups`` videos of 12 frames, every one a scene of its own."""
     spec = f"synthetic:videos={groups},frames=12,size={SIZE},motion={study.motion},seed={number}"
     config = make_config({**OPTIONS, "dataset": spec, "classifier": study.classifier})
-    videos = tuple(create("dataset", config.dataset).videos())
+    videos = tuple(create("dataset", config.dataset[0]).videos())
     dataset = OpenDataset(config.dataset, videos, {v.name: v.name for v in videos}, ())
     return open_experiment(
         config,
