@@ -101,8 +101,12 @@ class Clip:
                 yield np.zeros((16, 16, 3), np.uint8)
 
     def labels(self, index: int, source: str = "truth") -> Labels:
-        """Refuse: scenes are compared by pictures alone."""
-        raise NotImplementedError
+        """Refuse: scenes are compared by pictures alone.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError("has no labels: it is compared by its pictures", where=self.name)
 
 
 def read_picture(file: Path) -> Image:
