@@ -13,6 +13,7 @@ import pytest
 
 from tests.annotate.served import LENGTH, Page, client_of, make_pictures, moving, session_of
 from tests.conftest import ROOT
+from tests.helpers.movies import count_up, ffmpeg, need, number_of, reference_numbers
 from vidseg.annotate.frame_list import read_frame_list
 from vidseg.annotate.pictures import NotYetError, Pictures, decode
 from vidseg.curate.footage import find_footage
@@ -72,6 +73,33 @@ def test_what_cannot_be_annotated_is_refused_in_a_line(tmp_path: Path) -> None:
     refused(VidsegError, "no-such", clip, tmp_path / "out", tracker="no-such")
     (tmp_path / "file").touch()
     refused(StoreError, "cannot be written", clip, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(
+            ("-vf", "setpts='(N+0.7*mod(N,3)+floor(N/10)*5)/25/TB'", "-fps_mode", "passthrough"),
+            id="variable frame rate",
+        ),
+        pytest.param(("-x264-params", "open-gop=1"), id="stream copy"),
+    ],
+)
+def test_the_page_shows_each_frame_that_a_player_shows(
+    tmp_path: Path, words: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    need("libx264")
+    made = count_up(tmp_path / "made.mp4", 60, "-c:v", "libx264", "-g", 12, "-bf", 2, *words)
+    clip = tmp_path / "clip.mkv"
+    cut = ("-ss", 0.9) if "stream copy" in request.node.name else ()
+    ffmpeg(*cut, "-i", made, "-c", "copy", clip)
+    wanted = reference_numbers(clip)
+    with session_of(clip, tmp_path / "out") as session:
+        video = session.open(0)
+        assert video.info.length == len(wanted)
+        shown = [number_of(decode(video.pictures.jpeg(i))) for i in range(len(wanted))]
+    assert shown == wanted
+    assert len(wanted) == 60 or 20 < len(wanted) < 60
 
 
 def test_the_annotation_of_another_video_is_refused(tmp_path: Path) -> None:

@@ -197,6 +197,16 @@ def test_a_clip_with_damage_inside_is_refused(tmp_path, name, words):
         list(ClipFrames(file).frames(range(60)))
 
 
+def test_damage_of_the_last_frame_is_found_each_time(tmp_path):
+    need("libx264")
+    whole = count_up(tmp_path / "a.ts", 60, *H264)
+    file = tmp_path / "b.ts"
+    file.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    for _ in range(8):
+        with pytest.raises(DataError, match=r"frame \d+ is damaged"):
+            ClipFrames(file).probe()
+
+
 def test_sound_alone_and_covers_are_no_clips(tmp_path):
     need("aac", "png")
     sound = ("-f", "lavfi", "-i", "sine=d=1")

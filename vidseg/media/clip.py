@@ -79,6 +79,8 @@ class ClipFrames:
 
     def _decode(self) -> VideoInfo:
         with _open(self.file) as stream:
+            # threads that decode several frames at once report damage now and then only
+            stream.thread_type = "SLICE"
             rate = stream.average_rate
             length, size = 0, None
             for frame in _decoded(self.file, stream):
