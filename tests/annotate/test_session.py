@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,12 @@ from tests.conftest import ROOT
 from tests.helpers.movies import count_up, ffmpeg, need, number_of, reference_numbers
 from vidseg.annotate.frame_list import read_frame_list
 from vidseg.annotate.pictures import NotYetError, Pictures, decode
+from vidseg.api.annotate import annotate_on_page
 from vidseg.curate.footage import find_footage
 from vidseg.errors import DataError, StoreError, VidsegError
 from vidseg.media.clip import ClipFrames
 from vidseg.media.write_clip import write_clip
+from vidseg.utils.progress import Quiet
 
 
 def make_clip(file: Path, length: int = LENGTH) -> Path:
@@ -62,6 +65,26 @@ def test_a_broken_clip_before_others_is_passed_over(tmp_path: Path) -> None:
         found = client_of(session).get("/api/session").json()
         assert found["first"] == 1
         assert "a.mp4" in found["faults"][0]
+
+
+def test_reading_a_clip_shows_progress_until_the_page_is_ready(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Told(Quiet):
+        @contextlib.contextmanager
+        def task(self, description: str, total: float | None) -> Iterator[Quiet]:
+            told.append(f"begin {description}")
+            yield self
+            told.append("end")
+
+    def ready(url: str) -> None:
+        told.append("ready")
+        raise KeyboardInterrupt
+
+    clip = make_clip(tmp_path / "a.mp4", 5)
+    with pytest.raises(KeyboardInterrupt):
+        annotate_on_page(clip, output=tmp_path / "out", port=0, ready=ready, progress=Told())
+    assert told == ["begin reading the video", "end", "ready"]
 
 
 def test_what_cannot_be_annotated_is_refused_in_a_line(tmp_path: Path) -> None:

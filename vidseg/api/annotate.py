@@ -166,6 +166,7 @@ def annotate_on_page(
     store: str | Path | None = None,
     ready: Callable[[str], None] = print,
     note: Callable[[str], None] = print,
+    progress: bool | Progress = False,
 ) -> None:
     """Serve the annotation page on this machine until Ctrl-C or SIGTERM.
 
@@ -178,6 +179,7 @@ def annotate_on_page(
         store: as of :func:`vidseg.run`; decoded frames are held there while the page is open.
         ready: called with the address of the page.
         note: called with what the user should know, such as a video that cannot be read.
+        progress: as of :func:`vidseg.run`; a clip is decoded once before the page opens.
 
     Raises:
         VidsegError: what was refused, where, and what to do about it.
@@ -187,13 +189,14 @@ def annotate_on_page(
 
     listening = listen(port)
     try:
-        session = begin(
-            user_path(video),
-            user_path(output),
-            tracker=tracker,
-            frames=user_path(frames) if frames else None,
-            store=user_path(store) if store else None,
-        )
+        with showing(progress) as shown, shown.task("reading the video", None):
+            session = begin(
+                user_path(video),
+                user_path(output),
+                tracker=tracker,
+                frames=user_path(frames) if frames else None,
+                store=user_path(store) if store else None,
+            )
     except BaseException:
         listening.close()
         raise

@@ -101,6 +101,7 @@ def page(
         store=store_root,
         ready=ready,
         note=lambda text: click.echo(f"note: {text}"),
+        progress=True,
     )
     click.echo(f"ended; data set  annotated:{output}")
 
