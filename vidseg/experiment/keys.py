@@ -89,6 +89,7 @@ SCORING = frozenset(
         "vidseg.tasks.means",
         "vidseg.tasks.segmentation.baselines",
         "vidseg.tasks.segmentation.counts",
+        "vidseg.tasks.segmentation.histogram",
         "vidseg.tasks.segmentation.margin",
         "vidseg.tasks.segmentation.scores",
         "vidseg.tasks.segmentation.thresholds",

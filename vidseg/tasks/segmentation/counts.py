@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.tasks.means import mean_over_groups
+from vidseg.tasks.segmentation.histogram import Accumulator, Histogram, merge
 from vidseg.tasks.segmentation.scores import average_precision, scores_of
 from vidseg.types import Mask, Scores
 
 COUNTS = ("tp", "fp", "fn", "tn", "near_fp", "near_tn")
-BINS = 1 << 16
 Table = npt.NDArray[np.int64]
 
 
@@ -70,19 +70,6 @@ def near_band(mask: Mask, margin: float) -> npt.NDArray[np.bool_]:
     return np.asarray(distance <= margin, np.bool_)
 
 
-def score_histogram(scores: Scores, mask: Mask) -> Table:
-    """Return ``int64 (2, 65536)``: scores of background and of foreground pixels.
-
-    Bins are the top 16 bits of the order-mapped float32, so they need no range and can be added
-    up: bin k holds scores that differ by less than 1 % of themselves.
-    """
-    bits = np.ascontiguousarray(scores, np.float32).view(np.uint32)
-    ordered = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31)) >> 16
-    return np.stack(
-        [np.bincount(ordered[mask == sign], minlength=BINS) for sign in (-1, 1)]
-    ).astype(np.int64)
-
-
 class Reference(NamedTuple):
     """What a frame is counted against.
 
@@ -103,20 +90,25 @@ class VideoCounts:
         video, group: names.
         frames: the 0-based frames that were scored.
         counts: ``int64 (len(frames), 6)`` in the order of :data:`COUNTS`.
-        histogram: ``int64 (2, 65536)``, summed over the frames (see :func:`score_histogram`).
+        ranking: the scores of all frames, see :attr:`histogram`.
     """
 
     video: str
     group: str
     frames: list[int] = field(default_factory=list)
     counts: list[Table] = field(default_factory=list)
-    histogram: Table = field(default_factory=lambda: np.zeros((2, BINS), np.int64))
+    ranking: Accumulator = field(default_factory=Accumulator)
 
     def add(self, frame: int, scores: Scores, reference: Reference, threshold: float) -> None:
         """Count one more frame."""
         self.frames.append(frame)
         self.counts.append(frame_counts(scores, reference.mask, reference.near, threshold))
-        self.histogram += score_histogram(scores, reference.mask)
+        self.ranking.add(scores, reference.mask)
+
+    @property
+    def histogram(self) -> Histogram:
+        """Return the scores of background and foreground, added up over the frames."""
+        return self.ranking.histogram()
 
     @property
     def total(self) -> Table:
@@ -135,7 +127,7 @@ class VideoCounts:
 
     def scores(self) -> dict[str, float]:
         """Return the video's scores by the names of :data:`SCORES`."""
-        return {**scores_of(self.total), "ap": average_precision(self.histogram)}
+        return {**scores_of(self.total), "ap": average_precision(self.histogram.counts)}
 
     def frame_scores(self, name: str) -> npt.NDArray[np.float64]:
         """Return one score for each frame, ``float64 (len(frames),)``, nan where undefined."""
@@ -152,27 +144,29 @@ class VideoCounts:
             self.group,
             [frame for frame, _ in rows],
             [counts for _, counts in rows],
-            self.histogram + other.histogram,
+            Accumulator(merge([self.histogram, other.histogram])),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: counts as rows, the histogram as (bin, background, foreground)."""
-        bins = np.flatnonzero(self.histogram.sum(0))
+        """Return plain data: counts as rows, the histogram packed."""
         return {
             "video": self.video,
             "group": self.group,
             "frames": self.frames,
             "counts": [counts.tolist() for counts in self.counts],
-            "histogram": [bins.tolist(), *self.histogram[:, bins].tolist()],
+            "ranking": self.histogram.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VideoCounts:
-        """Return what :meth:`to_json` wrote."""
+        """Return what :meth:`to_json` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError: the data is damaged, or of an earlier version.
+        """
         made = cls(data["video"], data["group"], list(data["frames"]))
         made.counts = [np.array(row, np.int64) for row in data["counts"]]
-        bins, background, foreground = data["histogram"]
-        made.histogram[:, bins] = [background, foreground]
+        made.ranking = Accumulator(Histogram.from_json(data["ranking"]))
         return made
 
 

@@ -57,9 +57,9 @@ def precision_recall(histogram: Table) -> tuple[npt.NDArray[np.float64], npt.NDA
 
     Empty arrays without a positive pixel.
     """
-    negatives, positives = (np.cumsum(row[::-1]) for row in histogram)
-    if not positives[-1]:
+    if not histogram[1].any():
         return np.zeros(0), np.zeros(0)
+    negatives, positives = (np.cumsum(row[::-1]) for row in histogram)
     used = (histogram.sum(0) > 0)[::-1]
     tp, fp = positives[used].astype(np.float64), negatives[used].astype(np.float64)
     return tp / (tp + fp), tp / positives[-1]
@@ -68,7 +68,11 @@ def precision_recall(histogram: Table) -> tuple[npt.NDArray[np.float64], npt.NDA
 def average_precision(histogram: Table) -> float:
     """Return AP = sum over scores of (R_n - R_{n-1}) P_n; nan without a positive pixel.
 
-    Equal to scikit-learn's ``average_precision_score`` on scores rounded to the histogram's bins.
+    Equal to scikit-learn's ``average_precision_score`` on scores of which those of one column are
+    equal.
+
+    Args:
+        histogram: ``int64 (2, n)``: background and foreground, scores ascending.
     """
     precision, recall = precision_recall(histogram)
     if not len(recall):

@@ -163,7 +163,7 @@ class Segmentation:
         self, videos: Sequence[VideoCounts]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
         """Return (recall, mean precision) over videos, None without positives."""
-        return mean_precision_recall([video.histogram for video in videos])
+        return mean_precision_recall([video.histogram.counts for video in videos])
 
     def choose_frames(self, videos: Sequence[VideoCounts]) -> list[tuple[str, str, int]]:
         """Return best, median and worst frame by IoU of up to four videos."""

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.errors import DataError
-from vidseg.tasks.segmentation.counts import BINS
+from vidseg.tasks.segmentation.histogram import BITS, BUDGET, Histogram, Keys, merge, score_of
 from vidseg.tasks.segmentation.scores import iou
 
 Float = npt.NDArray[np.float64]
 
-
-Histogram = npt.NDArray[np.int64]
+ABOVE_ZERO = np.uint32((1 << 31) + 1)
+"""The key of the lowest score above 0."""
 
 
 class Chosen(NamedTuple):
@@ -56,48 +56,46 @@ def best_threshold(groups: Sequence[Sequence[Histogram]]) -> Chosen:
     """Return the threshold with the best mean over groups of the mean IoU of their videos.
 
     Args:
-        groups: for each group the histograms of its videos, ``int64 (2, 65536)`` as
-            :func:`~vidseg.tasks.segmentation.counts.score_histogram` makes them; videos
-            without foreground are left out, and so are groups of nothing else.
+        groups: for each group the histograms of its videos; videos without foreground are left
+            out, and so are groups of nothing else.
 
     Raises:
         DataError: no video has foreground.
     """
-    curves = []
-    for videos in groups:
-        own = [_iou_curve(video) for video in videos if video[1].sum()]
-        if own:
-            curves.append(np.mean(own, axis=0))
-    if not curves:
+    useful = [[video for video in videos if video.counts[1].any()] for videos in groups]
+    useful = [videos for videos in useful if videos]
+    if not useful:
         raise DataError(
             "no held-out training group shows foreground",
             where="threshold=inner",
             hint="give a number such as threshold=0",
         )
-    bins, limits = _limits()
-    mean = np.mean(curves, axis=0)[bins]
+    keys = _candidates([video for videos in useful for video in videos])
+    curves = [np.mean([_iou_from(video, keys) for video in videos], axis=0) for videos in useful]
+    limits = np.nextafter(score_of(keys), np.float32(-np.inf)).astype(np.float64)
+    mean = np.mean(curves, axis=0)
     best = np.flatnonzero(mean >= mean.max() - 1e-12)
     place = best[np.argmin(np.abs(limits[best]))]
-    zero = int(np.searchsorted(limits, 0.0))
+    zero = int(np.searchsorted(keys, ABOVE_ZERO))
     return Chosen(float(limits[place]), float(mean[place]), float(mean[zero]), len(curves))
 
 
-def _iou_curve(histogram: Histogram) -> Float:
-    """Return IoU where foreground are the bins from k on, ``float64 (65536,)``."""
-    fp, tp = np.cumsum(histogram[:, ::-1], axis=1)[:, ::-1].astype(np.float64)
-    return iou(tp, fp, histogram[1].sum())
+def _candidates(videos: Sequence[Histogram]) -> Keys:
+    """Return the keys that foreground may begin with: of finite scores, ascending.
 
-
-def _limits() -> tuple[slice, Float]:
-    """Return the bins of finite scores, and for each the threshold above which it begins.
-
-    That is the largest float32 below its lowest score; 0 for the bin of the smallest positive ones.
+    The first of every leaf that the videos have together, and every change of the upper 16 bits,
+    which is where the leaf of no video is divided.
     """
-    ordered = np.arange(BINS, dtype=np.uint32) << 16
-    bits = np.where(ordered >> 31 == 1, ordered ^ np.uint32(1 << 31), ~ordered).astype(np.uint32)
-    lowest = bits.view(np.float32)
-    finite = np.flatnonzero(np.isfinite(lowest))
-    bins = slice(int(finite[0]) + 1, int(finite[-1]) + 1)
-    below = np.nextafter(lowest[bins], np.float32(-np.inf)).astype(np.float64)
-    below[np.searchsorted(below, 0.0)] = 0.0
-    return bins, below
+    coarse = np.arange(1 << BUDGET, dtype=np.uint32) << (BITS - BUDGET)
+    keys = np.unique(np.concatenate([coarse, merge(videos).lows, [ABOVE_ZERO]]).astype(np.uint32))
+    lowest = keys[np.isfinite(score_of(keys))]
+    return lowest[1:]
+
+
+def _iou_from(histogram: Histogram, keys: Keys) -> Float:
+    """Return IoU where scores from each key on are foreground, ``float64 (len(keys),)``."""
+    place = np.searchsorted(histogram.lows, keys)
+    below = np.pad(np.cumsum(histogram.counts, axis=1), ((0, 0), (1, 0)))[:, place]
+    total = histogram.counts.sum(axis=1)
+    fp, tp = total[:, None] - below
+    return iou(tp, fp, total[1])
