@@ -163,7 +163,7 @@ def test_keys_differ_where_labels_may():
 def test_labels_without_identities_are_refused_and_may_be_one_object():
     film = Film(arc(13), ids=False)
     with pytest.raises(UsageError, match=r"film, frame 0: boxes without identities.*objects=one"):
-        made(film, "every=12").labels(0)
+        made(film, "every=12,objects=ids").labels(0)
     one = made(film, "every=12,objects=one")
     assert len(one.labels(6).boxes) == 1
     mask = np.full((8, 10), -1, np.int8)

@@ -37,7 +37,9 @@ def propagate(
         every: use the labels of every ``every``-th frame and of the last; 1: of all.
         method: ``auto``, ``linear``, ``blend`` or ``forward``.
         tracker: such as ``"lk"`` or ``"dsst"``.
-        objects: ``ids``: boxes of one identity are an object; ``one``: all foreground of a frame.
+        objects: ``ids``: boxes of one identity are an object; ``linked``: boxes, or parts of masks,
+            that overlap from one labelled frame to the next; ``one``: all foreground of a frame;
+            ``auto``: ids where the labels have them, else linked.
         store: where what costs a decoding to find is kept.
         fresh: replace annotations that ``output`` holds.
         progress: as of :func:`vidseg.run`.
@@ -72,7 +74,7 @@ def simulate_annotator(
     threshold: float = 0.5,
     every: int = 40,
     doubt: float = 0.6,
-    objects: str = "ids",
+    objects: str = "auto",
     store: str | Path | None = None,
     tracking: bool = True,
     tracking_uri: str | None = None,
@@ -89,7 +91,9 @@ def simulate_annotator(
         threshold: a box with less IoU is wrong, and drawn again.
         every: frames from one key box to the next, at first.
         doubt: where the doubt asks, it asks above this, 0..1.
-        objects: ``ids``: boxes of one identity are an object; ``one``: all foreground of a frame.
+        objects: ``ids``: boxes of one identity are an object; ``linked``: boxes, or parts of masks,
+            that overlap from one labelled frame to the next; ``one``: all foreground of a frame;
+            ``auto``: ids where the labels have them, else linked.
         store: where what costs a decoding to find is kept.
         tracking: whether the result is logged; without, nothing of MLflow is imported.
         tracking_uri, experiment, progress: as of :func:`vidseg.run`.

@@ -139,10 +139,12 @@ def page(
 )
 @click.option(
     "--objects",
-    type=click.Choice(("ids", "one")),
-    default="ids",
+    type=click.Choice(("auto", "ids", "linked", "one")),
+    default="auto",
     show_default=True,
-    help="Boxes of one identity are an object; or all foreground of a frame is.",
+    help="What an object is: boxes of one identity (ids); boxes, or parts of masks, that overlap "
+    "from one labelled frame to the next (linked); all foreground of a frame (one). auto: ids "
+    "where the labels have them, else linked.",
 )
 @click.option(
     "--json",

@@ -61,6 +61,7 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
 def show_minutes(opened: OpenedSuite, price: Price) -> None:
     """Print what a human does for the labels of each arm."""
     from vidseg.cli.screen import show_table
+    from vidseg.labels.effort import OF_MASKS
     from vidseg.suites.effort import efforts
 
     found = efforts(opened)
@@ -76,4 +77,4 @@ def show_minutes(opened: OpenedSuite, price: Price) -> None:
     show_table("annotation", rows)
     click.echo(f"{price.box:g} s a box drawn, {price.look:g} s a frame looked at")
     if any(effort.of_masks for effort in found.values()):
-        click.echo("boxes of the masks are counted: the labels have no others")
+        click.echo(OF_MASKS)

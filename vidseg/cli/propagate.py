@@ -37,10 +37,12 @@ METHODS = ("auto", "blend", "forward", "linear")
 @click.option("--tracker", metavar="SPEC", default="lk", show_default=True, help="lk, dsst, ...")
 @click.option(
     "--objects",
-    type=click.Choice(("ids", "one")),
+    type=click.Choice(("auto", "ids", "linked", "one")),
     default="ids",
     show_default=True,
-    help="Boxes of one identity are an object; or all foreground of a frame is.",
+    help="What an object is: boxes of one identity (ids); boxes, or parts of masks, that overlap "
+    "from one labelled frame to the next (linked); all foreground of a frame (one). auto: ids "
+    "where the labels have them, else linked.",
 )
 @options.several(
     options.store,

@@ -12,7 +12,7 @@ from vidseg.labels.effort import Effort, Price, key_frame_seconds
 from vidseg.labels.key_boxes import KeyTrack, Objects, key_tracks
 from vidseg.labels.made_boxes import MadeBoxes, Rows, rounded
 from vidseg.labels.propagated import Seconds
-from vidseg.labels.replay import Ask, KnownRuns, Made, Rules, replay_forward, replay_keys
+from vidseg.labels.replay import Ask, Made, Rules, first_keys, replay_forward, replay_keys
 from vidseg.labels.true_tracks import Truth, true_tracks
 from vidseg.trackers.base import DEFAULT, TrackerSource
 from vidseg.trackers.fill import Method
@@ -20,7 +20,10 @@ from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import ProgressBar, Quiet
 
-_RULE = "assisted 1"
+_RULE = "assisted 2"
+
+_WIDER = 1.15
+"""By so much the distance of key boxes grows, at least, when the budget was not enough."""
 
 
 class Assisted:
@@ -38,10 +41,13 @@ class Assisted:
             it is right, truth at every frame, nobody at none.
         threshold: a box is wrong when its IoU with the truth is below it.
         doubt: with ask=doubt: a frame with no more doubt is not looked at.
-        objects: ids takes boxes of one identity as one object; one takes the box around all
-            foreground of a frame, for masks of a single object.
-        budget: choose ``every`` for each video: the least with which no more seconds are spent
-            than on drawing every box of every ``budget``-th frame by hand. Of no use with forward.
+        objects: ids takes boxes of one identity as one object; linked takes boxes, or connected
+            parts of masks, that overlap from one labelled frame to the next, as a human would see
+            what is one; one takes the box around all foreground of a frame; auto is ids where the
+            labels have them, else linked.
+        budget: choose ``every`` for each video: about the least with which no more seconds are
+            spent than on drawing every box of every ``budget``-th frame by hand. Of no use with
+            forward.
         seconds_per_box, seconds_per_look: for ``budget``: what a box drawn and a frame looked at
             take; 7 and 1 where they are not given.
     """
@@ -56,7 +62,7 @@ class Assisted:
         ask: Ask = "doubt",
         threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5,
         doubt: Annotated[float, Field(ge=0, le=1)] = 0.5,
-        objects: Objects = "ids",
+        objects: Objects = "auto",
         budget: Annotated[int, Field(ge=1)] | None = None,
         seconds_per_box: Seconds | None = None,
         seconds_per_look: Seconds | None = None,
@@ -129,31 +135,51 @@ class AssistedLabels(MadeBoxes):
         return sorted(rows), effort
 
     def _affordable(self) -> tuple[Made, Effort]:
-        """Return what results with the least distance of key boxes that the budget affords."""
-        if self._budget is None or self._method == "forward":
-            return self._replayed(self._rules.every, KnownRuns())
-        most = key_frame_seconds(self.video, self._budget, self._price)
-        known = KnownRuns()
-        low, high = 1, max([2, *map(len, self._truth.tracks)])
-        best = self._replayed(high, known)
-        while low < high:
-            every = (low + high) // 2
-            found = self._replayed(every, known)
-            if self._price.seconds(found[1]) <= most:
-                best, high = found, every
-            else:
-                low = every + 1
-        return best
+        """Return what results with about the least distance of key boxes that the budget affords.
 
-    def _replayed(self, every: int, known: KnownRuns) -> tuple[Made, Effort]:
+        What is mended hardly depends on the distance, what is drawn at first can be counted without
+        a tracker: so the next distance is the least that leaves as much for mending as the last one
+        needed, until one is within the budget.
+        """
+        if self._budget is None or self._method == "forward":
+            return self._replayed(self._rules.every)
+        most = key_frame_seconds(self.video, self._budget, self._price)
+        longest = max([2, *map(len, self._truth.tracks)])
+        every, mending = 1, 0.0
+        while True:
+            every = self._least(every, longest, most - mending)
+            found = self._replayed(every)
+            spent = self._price.seconds(found[1])
+            if spent <= most or every >= longest:
+                return found
+            mending = spent - self._before(every)
+            every = min(longest, max(every + 1, round(every * _WIDER)))
+
+    def _least(self, low: int, high: int, most: float) -> int:
+        """Return the least distance from ``low`` on whose key boxes take ``most`` seconds."""
+        fitting = (every for every in range(low, high) if self._before(every) <= most)
+        return next(fitting, high)
+
+    def _before(self, every: int) -> float:
+        """Return the seconds that are spent before anything is mended."""
+        keys = [first_keys(track, every) for track in self._truth.tracks]
+        looks = self._truth.seen if self._ask == "truth" else {f for own in keys for f in own}
+        return self._price.seconds(Effort(sum(map(len, keys)), len(looks)))
+
+    def _replayed(self, every: int) -> tuple[Made, Effort]:
         made, quiet = Made(), Quiet()
         rules = Rules(self._rules.threshold, every, self._rules.doubt)
         given = self._truth, self._tracker
         if self._method == "forward":
             tally = replay_forward(*given, rules, quiet, made)
         else:
-            tally = replay_keys(*given, self._method, self._ask, rules, quiet, known, made)
-        return made, Effort(tally.drawn, len(made.looked))
+            tally = replay_keys(*given, self._method, self._ask, rules, quiet, made=made)
+        return made, Effort(tally.drawn, len(made.looked), self._of_masks)
+
+    @cached_property
+    def _of_masks(self) -> bool:
+        frames = self.labelled()
+        return bool(frames) and self.video.labels(frames[0]).boxes is None
 
 
 def _runs(track: KeyTrack) -> Sequence[object]:

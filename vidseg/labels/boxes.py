@@ -14,14 +14,18 @@ from vidseg.tasks.segmentation.rasterise import FOREGROUND, IGNORED
 from vidseg.types import Labels, Video
 from vidseg.utils.hashing import digest
 
-_RULE = "boxes 1"
+_RULE = "boxes 2"
+
+SMALLEST_PART = 0.02
+"""A part of a mask with a smaller share of the pixels of the frame's largest part gets no box."""
 
 
 class Boxes:
     """Train on boxes where outlines are known: what does drawing outlines buy?
 
     Boxes that stand beside a mask are taken as they are; otherwise each connected part of the
-    foreground gives one. Parts that are ignored become ignored boxes.
+    foreground gives one, but bits of less than 2 % of the frame's largest part: what is left
+    behind a pole, or of compression. Parts that are ignored become ignored boxes.
     """
 
     contract: ClassVar[int] = 1
@@ -42,7 +46,7 @@ def boxed(labels: Labels) -> Labels:
     if mask is None:
         return labels
     if labels.boxes is None:
-        found, void = _parts(mask == FOREGROUND), _parts(mask == IGNORED)
+        found, void = _parts(mask == FOREGROUND, SMALLEST_PART), _parts(mask == IGNORED, 0)
         boxes = np.concatenate([found, void])
         ignored = np.arange(len(boxes)) >= len(found)
         return BoxLabels(labels.size, boxes, 0.0, np.arange(len(boxes)), ignored)
@@ -56,9 +60,16 @@ def boxed(labels: Labels) -> Labels:
     )
 
 
-def _parts(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return left, top, width, height of each connected part, ``float64 (n, 4)``, origin 0."""
+def _parts(inside: npt.NDArray[np.bool_], smallest: float) -> npt.NDArray[np.float64]:
+    """Return left, top, width, height of each connected part, ``float64 (n, 4)``, origin 0.
+
+    Args:
+        inside: pixels.
+        smallest: parts with a smaller share of the pixels of the largest are left out.
+    """
     import cv2
 
     _, _, parts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
-    return np.asarray(parts[1:, :4], np.float64)
+    parts = parts[1:]
+    kept = parts[:, 4] >= smallest * parts[:, 4].max(initial=0)
+    return np.asarray(parts[kept, :4], np.float64)

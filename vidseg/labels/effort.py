@@ -17,6 +17,11 @@ SECONDS_PER_BOX = 7.0
 SECONDS_PER_LOOK = 1.0
 """Seconds that looking at a frame takes."""
 
+OF_MASKS = (
+    "the labels have no boxes: each connected part of a mask counts as an object with a box (bits "
+    "under 2 % of a frame's largest part left out), linked from frame to frame by overlap"
+)
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -25,7 +30,8 @@ class Effort:
     Attributes:
         boxes: drawn.
         looks: frames looked at; drawing takes a look as well.
-        of_masks: boxes around the parts of masks are counted, because there are no others.
+        of_masks: boxes around the parts of masks are counted, because there are no others: see
+            ``OF_MASKS``.
     """
 
     boxes: int = 0
@@ -68,7 +74,8 @@ class Price:
 def by_hand(video: Video, frames: Iterable[int]) -> Effort:
     """Return what it takes to draw every box of some frames; ignored ones are not counted.
 
-    Where the truth is a mask without boxes, each connected part of its foreground is a box.
+    Where the truth is a mask without boxes, the parts of its foreground are
+    (:func:`vidseg.labels.boxes.boxed`).
     """
     total = Effort()
     for frame in frames:

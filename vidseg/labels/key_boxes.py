@@ -10,14 +10,16 @@ from typing import Literal
 import numpy as np
 
 from vidseg.errors import UsageError
+from vidseg.labels.linked import linked
 from vidseg.tasks.segmentation.rasterise import FOREGROUND
 from vidseg.trackers.boxes import is_box, visible
 from vidseg.trackers.gaps import Gap
 from vidseg.types import Box, Labels, Video
 
-Objects = Literal["ids", "one"]
-"""``ids``: boxes of one identity are one object. ``one``: all foreground of a frame is one object,
-with the box around it."""
+Objects = Literal["auto", "ids", "linked", "one"]
+"""``ids``: boxes of one identity are one object. ``linked``: boxes, or connected parts of masks,
+that overlap from one labelled frame to the next. ``one``: all foreground of a frame is one object,
+with the box around it. ``auto``: ``ids`` where the labels have them, else ``linked``."""
 
 
 @dataclass
@@ -66,8 +68,10 @@ def key_tracks(video: Video, frames: Sequence[int], objects: Objects = "ids") ->
     """Return the objects of some labelled frames, by identity; empty boxes are passed over.
 
     Raises:
-        UsageError: the labels have no identities; the hint names ``objects=one``.
+        UsageError: ``ids``, and the labels have none; the hint names ``linked`` and ``one``.
     """
+    if objects == "linked" or (objects == "auto" and not _identified(video, frames)):
+        return _of_linked(video, frames)
     found: dict[tuple[int, bool], KeyTrack] = {}
     for frame in frames:
         labels = video.labels(frame)
@@ -76,6 +80,25 @@ def key_tracks(video: Video, frames: Sequence[int], objects: Objects = "ids") ->
                 track = found.setdefault((number, ignored), KeyTrack(number, ignored))
                 track.keys[frame] = box
     return [found[place] for place in sorted(found)]
+
+
+def _identified(video: Video, frames: Sequence[int]) -> bool:
+    """Return whether all boxes of some labelled frames have identities."""
+    return all(_has_ids(video.labels(frame)) for frame in frames)
+
+
+def _has_ids(labels: Labels) -> bool:
+    count = -1 if labels.boxes is None else len(labels.boxes)
+    return labels.ids is not None and len(labels.ids) == count and min(labels.ids, default=0) >= 0
+
+
+def _of_linked(video: Video, frames: Sequence[int]) -> list[KeyTrack]:
+    wanted = set(frames)
+    found = [
+        KeyTrack(number, ignored, {frame: box for frame, box in boxes.items() if frame in wanted})
+        for (number, ignored), boxes in sorted(linked(video).items())
+    ]
+    return [track for track in found if track.keys]
 
 
 def track_gaps(tracks: Sequence[KeyTrack], frames: Sequence[int]) -> list[Gap]:
@@ -106,20 +129,21 @@ def _rows(labels: Labels, objects: Objects, where: str) -> Iterator[tuple[int, B
         if box is not None:
             yield 1, box, False
         return
-    count = -1 if labels.boxes is None else len(labels.boxes)
-    ids = [] if labels.ids is None else [int(number) for number in labels.ids]
-    if len(ids) != count or min(ids, default=0) < 0:
+    if not _has_ids(labels):
         kind = "a mask" if labels.boxes is None else "boxes"
         raise UsageError(
             f"{kind} without identities: which object is which in the next frame is not known",
             where=where,
-            hint="objects=one takes the box around all foreground as one object",
+            hint="objects=linked links what overlaps from one labelled frame to the next; "
+            "objects=one takes the box around all foreground as one object",
         )
     assert labels.boxes is not None
-    ignored = np.zeros(count, bool) if labels.ignored is None else labels.ignored
-    for number, (left, top, width, height), void in zip(ids, labels.boxes, ignored, strict=True):
+    assert labels.ids is not None
+    ignored = np.zeros(len(labels.ids), bool) if labels.ignored is None else labels.ignored
+    rows = zip(labels.ids, labels.boxes, ignored, strict=True)
+    for number, (left, top, width, height), void in rows:
         box = float(left) - labels.origin, float(top) - labels.origin, float(width), float(height)
-        yield number, box, bool(void)
+        yield int(number), box, bool(void)
 
 
 def around(labels: Labels) -> Box | None:

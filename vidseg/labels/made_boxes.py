@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from threading import Lock
 from typing import Any
 
@@ -87,10 +88,10 @@ class MadeBoxes(ABC):
                 if kept is None:
                     rows, effort = self.make(bar, stop)
                     if self._memory is not None:
-                        kept = {"rows": rows, "boxes": effort.boxes, "looks": effort.looks}
-                        self._memory.put(name, kept)
+                        self._memory.put(name, {"rows": rows, **asdict(effort)})
                 else:
-                    rows, effort = kept["rows"], Effort(kept["boxes"], kept["looks"])
+                    effort = Effort(kept["boxes"], kept["looks"], kept.get("of_masks", False))
+                    rows = kept["rows"]
                 self._boxes, self._effort = _of_rows(rows), effort
             return self._boxes
 

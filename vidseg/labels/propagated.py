@@ -19,7 +19,7 @@ from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import ProgressBar
 
-_RULE = "propagated 1"
+_RULE = "propagated 2"
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 
@@ -36,8 +36,10 @@ class Propagated:
             are passed over. 1 takes all labelled frames.
         tracker: fills the frames between, such as lk or dsst; a spec in quotes may have parameters.
         method: auto, linear, blend or forward.
-        objects: ids takes boxes of one identity as one object; one takes the box around all
-            foreground of a frame, for masks of a single object.
+        objects: ids takes boxes of one identity as one object; linked takes boxes, or connected
+            parts of masks, that overlap from one labelled frame to the next, as a human would see
+            what is one; one takes the box around all foreground of a frame; auto is ids where the
+            labels have them, else linked.
         budget: choose ``every`` for each video: the least with which no more seconds are spent
             than on drawing every box of every ``budget``-th frame by hand.
         seconds_per_box, seconds_per_look: for ``budget``: what a box drawn and a frame looked at
@@ -51,7 +53,7 @@ class Propagated:
         every: Annotated[int, Field(ge=1)] = 20,
         tracker: str = DEFAULT,
         method: Method = "auto",
-        objects: Objects = "ids",
+        objects: Objects = "auto",
         budget: Annotated[int, Field(ge=1)] | None = None,
         seconds_per_box: Seconds | None = None,
         seconds_per_look: Seconds | None = None,
@@ -91,7 +93,8 @@ def affordable(video: Video, budget: int, price: Price, objects: Objects) -> int
 
 def _drawn(video: Video, keys: Sequence[int], objects: Objects) -> Effort:
     tracks = key_tracks(video, keys, objects)
-    return Effort(sum(len(track.keys) for track in tracks if not track.ignored), len(keys))
+    drawn = sum(len(track.keys) for track in tracks if not track.ignored)
+    return Effort(drawn, len(keys), bool(keys) and video.labels(keys[0]).boxes is None)
 
 
 class PropagatedLabels(MadeBoxes):

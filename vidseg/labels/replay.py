@@ -205,7 +205,7 @@ def replay_keys(
     known = known or KnownRuns()
     if made is not None:
         made.begin(truth)
-        keys = {frame for track in truth.tracks for frame in _first_keys(track, rules.every)}
+        keys = {frame for track in truth.tracks for frame in first_keys(track, rules.every)}
         made.looked.update(truth.seen if ask == "truth" else keys)
     title = f"{truth.video.name}: {method}, asked by {ask}"
     while waiting:
@@ -223,7 +223,7 @@ def first_gaps(truth: Truth, every: int) -> tuple[list[Gap], int]:
     """Return the gaps between key boxes, and how many boxes were drawn for them."""
     gaps, drawn = [], 0
     for number, track in enumerate(truth.tracks):
-        frames = _first_keys(track, every)
+        frames = first_keys(track, every)
         drawn += len(frames)
         gaps += [
             Gap(number, a, b, track.box(a), track.box(b)) for a, b in pairwise(frames) if b - a > 1
@@ -231,7 +231,8 @@ def first_gaps(truth: Truth, every: int) -> tuple[list[Gap], int]:
     return gaps, drawn
 
 
-def _first_keys(track: TrueTrack, every: int) -> list[int]:
+def first_keys(track: TrueTrack, every: int) -> list[int]:
+    """Return the frames of an object's first key boxes: ``every`` frames apart, and its last."""
     last = track.first + len(track) - 1
     return sorted({*range(track.first, last, every), last})
 

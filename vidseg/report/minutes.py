@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vidseg.labels.effort import OF_MASKS
 from vidseg.report.document import Block, Bullets, Section, Table
 from vidseg.report.facts import Pair, Report, SettingFacts
 from vidseg.report.wording import count, joined, number, points, seconds
@@ -111,7 +112,7 @@ def _table(report: Report, arms: list[SettingFacts]) -> Table:
         "is below the arm's threshold."
     ]
     if any(one.effort.get("of_masks") for one in arms):
-        notes.append("Boxes of the masks are counted: the labels have no others.")
+        notes.append(f"{OF_MASKS[0].upper()}{OF_MASKS[1:]}.")
     head += [f"{report.unit} %, {pipe}" for pipe in pipelines]
     return Table("Minutes of each arm", head, rows, notes=notes)
 
