@@ -195,7 +195,15 @@ def test_svm_and_sgd_of_the_paper_minimise_one_objective() -> None:
     paper = load_suite("paper", {"dataset": "synthetic:videos=4"})
     svm, sgd = (paper.pipelines[name].classifier.params for name in ("svm", "sgd"))
     for name in ("loss", "C", "C_mode", "bias", "positive_weight", "standardise", "sigma_floor"):
-        assert svm[name] in (sgd[name], [sgd[name]]), name
+        assert svm[name] == sgd[name], name
+    assert paper.tunings["svm"].parameter == "C"
+    assert paper.tunings["sgd"] == paper.tunings["svm"]
+    arms, copied = {arm.name: arm for arm in paper.arms}, {"1x20": "1", "20x20": "1by20"}
+    for name, arm in arms.items():
+        for seed in paper.seeds(arm):
+            follow = paper.setting(arm, "sgd", seed).follow
+            assert follow is not None, "C is that of svm"
+            assert follow.setting == paper.setting(arms[copied.get(name, name)], "svm", 0)
 
 
 def test_samplers_that_need_labels_are_oracles() -> None:

@@ -101,6 +101,7 @@ class Setting:
         labelling: training masks and class weights.
         init: whose fitted model the classifier starts from.
         tune: the grid of which each cell takes its best; None: ``classifier`` as it is.
+        follow: whose choice from that grid is taken, instead of one in inner folds of its own.
     """
 
     sampler: Spec
@@ -111,6 +112,17 @@ class Setting:
     labelling: LabelConfig = field(default_factory=LabelConfig)
     init: Start | None = None
     tune: Tuning | None = None
+    follow: Start | None = None
+
+    @property
+    def before(self) -> Start | None:
+        """What has to be fitted before it."""
+        return self.init or self.follow
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a fit chooses from the grid itself, in inner folds."""
+        return self.tune is not None and self.follow is None
 
     def fitted_classifier(self, facts: Mapping[str, float]) -> Spec:
         """Return the classifier that a cell was fitted with, tuning's choice put in.
@@ -119,16 +131,20 @@ class Setting:
             facts: of the fit.
         """
         index = int(facts.get(CHOSEN, -1))
-        return (
-            self.classifier
-            if self.tune is None or index < 0
-            else self.tune.candidate(self.classifier, index)
-        )
+        if self.tune is None:
+            return self.classifier
+        if index >= 0:
+            return self.tune.candidate(self.classifier, index)
+        if self.follow is None:
+            return self.classifier
+        own = self.follow.setting.classifier.params[self.tune.parameter]
+        params = {**self.classifier.params, self.tune.parameter: own}
+        return replace(self.classifier, params=params)
 
 
 @dataclass(frozen=True)
 class Start:
-    """The cell of the same fold whose fitted model another one starts from.
+    """The cell of the same fold whose fitted model another one starts from, or whose C it takes.
 
     Attributes:
         name: how messages name it, such as ``"20 svm"``.

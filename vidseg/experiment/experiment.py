@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vidseg import plugins
 from vidseg.classifiers.base import Classifier
 from vidseg.classifiers.load import load_model
 from vidseg.errors import StoreError
-from vidseg.experiment.config import Setting, Start
+from vidseg.experiment.config import CHOSEN, Setting, Start
 from vidseg.experiment.distributed import team_for
 from vidseg.experiment.fit import (
     FitJob,
@@ -66,7 +66,7 @@ class Experiment(FoldFrames):
         progress: where to tell how far it is.
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop.
         notes: facts that the user should see.
-        siblings: experiments by pipeline, whose cells may be what others start from.
+        siblings: experiments by pipeline, whose cells may be what others start from or follow.
     """
 
     handle: ExtractorHandle
@@ -158,7 +158,7 @@ class Experiment(FoldFrames):
             fold: its training groups, and which of their frames are held out.
             label: what progress calls it, such as ``"fold 2/4"``.
 
-        What it starts from is fitted before, if it is not there.
+        What it starts from, or follows, is fitted before, if it is not there.
 
         Raises:
             VidsegError: whatever the classifier or the data refuses.
@@ -169,6 +169,7 @@ class Experiment(FoldFrames):
             return kept
         if setting.init:  # before the cell is locked: nobody waits for two cells in two orders
             self._started(setting.init, fold, label)
+        self._followed(setting, fold, label)
         with self._alone([key], label):
             kept = self._kept_fit(key, setting, fold)
             return kept or self._fit_now(key, inputs, setting, fold, label)
@@ -180,6 +181,24 @@ class Experiment(FoldFrames):
     def _started(self, init: Start, fold: Fold, label: str) -> FitResult:
         """Return the cell that another one starts from."""
         return self.siblings[init.pipeline].fit(init.setting, fold, f"{label}: {init.name}")
+
+    def _followed(
+        self, setting: Setting, fold: Fold, label: str
+    ) -> tuple[Setting, dict[str, float]]:
+        """Return what is fitted once the cell that is followed has chosen, and the facts of it."""
+        if setting.follow is None:
+            return setting, {}
+        leader = setting.follow
+        owner = self.siblings[leader.pipeline]
+        stage = self.ledger.read(owner.key(leader.setting, fold), "fit")
+        facts = (
+            read_facts(stage.result["facts"])
+            if stage is not None
+            else owner.fit(leader.setting, fold, f"{label}: {leader.name}").facts
+        )
+        chosen = {name: facts[name] for name in (CHOSEN, "tune_value") if name in facts}
+        spec = setting.fitted_classifier(chosen)
+        return replace(setting, classifier=spec, tune=None, follow=None), chosen
 
     def model(self, fitted: FitResult) -> Model:
         """Read the model of a fitted cell; where its file was altered, the fit is done again.
@@ -259,6 +278,8 @@ class Experiment(FoldFrames):
         fold: Fold,
         label: str,
     ) -> FitResult:
+        asked = setting
+        setting, followed = self._followed(asked, fold, label)
         train = self.training(setting, fold)
         if self.config.threshold == INNER:
             held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
@@ -283,10 +304,13 @@ class Experiment(FoldFrames):
         )
         team = team_for(classifier, smallest_part(train, setting))
         model, found, curves = team.run(fit_model, job, progress=self.progress, stop=self.stop)
-        result = {"facts": facts | counted | found, "curves": [list(row) for row in curves]}
+        result = {
+            "facts": facts | counted | found | followed,
+            "curves": [list(row) for row in curves],
+        }
         stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
         shutil.rmtree(job.workdir, ignore_errors=True)
-        fitted = _fit_result(key, setting, fold, stage, reused=False)
+        fitted = _fit_result(key, asked, fold, stage, reused=False)
         assert fitted is not None
         return fitted
 
@@ -341,10 +365,11 @@ class Experiment(FoldFrames):
     def _fit_inputs(self, setting: Setting, fold: Fold) -> dict[str, Any]:
         members = self.training_videos(setting, fold.train)
         keys = [self._label_key(setting, material) for material in members]
-        init = None
-        if setting.init:
-            init = self.siblings[setting.init.pipeline].key(setting.init.setting, fold)
-        return fit_inputs(self.config, setting, fold, members, keys, init)
+        init, follow = (
+            self.siblings[one.pipeline].key(one.setting, fold) if one else None
+            for one in (setting.init, setting.follow)
+        )
+        return fit_inputs(self.config, setting, fold, members, keys, init, follow)
 
     def _label_key(self, setting: Setting, material: PreparedVideo) -> str:
         if setting.labelling.plain:

@@ -231,7 +231,7 @@ def tune_setting(job: FitJob, ctx: FitContext) -> Tuned:
 
 def smallest_part(train: TrainingFrames, setting: Setting) -> int:
     """Return the fewest frames that a fit of a cell is given, inner ones of a grid included."""
-    groups = inner_groups(train, setting.seed) if setting.tune is not None else []
+    groups = inner_groups(train, setting.seed) if setting.chooses else []
     return min([len(train.refs), *(len(without(train, group).refs) for group in groups)])
 
 

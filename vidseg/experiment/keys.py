@@ -105,6 +105,7 @@ def fit_inputs(
     members: Sequence[PreparedVideo],
     labels: Sequence[str],
     init: str | None = None,
+    follow: str | None = None,
 ) -> dict[str, Any]:
     """Return what the fit stage depends on.
 
@@ -115,9 +116,10 @@ def fit_inputs(
         members: the training videos.
         labels: key of the training labels of each.
         init: key of the cell whose model the fit starts from.
+        follow: key of the cell whose choice from the grid the fit takes.
     """
     budget, used = setting.budget, used_plugins(config, setting)
-    chooses = config.threshold == INNER or setting.tune is not None
+    chooses = config.threshold == INNER or setting.chooses
     left = AROUND if chooses else AROUND | SCORING
     return {
         "stage": "fit",
@@ -139,7 +141,7 @@ def fit_inputs(
         "threshold": INNER if config.threshold == INNER else None,
         "seed": setting.seed,
         "init": init,
-        **_tuning(config, setting),
+        **_tuning(config, setting, follow),
         "budget": [budget.rule, budget.base, budget.max_time],
         "memory_budget": config.memory_budget,
         "device": config.device,
@@ -149,10 +151,12 @@ def fit_inputs(
     }
 
 
-def _tuning(config: RunConfig, setting: Setting) -> dict[str, Any]:
-    """Return the grid, and the threshold at which its values are compared; nothing without one."""
+def _tuning(config: RunConfig, setting: Setting, follow: str | None) -> dict[str, Any]:
+    """Return the grid, and who chooses from it at which threshold; nothing without one."""
     if setting.tune is None:
         return {}
+    if follow is not None:
+        return {"tune": setting.tune.mapping(), "tune_from": follow}
     return {"tune": setting.tune.mapping(), "tune_threshold": config.threshold}
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-from vidseg.experiment.config import CHOSEN
 from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.report.advice import certainty, headline, make_decision
 from vidseg.report.effective import effective_table
@@ -15,6 +14,7 @@ from vidseg.report.grids import make_curves, make_grids
 from vidseg.report.hints import make_hints
 from vidseg.report.pairs import make_pairs, score_by_group
 from vidseg.report.sentence import evidence
+from vidseg.report.tuned import chosen_values, grid_of
 from vidseg.stats import Decision, Standing
 from vidseg.tasks.registry import find_task
 
@@ -104,7 +104,7 @@ def _setting(record: SuiteRecord, setting: SettingRecord) -> SettingFacts:
         failures=list(setting.failures),
         complete=setting.complete,
         oracle=bool(_arm(record, setting.arm).get("oracle")),
-        tuned=_tuned(record, setting),
+        tuned=chosen_values(record.config, setting),
         trained=dict(setting.trained),
         mean_frames=round(sum(frames) / len(frames), 1) if frames else None,
         effort=dict(setting.effort),
@@ -119,25 +119,13 @@ def _arm(record: SuiteRecord, name: str) -> Row:
 def _costs(record: SuiteRecord, setting: SettingRecord) -> tuple[float, ...]:
     """Return the C that each fold used, as its fit told, else as it was asked for."""
     pipeline = record.config.get("pipelines", {}).get(setting.pipeline, {})
-    told = "tune_value" if "C" in (pipeline.get("tune") or {}) else "C"
+    told = "tune_value" if (grid_of(record.config, setting.pipeline) or "")[:1] == ("C",) else "C"
     found = {fold.facts[told] for fold in setting.run.folds if fold.facts.get(told) is not None}
     if not found:
         asked = pipeline.get("classifier", {})
         cost = asked.get("C") if isinstance(asked, dict) else None
         found = {float(cost)} if isinstance(cost, int | float) else set()
     return tuple(sorted(found))
-
-
-def _tuned(record: SuiteRecord, setting: SettingRecord) -> tuple[tuple[str, int], ...]:
-    """Return the values that the cells of a tuned pipeline were fitted with, and how many each."""
-    pipeline = record.config.get("pipelines", {}).get(setting.pipeline, {})
-    if not pipeline.get("tune"):
-        return ()
-    ((parameter, grid),) = pipeline["tune"].items()
-    indices = [int(fold.facts.get(CHOSEN, -1)) for fold in setting.run.folds]
-    found = [(str(value), indices.count(index)) for index, value in enumerate(grid)]
-    own = f"{pipeline['classifier'].get(parameter)} (not tuned)"
-    return tuple(one for one in (*found, (own, indices.count(-1))) if one[1])
 
 
 def _mean_over_groups(record: SuiteRecord, groups: dict[str, dict[str, float]]) -> float | None:

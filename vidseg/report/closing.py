@@ -168,6 +168,9 @@ def _plan(report: Report) -> list[str]:
     seeds = report.config.get("seeds")
     if seeds:
         items.append(f"Seeds used: {joined([str(seed) for seed in seeds], 12)}.")
+    for name, one in report.config.get("arms", {}).items():
+        if own := one.get("seeds"):
+            items.append(f"Seeds of {name}: {joined([str(seed) for seed in own], 12)}.")
     return items
 
 

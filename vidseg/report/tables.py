@@ -15,6 +15,7 @@ from vidseg.report.published import (
     paper_pipeline,
     tables_for,
 )
+from vidseg.report.tuned import grid_of
 from vidseg.report.wording import MISSING, joined, number, points, seconds, whole
 from vidseg.tasks.base import Readings, Score
 from vidseg.tasks.registry import find_task
@@ -162,9 +163,9 @@ def _tuned_column(report: Report, settings: Sequence[SettingFacts]) -> list[_Col
     if not any(s.tuned for s in settings):
         return []
     grids = [
-        f"{name}: {parameter} of {', '.join(map(str, values))}"
-        for name, pipeline in report.config["pipelines"].items()
-        for parameter, values in (pipeline.get("tune") or {}).items()
+        f"{name}: {grid[0]} of {', '.join(map(str, grid[1]))}"
+        for name in report.config["pipelines"]
+        if (grid := grid_of(report.config, name))
     ]
     note = (
         f"Tuned: what the cells chose in inner folds of their training groups ({'; '.join(grids)})"

@@ -30,6 +30,8 @@ class Arm:
         axes: the values of its grid, such as ``{"frames": 5}``.
         labelling: training masks and class weights; usually the suite's.
         oracle: its sampler chooses frames by their labels: it is compared, and never advised.
+        seeds: over which its scores are averaged; None: the suite's.
+        tuned_as: name of the arm whose choices from a grid it takes; None: it chooses itself.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Arm:
     axes: dict[str, Any] = field(default_factory=dict)
     labelling: LabelConfig = field(default_factory=LabelConfig)
     oracle: bool = False
+    seeds: tuple[int, ...] | None = None
+    tuned_as: str | None = None
 
 
 def setting_name(arm: Arm, pipeline: str) -> str:
@@ -89,7 +93,12 @@ def expand_arm(
             for one in pipelines:
                 find_task().check_prior(configs[one].classifier, labelling.prior)
         oracle = arm.oracle or needs_labels(sampler)
-        made.append(Arm(filled, sampler, videos, own, pipelines, axes, labelling, oracle))
+        seeds = tuple(arm.seeds) if isinstance(arm.seeds, list) else None
+        with source.at(*where, "tuned_as"):
+            like = None if arm.tuned_as is None else str(_filled(arm.tuned_as, axes))
+        made.append(
+            Arm(filled, sampler, videos, own, pipelines, axes, labelling, oracle, seeds, like)
+        )
     return made
 
 
@@ -187,6 +196,10 @@ def arm_mapping(arm: Arm, common: RunConfig) -> dict[str, Any]:
     }
     if arm.oracle:
         mapping["oracle"] = True
+    if arm.seeds is not None:
+        mapping["seeds"] = list(arm.seeds)
+    if arm.tuned_as is not None:
+        mapping["tuned_as"] = arm.tuned_as
     if arm.axes:  # a grid of one point, so that the resolved file still knows its axes
         mapping["matrix"] = {name: [value] for name, value in arm.axes.items()}
     return {**mapping, "pipelines": list(arm.pipelines)}

@@ -25,7 +25,8 @@ class Cell:
         setting: what is trained.
         fold: training and test side.
         seed: of the suite's seeds.
-        parent: id of the cell whose fitted model it starts from, None without one.
+        parent: id of the cell whose fitted model it starts from, or whose choice it takes; None
+            without one.
         depth: how many cells come before it along such edges.
     """
 
@@ -57,14 +58,18 @@ def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
         if split not in plans:
             plans[split] = folds(arm.split, groups, suite.file.fold_seed)
         name = setting_name(arm, pipeline)
-        for seed in suite.file.seeds:
-            setting, depth = suite.setting(arm, pipeline, seed), suite.depth(pipeline)
+        for seed in suite.seeds(arm):
+            setting, depth = suite.setting(arm, pipeline, seed), suite.depth(arm, pipeline)
             for fold in plans[split]:
-                place = f"fold {fold.index}/seed {seed}"
-                parent = f"{setting.init.name}/{place}" if setting.init else None
-                id_ = f"{name}/{place}"
+                before = setting.before
+                parent = f"{before.name}/{_place(fold, before.setting.seed)}" if before else None
+                id_ = f"{name}/{_place(fold, seed)}"
                 cells.append(Cell(id_, name, arm, pipeline, setting, fold, seed, parent, depth))
     return cells
+
+
+def _place(fold: Fold, seed: int) -> str:
+    return f"fold {fold.index}/seed {seed}"
 
 
 def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:

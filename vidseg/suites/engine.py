@@ -196,13 +196,14 @@ class _Course:
             getattr(executor, "close", lambda: None)()
 
     def _startable(self, cells: Sequence[Cell]) -> list[Cell]:
-        """Return the cells that are left, without those that start from a fit that failed."""
+        """Return the cells that are left, without those before which a fit failed."""
         for cell in self.results.left(cells):
-            error, init = self.results.failures.get(cell.parent or ""), cell.setting.init
-            if error is None or init is None:
+            error, before = self.results.failures.get(cell.parent or ""), cell.setting.before
+            if error is None or before is None:
                 continue
-            if not self.opened.experiments[init.pipeline].is_fitted(init.setting, cell.fold):
-                what = f"starts from {cell.parent}, which failed: {error.what}"
+            if not self.opened.experiments[before.pipeline].is_fitted(before.setting, cell.fold):
+                how = "starts from" if cell.setting.init else "takes the choice of"
+                what = f"{how} {cell.parent}, which failed: {error.what}"
                 self.results.fail({cell.id: VidsegError(what, where=error.where, hint=error.hint)})
         return self.results.left(cells)
 

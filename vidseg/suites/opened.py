@@ -163,6 +163,6 @@ def open_suite(
     cells = [cell for cell in cells if cell.arm.name not in left.errors]
     if not cells:
         raise left.refusal
-    for note in left.notes:
+    for note in (*suite.notes, *left.notes):
         progress.say(note)
     return OpenedSuite(suite, dataset, experiments, cells, store, left)

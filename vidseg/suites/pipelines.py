@@ -122,8 +122,7 @@ def _tuning(given: Mapping[str, Sequence[Any]], config: RunConfig) -> Tuning:
     if len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
         raise UsageError(f"{parameter}={twice} stands twice", hint="remove one")
-    for value in values:
-        plugins.resolve("classifier", Spec(spec.name, None, {**spec.params, parameter: value}))
+    check_values(Tuning(parameter, tuple(values)), spec)
     if len(values) == 1:
         raise UsageError(
             f"{parameter} has one value, which leaves nothing to choose",
@@ -138,6 +137,46 @@ def _tuning(given: Mapping[str, Sequence[Any]], config: RunConfig) -> Tuning:
     return Tuning(parameter, tuple(sorted(values) if numbers else values))
 
 
+def find_follows(
+    file: SuiteFile, configs: Mapping[str, RunConfig], tunings: Mapping[str, Tuning], source: Source
+) -> dict[str, str]:
+    """Return by pipeline the tuned one whose choices it takes.
+
+    Raises:
+        UsageError: there is none of that name, it is not tuned, the classifier has no such
+            parameter or refuses a value, or the pipeline is tuned or starts from a model itself.
+    """
+    found = {}
+    for name, pipeline in file.pipelines.items():
+        if (leader := pipeline.tune_from) is None:
+            continue
+        with source.at("pipelines", name, "tune_from"):
+            if leader not in file.pipelines:
+                near = did_you_mean(leader, file.pipelines)
+                hint = f"{near}the pipelines are {', '.join(file.pipelines)}"
+                raise UsageError(f"there is no pipeline {leader!r}", hint=hint)
+            for other in ("tune", "init_from"):
+                if getattr(pipeline, other) is not None:
+                    raise UsageError(f"tune_from and {other} exclude each other", hint="remove one")
+            if leader not in tunings:
+                hint = f"give {leader} a grid, tune: {{C: [1, 10]}}, or remove tune_from"
+                raise UsageError(f"the pipeline {leader} is not tuned", hint=hint)
+            check_values(tunings[leader], configs[name].classifier)
+            found[name] = leader
+    return found
+
+
+def check_values(tuning: Tuning, classifier: Spec) -> None:
+    """Let a classifier refuse the values of a grid.
+
+    Raises:
+        UsageError: it has no such parameter, or no such value of it.
+    """
+    for index in range(len(tuning.values)):
+        made = tuning.candidate(classifier, index)
+        plugins.resolve("classifier", Spec(made.name, None, made.params))
+
+
 def choose_pipelines(
     file: SuiteFile, starts: Mapping[str, str], asked: Sequence[str] = ()
 ) -> list[str]:
@@ -145,7 +184,7 @@ def choose_pipelines(
 
     Args:
         file: the suite file.
-        starts: of :func:`find_starts`; what a pipeline starts from goes along.
+        starts: by pipeline the one that has to be fitted before, which goes along.
         asked: exact names; none: all that are not optional.
 
     Raises:

@@ -97,7 +97,7 @@ def _inner_fits(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
     fits = untuned = 0
     for cell in cells:
         tuning, train = cell.setting.tune, opened.training(cell)
-        if tuning is None or train is None or not train.refs:
+        if tuning is None or train is None or not train.refs or not cell.setting.chooses:
             continue
         if opened.experiments[cell.pipeline].is_fitted(cell.setting, cell.fold):
             continue
@@ -123,7 +123,7 @@ def _network_images(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
 
 
 def _inner_images(train: TrainingFrames, setting: Setting) -> int:
-    if setting.tune is None:
+    if setting.tune is None or not setting.chooses:
         return 0
     parts = [without(train, group) for group in inner_groups(train, setting.seed)]
     specs = [setting.tune.candidate(setting.classifier, i) for i in range(len(setting.tune.values))]
@@ -200,7 +200,7 @@ def _changed_reads(opened: OpenedSuite, cell: Cell) -> tuple[int, bool]:
     if reads is None:
         return changed, False
     times = int(reads(len(train.refs) / train.videos, cell.setting.budget))
-    exact = cell.setting.budget.max_time is None and cell.setting.tune is None
+    exact = cell.setting.budget.max_time is None and not cell.setting.chooses
     return changed * times, exact
 
 

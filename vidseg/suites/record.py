@@ -173,7 +173,8 @@ def _tuned_params(cells: Sequence[RunCell]) -> dict[str, str]:
         for cell in cells
         if cell.result
     }
-    return {"tune": str(grid), **chosen}
+    leader = cells[0].setting.follow
+    return {"tune": str(grid), **({"tune_from": leader.name} if leader else {}), **chosen}
 
 
 def _minutes(opened: OpenedSuite, cell: Cell, frames: Mapping[str, Sequence[int]]) -> Scores:
@@ -209,7 +210,7 @@ def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) ->
     params |= {"train_labels": str(labelling.source), "run.refine": labelling.refine}
     params["run.prior"] = "null" if labelling.prior is None else labelling.prior
     params["videos"] = cell.arm.videos or "all"
-    params["run.seed"] = ",".join(str(seed) for seed in opened.suite.file.seeds)
+    params["run.seed"] = ",".join(str(seed) for seed in opened.suite.seeds(cell.arm))
     run_cells = run_cells_of(opened, cells, results)
     params |= _tuned_params(run_cells)
     return run_record(
@@ -223,7 +224,7 @@ def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) ->
 
 def run_cells_of(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> list[RunCell]:
     """Return cells of one setting as the record of a run takes them."""
-    seeds = opened.suite.file.seeds
+    seeds = list(opened.suite.seeds(cells[0].arm))
     count = 1 + max(cell.fold.index for cell in cells)
     return [
         RunCell(

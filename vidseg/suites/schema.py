@@ -23,6 +23,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
+Seeds = (
+    Annotated[int, Field(ge=1, le=1000)]
+    | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+)
+"""A number of seeds, from 0, or the seeds."""
+
+
+def _each_once(seeds: list[int]) -> list[int]:
+    twice = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twice:
+        raise ValueError(f"the seed {twice[0]} stands twice")
+    return seeds
+
+
 class ArmFile(_Strict):
     """Which training frames: one arm, or a grid of arms."""
 
@@ -33,8 +47,16 @@ class ArmFile(_Strict):
     refine: str | None = None
     prior: float | str | None = None
     oracle: bool = False
+    seeds: Seeds | None = None
+    tuned_as: str | int | None = None
     pipelines: Annotated[list[str], Field(min_length=1)] | None = None
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_once(cls, seeds: int | list[int] | None) -> list[int] | None:
+        """Return the seeds themselves."""
+        return list(range(seeds)) if isinstance(seeds, int) else _each_once(seeds or []) or None
 
 
 class PipelineFile(_Strict):
@@ -45,7 +67,14 @@ class PipelineFile(_Strict):
     init_from: str | None = None
     sensitivity: bool = False
     tune: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+    tune_from: str | None = None
     optional: bool = False
+
+    @field_validator("init_from", "tune_from", mode="before")
+    @classmethod
+    def _may_be_none(cls, name: Any) -> Any:
+        """Take ``none``, as ``--set`` can give it."""
+        return None if name == "none" else name
 
     @field_validator("tune", mode="before")
     @classmethod
@@ -104,11 +133,8 @@ class SuiteFile(_Strict):
 
     @field_validator("seeds")
     @classmethod
-    def _each_once(cls, seeds: list[int]) -> list[int]:
-        twice = [seed for seed in seeds if seeds.count(seed) > 1]
-        if twice:
-            raise ValueError(f"the seed {twice[0]} stands twice")
-        return seeds
+    def _seeds_once(cls, seeds: list[int]) -> list[int]:
+        return _each_once(seeds)
 
     @field_validator("comparisons")
     @classmethod

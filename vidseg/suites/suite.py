@@ -14,9 +14,16 @@ from vidseg.errors import UsageError
 from vidseg.experiment.config import RunConfig, Setting, Start, Tuning
 from vidseg.experiment.options import CONDITIONS
 from vidseg.labels.effort import Price
+from vidseg.suites.adapt import adapt
 from vidseg.suites.arms import Arm, arm_mapping, expand_arm, priced, setting_name
 from vidseg.suites.overrides import override
-from vidseg.suites.pipelines import choose_pipelines, find_starts, find_tunings, make_pipelines
+from vidseg.suites.pipelines import (
+    choose_pipelines,
+    find_follows,
+    find_starts,
+    find_tunings,
+    make_pipelines,
+)
 from vidseg.suites.schema import SCHEMA, Source, SuiteFile
 from vidseg.utils.paths import user_path
 from vidseg.utils.suggest import did_you_mean
@@ -35,8 +42,13 @@ class Suite:
         pipelines: run configurations by name; their sampler is not used.
         comparisons: (a, b, question) by arm names.
         starts: by name of a pipeline the one whose fitted model it starts from (``init_from``).
-        tunings: by name of a pipeline the grid of which each cell takes its best (``tune``).
+        tunings: by name of a pipeline the grid of which each cell takes its best (``tune``); one
+            that follows another has the other's.
+        follows: by name of a pipeline the one whose choice it takes (``tune_from``): on the arms
+            that both run, and on others that are ``tuned_as`` one of them. Without such an arm it
+            chooses from the same grid itself.
         not_run: names of the pipelines of the file that are left out.
+        notes: what changes of the command line took along.
     """
 
     file: SuiteFile
@@ -45,7 +57,9 @@ class Suite:
     comparisons: tuple[tuple[str, str, str], ...]
     starts: dict[str, str] = field(default_factory=dict)
     tunings: dict[str, Tuning] = field(default_factory=dict)
+    follows: dict[str, str] = field(default_factory=dict)
     not_run: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -86,10 +100,13 @@ class Suite:
 
     def setting(self, arm: Arm, pipeline: str, seed: int) -> Setting:
         """Return what one setting trains with one seed."""
-        config, init = self.pipelines[pipeline], None
+        config, init, follow = self.pipelines[pipeline], None, None
         if (before := self.starts.get(pipeline)) is not None:
-            name = setting_name(arm, before)
-            init = Start(name, before, self.setting(arm, before, seed))
+            init = Start(setting_name(arm, before), before, self.setting(arm, before, seed))
+        if (leader := self._leader(arm, pipeline)) is not None:
+            own = self.seeds(leader[0])
+            setting = self.setting(*leader, seed if seed in own else own[0])
+            follow = Start(setting_name(*leader), leader[1], setting)
         return Setting(
             arm.sampler,
             config.classifier,
@@ -99,7 +116,23 @@ class Suite:
             arm.labelling,
             init,
             self.tunings.get(pipeline),
+            follow,
         )
+
+    def _leader(self, arm: Arm, pipeline: str) -> tuple[Arm, str] | None:
+        """Return arm and pipeline whose choice a setting takes, None where it chooses itself."""
+        leader = self.follows.get(pipeline)
+        if leader is not None and leader in arm.pipelines:
+            return arm, leader
+        like = next((one for one in self.arms if one.name == arm.tuned_as), None)
+        chooser = leader or pipeline
+        if like is None or chooser not in like.pipelines or pipeline not in self.tunings:
+            return None
+        return like, chooser
+
+    def seeds(self, arm: Arm) -> Sequence[int]:
+        """Return the seeds over which an arm's scores are averaged."""
+        return self.file.seeds if arm.seeds is None else arm.seeds
 
     @property
     def price(self) -> Price | None:
@@ -107,10 +140,12 @@ class Suite:
         box, look = self.file.seconds_per_box, self.file.seconds_per_look
         return None if box is None and look is None else Price.of(box, look)
 
-    def depth(self, pipeline: str) -> int:
-        """Return how many fits come before one of the pipeline: 0 without ``init_from``."""
-        before = self.starts.get(pipeline)
-        return 0 if before is None else 1 + self.depth(before)
+    def depth(self, arm: Arm, pipeline: str) -> int:
+        """Return how many fits come before one of a setting: 0 where it is by itself."""
+        if (before := self.starts.get(pipeline)) is not None:
+            return 1 + self.depth(arm, before)
+        leader = self._leader(arm, pipeline)
+        return 0 if leader is None else 1 + self.depth(*leader)
 
     def restricted(self, names: Collection[str]) -> Suite:
         """Return the suite with some of its pipelines, and the arms and comparisons they run.
@@ -131,6 +166,7 @@ class Suite:
             comparisons=tuple(one for one in self.comparisons if runs[one[0]] & runs[one[1]]),
             starts={name: one for name, one in self.starts.items() if name in names},
             tunings={name: one for name, one in self.tunings.items() if name in names},
+            follows={name: one for name, one in self.follows.items() if name in names},
             not_run=tuple(name for name in self.pipelines if name not in names),
         )
 
@@ -163,7 +199,9 @@ class Suite:
         }
         if name in self.starts:
             made["init_from"] = self.starts[name]
-        if name in self.tunings:
+        if name in self.follows:
+            made["tune_from"] = self.follows[name]
+        elif name in self.tunings:
             made["tune"] = self.tunings[name].mapping()
         if name in self.sensitivity:
             made["sensitivity"] = True
@@ -247,17 +285,24 @@ def _checked(data: dict[str, Any], source: Source, chosen: Sequence[str] = ()) -
         file = SCHEMA.model_validate(data)
     except ValidationError as error:
         raise source.refuse(error, data) from error
+    adapted = adapt(file, source.changed)
+    file = adapted.file
     pipelines = make_pipelines(file, source)
     arms: list[Arm] = []
     for name, arm in file.arms.items():
         arms.extend(expand_arm(name, arm, pipelines, source))
     arms = [priced(arm, file.seconds_per_box, file.seconds_per_look) for arm in arms]
     _check_names(arms, source)
+    _check_tuned_as(arms, source)
     starts = find_starts(file, arms, pipelines, source)
     tunings = find_tunings(file, arms, pipelines, source)
+    follows = find_follows(file, pipelines, tunings, source)
+    tunings |= {name: tunings[leader] for name, leader in follows.items()}
     comparisons = _comparisons(file, arms, source)
-    whole = Suite(file, tuple(arms), pipelines, comparisons, starts, tunings)
-    names = choose_pipelines(file, starts, chosen)
+    notes = tuple(adapted.notes)
+    whole = Suite(file, tuple(arms), pipelines, comparisons, starts, tunings, follows, notes=notes)
+    chosen = [adapted.renamed.get(name, name) for name in chosen]
+    names = choose_pipelines(file, {**starts, **follows}, chosen)
     return whole if len(names) == len(pipelines) else whole.restricted(names)
 
 
@@ -282,6 +327,28 @@ def _check_names(arms: Sequence[Arm], source: Source) -> None:
             where=source.place(["arms"]),
             hint="rename the arm or the pipeline",
         )
+
+
+def _check_tuned_as(arms: Sequence[Arm], source: Source) -> None:
+    """Refuse an arm whose choices cannot be those of another.
+
+    Raises:
+        UsageError: there is no such arm, it has another split, or takes its choices from a third.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    for arm in arms:
+        if arm.tuned_as is None:
+            continue
+        where, other = source.place(["arms", arm.name, "tuned_as"]), by_name.get(arm.tuned_as)
+        if other is None:
+            hint = f"{did_you_mean(arm.tuned_as, by_name)}the arms are {', '.join(by_name)}"
+            raise UsageError(f"there is no arm {arm.tuned_as!r}", where=where, hint=hint)
+        if other.tuned_as is not None:
+            hint = "name an arm that chooses itself"
+            raise UsageError(f"{other.name!r} is tuned as another arm too", where=where, hint=hint)
+        if other.split != arm.split:
+            hint = "name an arm of the same split"
+            raise UsageError(f"{other.name!r} has another split", where=where, hint=hint)
 
 
 def _comparisons(
