@@ -285,7 +285,8 @@ class Tracker(Protocol):
     def update(self, image: Image) -> tuple[Box, float]:
         """Return where the object is in the next frame, and how sure that is: more is surer.
 
-        The confidence is on the tracker's own scale, such as a peak-to-sidelobe ratio.
+        The confidence is on the tracker's own scale, such as a peak-to-sidelobe ratio: 0 when the
+        object is lost, and ``sure``, an attribute of the class, when it looks as before; 1 without.
         """
         ...
 

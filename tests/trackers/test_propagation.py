@@ -7,9 +7,9 @@ import pytest
 
 from tests.helpers.moving import SIZE, Moving, arc
 from vidseg.errors import DataError
-from vidseg.trackers.base import TrackerSource
+from vidseg.trackers.base import CheckedTracker, TrackerSource
 from vidseg.trackers.boxes import iou
-from vidseg.trackers.fill import DOUBTFUL, METHODS, fill, linear
+from vidseg.trackers.fill import DOUBTFUL, METHODS, fill, linear, trust
 from vidseg.trackers.gaps import Gap, Runs, gaps_of
 from vidseg.trackers.run import run_gaps, updates
 from vidseg.types import Box, Size
@@ -178,3 +178,32 @@ def test_auto_is_better_than_a_line_on_an_arc_and_doubts_where_the_object_is_hid
     ((_, runs),) = run_gaps(hidden.frames, [one], LK, FRAME)
     doubt = fill(one, runs).doubt
     assert doubt.max() > DOUBTFUL
+
+
+def test_a_run_that_was_unsure_on_the_way_counts_less() -> None:
+    whole = Gap(1, 0, 4, A, C)
+    line = linear(whole)
+    confidence = np.array([[0, 0.2, 1, 1, 1], [1, 1, 0.4, 0.6, 0]])
+    forward, backward = trust(Runs(line, line, confidence))
+    assert np.allclose(forward, [1, 0.6, 2.2 / 3, 0.8, 4.2 / 5])
+    assert np.allclose(backward, [0.8, 0.75, 2 / 3, 0.8, 1])
+    doubt = fill(whole, Runs(line, line, confidence)).doubt
+    assert np.allclose(doubt[1:-1], 1 - np.maximum(forward, backward)[1:-1])
+    far = line + np.array([0, 300, 0, 0])
+    assert np.allclose(fill(whole, Runs(line, far, confidence)).doubt[1:-1], 1 - forward[1:-1])
+
+
+def test_confidence_is_told_by_what_a_sure_tracker_has() -> None:
+    class Sure:
+        sure = 8.0
+
+        def start(self, image: object, box: object) -> None:
+            self.box = box
+
+        def update(self, image: object) -> object:
+            return self.box, 6.0
+
+    clip = Moving([(40, 40)] * 4)
+    one = gap(clip, 0, 3)
+    ((_, runs),) = run_gaps(clip.frames, [one], lambda: CheckedTracker(Sure(), "mine"), FRAME)
+    assert np.allclose(runs.confidence[:, 1:3], 0.75)

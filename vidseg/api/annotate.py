@@ -73,7 +73,7 @@ def simulate_annotator(
     methods: str | Sequence[str] = ("forward", "linear", "auto"),
     threshold: float = 0.5,
     every: int = 40,
-    doubt: float = 0.6,
+    doubt: float = 0.7,
     objects: str = "auto",
     store: str | Path | None = None,
     tracking: bool = True,

@@ -133,7 +133,7 @@ def page(
 @click.option(
     "--doubt",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.6,
+    default=0.7,
     show_default=True,
     help="Where the doubt asks, it asks above this.",
 )

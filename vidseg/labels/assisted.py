@@ -20,7 +20,7 @@ from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import ProgressBar, Quiet
 
-_RULE = "assisted 2"
+_RULE = "assisted 3"
 
 _WIDER = 1.15
 """By so much the distance of key boxes grows, at least, when the budget was not enough."""
@@ -61,7 +61,7 @@ class Assisted:
         method: Method = "auto",
         ask: Ask = "doubt",
         threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5,
-        doubt: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        doubt: Annotated[float, Field(ge=0, le=1)] = 0.6,
         objects: Objects = "auto",
         budget: Annotated[int, Field(ge=1)] | None = None,
         seconds_per_box: Seconds | None = None,

@@ -58,6 +58,11 @@ class TrackerSource:
         return CheckedTracker(plugins.create("tracker", self.spec), str(self.spec))
 
 
+def sure_of(tracker: Tracker) -> float:
+    """Return the confidence of a tracker whose object looks as before: its ``sure``, else 1."""
+    return float(getattr(tracker, "sure", 1.0))
+
+
 class CheckedTracker:
     """A tracker that is never given a box it cannot follow, and never gives one that is none.
 
@@ -76,6 +81,11 @@ class CheckedTracker:
         self._box: Box | None = None
         self._size: Size | None = None
         self._lost = False
+
+    @property
+    def sure(self) -> float:
+        """The confidence of an object that looks as before."""
+        return sure_of(self._tracker)
 
     def start(self, image: Image, box: Box) -> None:
         """Take the object in ``box`` of ``image``.

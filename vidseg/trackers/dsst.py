@@ -21,6 +21,7 @@ class Dsst:
     """
 
     contract: ClassVar[int] = 1
+    sure: ClassVar[float] = 10.0
     libraries: ClassVar[tuple[str, ...]] = ("dlib",)
 
     def __init__(self) -> None:

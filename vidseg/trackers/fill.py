@@ -16,9 +16,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 by the distance to their starts. ``forward``: the run from the box before. ``linear``: no tracker.
 """
 
-DOUBTFUL = 0.6
-"""A box with more doubt should be looked at. One on which both runs agree, far from the straight
-line, has 0.5."""
+DOUBTFUL = 0.7
+"""A box with more doubt should be looked at. One on which both runs agree and are sure, far from
+the straight line, has 0.5."""
 
 AGREE_FROM, AGREE_OVER = 0.3, 0.4
 """Runs with an IoU of .3 count for nothing in ``auto``, from .7 on they decide."""
@@ -29,9 +29,11 @@ class Filled(NamedTuple):
 
     Attributes:
         boxes: ``float64 (n, 4)``; known ones as they are.
-        doubt: ``float64 (n,)`` in 0..1, 0 for known boxes: how much a box disagrees with the nearer
-            of the two runs (1 - IoU); with ``auto`` the mean of that and of the straight line's
-            disagreement, which finds more of the wrong boxes. NaN where there is no run.
+        doubt: ``float64 (n,)`` in 0..1, 0 for known boxes: 1 - the greater of the two runs' IoU
+            with the box, each times the mean confidence of the run from its start to this frame;
+            with ``auto`` the mean of that and of the same for the straight line, which finds more
+            of the wrong boxes. Beyond the last known box, and with ``forward``, 1 - the IoU of the
+            two runs. NaN where there is no run.
     """
 
     boxes: Boxes
@@ -99,5 +101,18 @@ def _doubt(gap: Gap, boxes: Boxes, runs: Runs | None, method: Method) -> npt.NDA
 
 
 def _apart(boxes: Boxes, runs: Runs) -> npt.NDArray[np.float64]:
-    """Return how much each box disagrees with the nearer of the two runs."""
-    return np.asarray(1.0 - np.maximum(iou(boxes, runs.forward), iou(boxes, runs.backward)))
+    """Return how much each box disagrees with the two runs, as far as these can be trusted."""
+    forward, backward = trust(runs)
+    near = forward * iou(boxes, runs.forward), backward * iou(boxes, runs.backward)
+    return np.asarray(1.0 - np.maximum(*near))
+
+
+def trust(runs: Runs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean confidence of both runs from their known box on, ``float64 (n,)`` in 0..1.
+
+    A run that was unsure on the way is less likely to be on its object, also where it is sure.
+    """
+    forward, backward = np.clip(runs.confidence, 0.0, 1.0)
+    forward[0] = backward[-1] = 1.0
+    steps = np.arange(1, len(forward) + 1)
+    return np.cumsum(forward) / steps, (np.cumsum(backward[::-1]) / steps)[::-1]

@@ -51,7 +51,8 @@ class Runs(NamedTuple):
     Attributes:
         forward: ``float64 (n, 4)``, from the first frame on.
         backward: ``float64 (n, 4)``, from the last frame back.
-        confidence: ``float64 (2, n)`` of both runs, on the tracker's own scale; 0 where lost.
+        confidence: ``float64 (2, n)`` of both runs: 1 or more where the object looks as before, 0
+            where it is lost.
     """
 
     forward: Boxes

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidseg.errors import DataError
+from vidseg.trackers.base import sure_of
 from vidseg.trackers.boxes import trackable
 from vidseg.trackers.gaps import Gap, Runs
 from vidseg.types import Box, Image, Size, Tracker
@@ -119,7 +120,8 @@ class _Pair:
         if follower is None:
             self._boxes[way, row] = self._boxes[way, row + (1 if way else -1)]
             return
-        self._boxes[way, row], self._confidence[way, row] = follower.update(image)
+        self._boxes[way, row], confidence = follower.update(image)
+        self._confidence[way, row] = confidence / sure_of(follower)
 
     def end(self, way: int) -> None:
         """Let the tracker go."""
