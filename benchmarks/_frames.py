@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,6 @@ from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.extractors.torchvision import Torchvision
 from vidseg.store import Store
 from vidseg.types import FrameRef, Size
-
-ROOT = Path(__file__).parent.parent
-
-
-def samples_folder(given: str | None) -> Path:
-    """Return where real samples stand: an option, ``VIDSEG_SAMPLES``, or beside the checkout."""
-    named = given or os.environ.get("VIDSEG_SAMPLES")
-    return Path(named) if named else ROOT.parent / "shared" / "data"
 
 
 @dataclass(frozen=True)

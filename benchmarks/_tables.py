@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks._frames import Bench
+from benchmarks._markdown import table
 from benchmarks._runs import GAPS, Case, Run, median_curve, seconds_to
 
 LIMIT = 8 * 2**30
@@ -35,12 +36,6 @@ def everything(result: dict[str, Any]) -> str:
     parts += [bandwidth(result["bandwidth"])] if "bandwidth" in result else []
     parts += [alternative(result["alternative"])] if "alternative" in result else []
     return "\n".join(parts)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def solvers(runs: Sequence[Run], references: Sequence[dict[str, Any]]) -> str:

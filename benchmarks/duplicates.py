@@ -26,8 +26,8 @@ from vidseg.utils.threads import configure_threads
 
 configure_threads()
 
-from benchmarks._frames import samples_folder
-from benchmarks._tables import table
+from benchmarks._markdown import table
+from benchmarks._samples import samples_folder
 from benchmarks._versions import VERSIONS
 from vidseg.datasets.descriptors import Descriptors, describe
 from vidseg.datasets.masks import Masks

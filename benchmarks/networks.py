@@ -34,8 +34,8 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 
-from benchmarks._frames import samples_folder
 from benchmarks._loops import Clips, Jpegs, PlainStep, loader, open_clips, seconds
+from benchmarks._samples import samples_folder
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.networks.checkpoint import Checkpoints
 from vidseg.classifiers.networks.data import Steps

@@ -29,8 +29,9 @@ from vidseg.utils.threads import configure_threads
 
 configure_threads()
 
-from benchmarks._frames import Bench, samples_folder
-from benchmarks._tables import table
+from benchmarks._frames import Bench
+from benchmarks._markdown import table
+from benchmarks._samples import samples_folder
 from vidseg.experiment.config import Setting, make_config
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger

@@ -31,9 +31,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._frames import Bench, samples_folder
+from benchmarks._frames import Bench
+from benchmarks._markdown import table
 from benchmarks._methods import Peak, cpu_seconds
-from benchmarks._tables import table
+from benchmarks._samples import samples_folder
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.pixel_svm import PixelSvm
 from vidseg.datasets.mot import Mot

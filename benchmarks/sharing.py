@@ -36,8 +36,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks import _ways
-from benchmarks._frames import Bench, samples_folder
-from benchmarks._tables import table
+from benchmarks._frames import Bench
+from benchmarks._markdown import table
+from benchmarks._samples import samples_folder
 from vidseg.errors import DataError
 
 WAYS = {

@@ -36,9 +36,10 @@ import numpy as np
 import torch
 
 from benchmarks import _alternative, _bandwidth, _tables
-from benchmarks._frames import Bench, samples_folder
+from benchmarks._frames import Bench
 from benchmarks._judge import Judge
 from benchmarks._runs import ACCURACY, LADDERS, Case, Reference, Run, solve
+from benchmarks._samples import samples_folder
 
 COSTS = (0.01, 1.0, 100.0)
 QUICK = (Case("squeezenet", "64x48", 4),)

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._frames import samples_folder
-from benchmarks._tables import table
+from benchmarks._markdown import table
+from benchmarks._samples import samples_folder
 from vidseg import plugins
 from vidseg.datasets.synthetic import Synthetic
 from vidseg.labels.replay import KnownRuns, Rules, Tally, first_gaps, replay_forward, replay_keys

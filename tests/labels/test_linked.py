@@ -13,7 +13,7 @@ from vidseg import plugins
 from vidseg.datasets.base import BoxLabels, MaskLabels
 from vidseg.labels.boxes import boxed
 from vidseg.labels.effort import Effort, effort_of
-from vidseg.labels.key_boxes import KeyTrack, key_tracks
+from vidseg.labels.key_boxes import KeyTrack, around, key_tracks
 from vidseg.labels.true_tracks import read_truth
 from vidseg.types import Size, VideoInfo
 
@@ -74,6 +74,7 @@ def test_what_is_ignored_is_linked_apart() -> None:
 def test_bits_of_a_mask_get_no_box_and_are_not_paid() -> None:
     mask = Masks([[part(10, 10), part(40, 10, 2), part(50, 30, 3)]], "bits").labels(0)
     assert boxed(mask).boxes.tolist() == [[10, 10, 20, 20], [50, 30, 3, 3]]
+    assert around(Masks([[part(10, 10), part(40, 10, 2)]], "bit").labels(0)) == (10, 10, 20, 20)
 
 
 def test_masks_are_propagated_and_replayed_out_of_the_box() -> None:

@@ -20,7 +20,7 @@ from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import ProgressBar, Quiet
 
-_RULE = "assisted 3"
+_RULE = "assisted 4"
 
 _WIDER = 1.15
 """By so much the distance of key boxes grows, at least, when the budget was not enough."""

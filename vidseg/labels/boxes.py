@@ -46,7 +46,7 @@ def boxed(labels: Labels) -> Labels:
     if mask is None:
         return labels
     if labels.boxes is None:
-        found, void = _parts(mask == FOREGROUND, SMALLEST_PART), _parts(mask == IGNORED, 0)
+        found, void = parts(mask == FOREGROUND, SMALLEST_PART), parts(mask == IGNORED, 0)
         boxes = np.concatenate([found, void])
         ignored = np.arange(len(boxes)) >= len(found)
         return BoxLabels(labels.size, boxes, 0.0, np.arange(len(boxes)), ignored)
@@ -60,7 +60,7 @@ def boxed(labels: Labels) -> Labels:
     )
 
 
-def _parts(inside: npt.NDArray[np.bool_], smallest: float) -> npt.NDArray[np.float64]:
+def parts(inside: npt.NDArray[np.bool_], smallest: float) -> npt.NDArray[np.float64]:
     """Return left, top, width, height of each connected part, ``float64 (n, 4)``, origin 0.
 
     Args:
@@ -69,7 +69,7 @@ def _parts(inside: npt.NDArray[np.bool_], smallest: float) -> npt.NDArray[np.flo
     """
     import cv2
 
-    _, _, parts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
-    parts = parts[1:]
-    kept = parts[:, 4] >= smallest * parts[:, 4].max(initial=0)
-    return np.asarray(parts[kept, :4], np.float64)
+    _, _, found, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
+    found = found[1:]
+    kept = found[:, 4] >= smallest * found[:, 4].max(initial=0)
+    return np.asarray(found[kept, :4], np.float64)

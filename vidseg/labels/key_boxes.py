@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from vidseg.errors import UsageError
+from vidseg.labels.boxes import SMALLEST_PART, parts
 from vidseg.labels.linked import linked
 from vidseg.tasks.segmentation.rasterise import FOREGROUND
 from vidseg.trackers.boxes import is_box, visible
@@ -147,19 +148,20 @@ def _rows(labels: Labels, objects: Objects, where: str) -> Iterator[tuple[int, B
 
 
 def around(labels: Labels) -> Box | None:
-    """Return the box around all foreground of a frame; None where there is none."""
+    """Return the box around all foreground of a frame; None where there is none.
+
+    Of a mask, bits that would get no box of their own are left out
+    (:func:`vidseg.labels.boxes.parts`).
+    """
     if labels.mask is not None:
-        inside = labels.mask == FOREGROUND
-        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-        if not len(rows):
-            return None
-        left, top = float(columns[0]), float(rows[0])
-        return left, top, float(columns[-1]) + 1 - left, float(rows[-1]) + 1 - top
-    if labels.boxes is None:
+        kept = parts(labels.mask == FOREGROUND, SMALLEST_PART)
+    elif labels.boxes is None:
         return None
-    kept = labels.boxes if labels.ignored is None else labels.boxes[~labels.ignored]
+    else:
+        boxes = labels.boxes if labels.ignored is None else labels.boxes[~labels.ignored]
+        kept = boxes - (labels.origin, labels.origin, 0, 0)
     if not len(kept):
         return None
-    low, high = kept[:, :2].min(0) - labels.origin, (kept[:, :2] + kept[:, 2:]).max(0)
-    wide, tall = high - labels.origin - low
+    low, high = kept[:, :2].min(0), (kept[:, :2] + kept[:, 2:]).max(0)
+    wide, tall = high - low
     return float(low[0]), float(low[1]), float(wide), float(tall)

@@ -19,7 +19,7 @@ from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import ProgressBar
 
-_RULE = "propagated 2"
+_RULE = "propagated 3"
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 
