@@ -184,6 +184,24 @@ class SettingRecord:
 
 
 @dataclass
+class PathRecord:
+    """One setting at one value of a parameter, where a suite makes its comparisons along a path.
+
+    Attributes:
+        arm, pipeline: names in the suite's file.
+        parameter: of the classifier.
+        value: of the parameter.
+        group_scores: as of a :class:`SettingRecord`.
+    """
+
+    arm: str
+    pipeline: str
+    parameter: str
+    value: str | int | float | bool
+    group_scores: dict[str, Numbers]
+
+
+@dataclass
 class ComparisonRecord:
     """Two arms that a suite compares, within one pipeline.
 
@@ -226,6 +244,7 @@ class SuiteRecord:
         plan: cells, forwards announced and done, seconds, bytes.
         notes: facts that the reader should know.
         task: name of what was predicted.
+        paths: settings at other values of a parameter, those of which every cell is scored.
     """
 
     name: str
@@ -243,3 +262,4 @@ class SuiteRecord:
     plan: Row = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     task: str = DEFAULT
+    paths: list[PathRecord] = field(default_factory=list)

@@ -13,6 +13,7 @@ from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, Role
 from vidseg.report.grids import make_curves, make_grids
 from vidseg.report.hints import make_hints
 from vidseg.report.pairs import make_pairs, score_by_group
+from vidseg.report.regularisation import make_paths, turning
 from vidseg.report.sentence import evidence
 from vidseg.report.tuned import chosen_values, grid_of
 from vidseg.stats import Decision, Standing
@@ -65,7 +66,9 @@ def build(record: SuiteRecord) -> Report:
         notes=_notes(record),
         task=record.task,
         hints=make_hints(record, settings, pairs),
+        paths=make_paths(record, pairs),
     )
+    draft = dataclasses.replace(draft, hints=[*draft.hints, *turning(draft)])
     return dataclasses.replace(
         draft, headline=headline(draft), certainty=certainty(draft), evidence=evidence(draft)
     )

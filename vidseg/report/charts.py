@@ -150,8 +150,23 @@ def _forest_row(canvas: _Canvas, bar: Bar, y: float, x: Callable[[float], float]
     canvas.circle(x(bar.middle), level, 5.5, f'fill="{colour(0)}"')
 
 
-def curves(lines: Sequence[Line], unit: str, title: str, band: Band | None = None) -> str:
-    """Draw scores (percent) against frames per video on a logarithmic axis."""
+def curves(
+    lines: Sequence[Line],
+    unit: str,
+    title: str,
+    band: Band | None = None,
+    across: str = "frames per video",
+    up: str = "",
+) -> str:
+    """Draw scores (percent) against frames per video on a logarithmic axis.
+
+    Args:
+        lines: the series.
+        unit: name of the score.
+        title: for readers without pictures.
+        band: where a curve flattens.
+        across, up: what x and y are, where it is something else.
+    """
     named = [line for line in lines if line.label]
     xs = [x for line in lines for x in line.x]
     ys = [y for line in lines for y in line.y if y is not None]
@@ -171,8 +186,8 @@ def curves(lines: Sequence[Line], unit: str, title: str, band: Band | None = Non
         canvas.line(left, y, right, y, GRID)
         canvas.text(left - 7, y + 4, minus(f"{tick:g}"), f'text-anchor="end" {QUIET}')
     _log_axis(canvas, sorted(set(xs)), at, bottom)
-    canvas.text(WIDTH / 2, bottom + 36, "frames per video", f'text-anchor="middle" {QUIET}')
-    canvas.text(left + 4, top + 8, f"{unit}, %", QUIET)
+    canvas.text(WIDTH / 2, bottom + 36, across, f'text-anchor="middle" {QUIET}')
+    canvas.text(left + 4, top + 8, up or f"{unit}, %", QUIET)
     if band:
         _band(canvas, band, at, top, bottom)
     for line in lines:

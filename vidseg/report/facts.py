@@ -152,6 +152,36 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class PathPoint:
+    """A comparison with both arms at one value of a parameter, by itself."""
+
+    value: str | int | float | bool
+    result: Comparison
+
+
+@dataclass(frozen=True)
+class Path:
+    """One comparison along the path of a parameter.
+
+    Attributes:
+        a, b, arm_a, arm_b, pipeline: as of its :class:`Pair`.
+        parameter: of the classifier, such as ``C``.
+        points: in the order of the path.
+        own: the comparison with each arm as its pipeline has it, such as at its own best; by
+            itself, without Holm's correction.
+    """
+
+    a: str
+    b: str
+    arm_a: str
+    arm_b: str
+    pipeline: str
+    parameter: str
+    points: list[PathPoint]
+    own: Comparison
+
+
+@dataclass(frozen=True)
 class Curve:
     """Score against frames per video, for one pipeline and one value of the other axes.
 
@@ -258,6 +288,7 @@ class Report:
         plan: what was announced and done.
         notes: facts that the reader should know.
         task: name of what was predicted.
+        paths: the comparisons along the path of a parameter, of the suites that have one.
     """
 
     suite: str
@@ -288,6 +319,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     task: str = DEFAULT
     hints: list[str] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:

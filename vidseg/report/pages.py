@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vidseg.report import axes, closing, comparisons, front, minutes, tables
+from vidseg.report import axes, closing, comparisons, front, minutes, regularisation, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_told
@@ -12,6 +12,7 @@ from vidseg.report.wording import MISSING, count
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
     comparisons.comparisons,
+    regularisation.regularisation,
     tables.paper,
     axes.gain_curves,
     axes.exchange,

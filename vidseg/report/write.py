@@ -20,6 +20,7 @@ from vidseg.report.html import to_html
 from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
 from vidseg.report.pages import make_page
+from vidseg.report.regularisation import choices
 from vidseg.report.wording import errors, level, number, p_value, points, span
 from vidseg.utils.files import replacing
 
@@ -92,7 +93,7 @@ def short(report: Report) -> str:
             f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {verdict(pair)} "
             f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_value)}{guarded})"
         )
-    lines += [f"  {said}" for said in (*left_out(report), *merged(report))]
+    lines += [f"  {said}" for said in (*left_out(report), *merged(report), *choices(report))]
     for curve in report.curves:
         scores = ", ".join(
             f"{number(n)}: {points(mean, sign=False)}"

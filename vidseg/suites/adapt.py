@@ -78,13 +78,23 @@ def _grids(
     """Drop the grids that a changed classifier cannot take."""
     made, notes = dict(pipelines), []
     for name, one in pipelines.items():
-        if not one.tune or given.of(name, "tune") or not given.of(name, "classifier"):
-            continue
-        parameter = next(iter(one.tune))
-        if reason := _unfit(one, parameter, classifiers[name]):
-            made[name] = one.model_copy(update={"tune": None})
-            notes.append(f"{name} is not tuned: {reason}")
+        if one.tune and not given.of(name, "tune") and given.of(name, "classifier"):
+            parameter = next(iter(one.tune))
+            if reason := _unfit(one, parameter, classifiers[name]):
+                made[name] = one.model_copy(update={"tune": None})
+                notes.append(f"{name} is not tuned: {reason}")
+        made[name] = _on_path(made[name], name, given, classifiers[name])
     return made, notes
+
+
+def _on_path(pipeline: PipelineFile, name: str, given: _Given, classifier: Spec) -> PipelineFile:
+    """Drop the path where the grid that it goes along, or the parameter, is gone."""
+    path, dropped = pipeline.path, False
+    if path is True:
+        dropped = not pipeline.tune and not given.of(name, "path")
+    elif isinstance(path, dict) and given.of(name, "classifier") and not given.of(name, "path"):
+        dropped = bool(_unfit(pipeline, next(iter(path), ""), classifier))
+    return pipeline.model_copy(update={"path": False}) if dropped else pipeline
 
 
 def _unfit(pipeline: PipelineFile, parameter: str, classifier: Spec) -> str:

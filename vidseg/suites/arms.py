@@ -14,6 +14,7 @@ from vidseg.experiment.splits import resolve_split
 from vidseg.plugins.spec import Spec
 from vidseg.suites.schema import ArmFile, Source
 from vidseg.tasks.registry import find_task
+from vidseg.utils.suggest import did_you_mean
 from vidseg.utils.yaml import scalar
 
 
@@ -100,6 +101,28 @@ def expand_arm(
             Arm(filled, sampler, videos, own, pipelines, axes, labelling, oracle, seeds, like)
         )
     return made
+
+
+def check_tuned_as(arms: Sequence[Arm], source: Source) -> None:
+    """Refuse an arm whose choices cannot be those of another.
+
+    Raises:
+        UsageError: there is no such arm, it has another split, or takes its choices from a third.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    for arm in arms:
+        if arm.tuned_as is None:
+            continue
+        where, other = source.place(["arms", arm.name, "tuned_as"]), by_name.get(arm.tuned_as)
+        if other is None:
+            hint = f"{did_you_mean(arm.tuned_as, by_name)}the arms are {', '.join(by_name)}"
+            raise UsageError(f"there is no arm {arm.tuned_as!r}", where=where, hint=hint)
+        if other.tuned_as is not None:
+            hint = "name an arm that chooses itself"
+            raise UsageError(f"{other.name!r} is tuned as another arm too", where=where, hint=hint)
+        if other.split != arm.split:
+            hint = "name an arm of the same split"
+            raise UsageError(f"{other.name!r} has another split", where=where, hint=hint)
 
 
 def needs_labels(sampler: Spec) -> bool:

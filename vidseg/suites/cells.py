@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vidseg.errors import UsageError
-from vidseg.experiment.config import Setting
+from vidseg.experiment.config import Scalar, Setting
 from vidseg.experiment.splits import Fold, folds
 from vidseg.suites.arms import Arm, setting_name
 from vidseg.suites.suite import Suite
@@ -28,6 +28,7 @@ class Cell:
         parent: id of the cell whose fitted model it starts from, or whose choice it takes; None
             without one.
         depth: how many cells come before it along such edges.
+        at: the value of its pipeline's path, None for what the setting itself is.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Cell:
     seed: int
     parent: str | None = None
     depth: int = 0
+    at: Scalar | None = None
 
 
 def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
@@ -65,6 +67,26 @@ def expand(suite: Suite, groups: Mapping[str, str]) -> list[Cell]:
                 parent = f"{before.name}/{_place(fold, before.setting.seed)}" if before else None
                 id_ = f"{name}/{_place(fold, seed)}"
                 cells.append(Cell(id_, name, arm, pipeline, setting, fold, seed, parent, depth))
+                cells += _along_path(suite, arm, pipeline, seed, fold)
+    return cells
+
+
+def _along_path(suite: Suite, arm: Arm, pipeline: str, seed: int, fold: Fold) -> list[Cell]:
+    """Return the cells of one setting at each value of its path; none where it has none."""
+    path, cells = suite.path(arm, pipeline), []
+    setting = suite.setting(arm, pipeline, seed)
+    for index, value in enumerate(path.values if path else ()):
+        assert path is not None
+        own = replace(
+            setting,
+            classifier=path.candidate(setting.classifier, index),
+            init=None,
+            tune=None,
+            follow=None,
+        )
+        name = f"{setting_name(arm, pipeline)} {path.parameter}={value}"
+        id_ = f"{name}/{_place(fold, seed)}"
+        cells.append(Cell(id_, name, arm, pipeline, own, fold, seed, at=value))
     return cells
 
 

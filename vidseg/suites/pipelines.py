@@ -166,6 +166,30 @@ def find_follows(
     return found
 
 
+def find_paths(
+    file: SuiteFile, configs: Mapping[str, RunConfig], tunings: Mapping[str, Tuning], source: Source
+) -> dict[str, Tuning]:
+    """Return by pipeline the values at which its comparisons are made beside its own.
+
+    Raises:
+        UsageError: they are no grid of one parameter, or a value is refused; ``path: true`` of a
+            pipeline that has no grid.
+    """
+    found = {}
+    for name, pipeline in file.pipelines.items():
+        if pipeline.path is False:
+            continue
+        with source.at("pipelines", name, "path"):
+            if pipeline.path is not True:
+                found[name] = _tuning(pipeline.path, configs[name])
+            elif name in tunings:
+                found[name] = tunings[name]
+            else:
+                hint = "write path: {C: [0.01, 1, 100]}, or give it a grid"
+                raise UsageError("the pipeline is not tuned, so its path has no values", hint=hint)
+    return found
+
+
 def check_values(tuning: Tuning, classifier: Spec) -> None:
     """Let a classifier refuse the values of a grid.
 

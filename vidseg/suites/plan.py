@@ -71,7 +71,8 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         frames are seen in inner fits;
         ``store_bytes`` that will be added; ``training_bytes``: the features of the largest
         training set; ``inner_fits`` beside those of the cells, and ``cells_untuned``, of one
-        training group, where a pipeline is tuned; ``images_trained`` and ``images_scored`` by
+        training group, where a pipeline is tuned; ``cells_path``: those of the cells that are
+        fitted at a value of a path; ``images_trained`` and ``images_scored`` by
         networks.
     """
     before = opened.forwards
@@ -88,6 +89,7 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         "store_bytes": added,
         "training_bytes": max((_training_bytes(opened, cell) for cell in waiting), default=0),
         **_inner_fits(opened, waiting),
+        **({"cells_path": path} if (path := sum(c.at is not None for c in waiting)) else {}),
         **_network_images(opened, waiting),
     }
 
@@ -245,6 +247,8 @@ def describe_plan(plan: Row) -> str:
         f"forwards, {format_bytes(plan['store_bytes'])} into the store, "
         f"{format_bytes(plan['training_bytes'])} of features in the largest training set"
     ]
+    if "cells_path" in plan:
+        lines.append(f"{plan['cells_path']} of the cells are fitted at other values, along a path")
     if "inner_fits" in plan:
         lines.append(_told_inner(plan))
     if "seconds_forwards" in plan:

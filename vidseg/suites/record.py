@@ -19,7 +19,14 @@ from vidseg.experiment.record import (
     mean_scores,
     run_record,
 )
-from vidseg.experiment.records import ComparisonRecord, Row, RunRecord, SettingRecord, SuiteRecord
+from vidseg.experiment.records import (
+    ComparisonRecord,
+    PathRecord,
+    Row,
+    RunRecord,
+    SettingRecord,
+    SuiteRecord,
+)
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
 from vidseg.suites.effort import arm_effort, used_frames
@@ -64,9 +71,11 @@ def suite_record(
         plan: what was announced, see :mod:`vidseg.suites.plan`.
     """
     suite = opened.suite
-    names = list(dict.fromkeys(cell.name for cell in cells))
-    by_name = {name: [cell for cell in cells if cell.name == name] for name in names}
+    by_name = _by_name([cell for cell in cells if cell.at is None])
+    along = _by_name([cell for cell in cells if cell.at is not None])
     settings = [_setting(opened, own, results) for own in by_name.values()]
+    for setting in settings:
+        setting.failures += _failures(_path_cells(along, setting), results)
     first = next(iter(opened.experiments.values()))
     scored = next(filter(None, (_counts(opened, own, results) for own in by_name.values())), {})
     done = {"cells": len(cells), "cells_reused": results.reused, "seconds": results.seconds}
@@ -81,6 +90,7 @@ def suite_record(
         dataset=dataset_record(first, next(iter(scored.values()), [])),
         settings=settings,
         comparisons=_comparisons(opened, settings),
+        paths=[one for own in along.values() if (one := _path_record(opened, own, results))],
         axes={arm.name: dict(arm.axes) for arm in suite.arms if arm.axes},
         margin=first.margin,
         task=first.task.name,
@@ -120,11 +130,6 @@ def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> Se
     own = _counts(opened, cells, results)
     finished = [found for one in cells if (found := results.finished.get(one.id))]
     by_seed = {seed: _by_group(videos) for seed, videos in own.items()}
-    failures = [
-        {"cell": one.id, "error": str(results.failures[one.id])}
-        for one in cells
-        if one.id in results.failures
-    ]
     return SettingRecord(
         name=cell.name,
         arm=cell.arm.name,
@@ -138,10 +143,40 @@ def _setting(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> Se
         facts=mean_scores([_meanable(found.facts) for found in finished]),
         frames=(frames := used_frames(opened, cells)),
         effort=_minutes(opened, cell, frames),
-        failures=failures,
+        failures=_failures(cells, results),
         complete=len(finished) == len(cells),
         trained=_trained(opened, cells),
     )
+
+
+def _by_name(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.name, []).append(cell)
+    return found
+
+
+def _failures(cells: Sequence[Cell], results: Results) -> list[Row]:
+    return [
+        {"cell": one.id, "error": str(results.failures[one.id])}
+        for one in cells
+        if one.id in results.failures
+    ]
+
+
+def _path_cells(along: Mapping[str, Sequence[Cell]], setting: SettingRecord) -> list[Cell]:
+    own = setting.arm, setting.pipeline
+    return [c for cells in along.values() for c in cells if (c.arm.name, c.pipeline) == own]
+
+
+def _path_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) -> PathRecord | None:
+    """Return a setting at one value of its path, None where a cell is missing."""
+    cell, path = cells[0], opened.suite.paths[cells[0].pipeline]
+    own = _counts(opened, cells, results)
+    if any(one.id not in results.finished for one in cells) or cell.at is None:
+        return None
+    scores = _averaged({seed: _by_group(videos) for seed, videos in own.items()})
+    return PathRecord(cell.arm.name, cell.pipeline, path.parameter, cell.at, scores)
 
 
 def _meanable(facts: Mapping[str, float]) -> dict[str, float]:

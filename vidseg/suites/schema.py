@@ -9,7 +9,15 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
 from vidseg.errors import UsageError, VidsegError
 from vidseg.experiment.options import CONDITIONS
@@ -59,6 +67,10 @@ class ArmFile(_Strict):
         return list(range(seeds)) if isinstance(seeds, int) else _each_once(seeds or []) or None
 
 
+Grid = dict[str, Annotated[list[Any], Field(min_length=1)]]
+"""Values of a parameter, by its name."""
+
+
 class PipelineFile(_Strict):
     """What is trained on them; an optional one only where it is asked for."""
 
@@ -66,8 +78,9 @@ class PipelineFile(_Strict):
     classifier: Any = "pixel_svm"
     init_from: str | None = None
     sensitivity: bool = False
-    tune: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = None
+    tune: Grid | None = None
     tune_from: str | None = None
+    path: bool | Grid = False
     optional: bool = False
 
     @field_validator("init_from", "tune_from", mode="before")
@@ -76,14 +89,15 @@ class PipelineFile(_Strict):
         """Take ``none``, as ``--set`` can give it."""
         return None if name == "none" else name
 
-    @field_validator("tune", mode="before")
+    @field_validator("tune", "path", mode="before")
     @classmethod
-    def _may_be_text(cls, tune: Any) -> Any:
+    def _may_be_text(cls, grid: Any, info: ValidationInfo) -> Any:
         """Take ``"C=1,C=10"``, as ``--set`` can give it, and ``none``."""
-        if not isinstance(tune, str) or tune == "none":
-            return None if tune == "none" else tune
+        if not isinstance(grid, str) or grid == "none":
+            nothing = False if info.field_name == "path" else None
+            return nothing if grid in ("none", None) else grid
         try:
-            given = parse(f"grid:{tune}").params
+            given = parse(f"grid:{grid}").params
         except UsageError as error:
             raise ValueError(f"{error.what}; write C=1,C=10") from error
         return {name: one if isinstance(one, list) else [one] for name, one in given.items()}

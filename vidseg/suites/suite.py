@@ -15,11 +15,19 @@ from vidseg.experiment.config import RunConfig, Setting, Start, Tuning
 from vidseg.experiment.options import CONDITIONS
 from vidseg.labels.effort import Price
 from vidseg.suites.adapt import adapt
-from vidseg.suites.arms import Arm, arm_mapping, expand_arm, priced, setting_name
+from vidseg.suites.arms import (
+    Arm,
+    arm_mapping,
+    check_tuned_as,
+    expand_arm,
+    priced,
+    setting_name,
+)
 from vidseg.suites.overrides import override
 from vidseg.suites.pipelines import (
     choose_pipelines,
     find_follows,
+    find_paths,
     find_starts,
     find_tunings,
     make_pipelines,
@@ -47,6 +55,7 @@ class Suite:
         follows: by name of a pipeline the one whose choice it takes (``tune_from``): on the arms
             that both run, and on others that are ``tuned_as`` one of them. Without such an arm it
             chooses from the same grid itself.
+        paths: by name of a pipeline the values at which its comparisons are made as well.
         not_run: names of the pipelines of the file that are left out.
         notes: what changes of the command line took along.
     """
@@ -58,6 +67,7 @@ class Suite:
     starts: dict[str, str] = field(default_factory=dict)
     tunings: dict[str, Tuning] = field(default_factory=dict)
     follows: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, Tuning] = field(default_factory=dict)
     not_run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -119,6 +129,11 @@ class Suite:
             follow,
         )
 
+    def path(self, arm: Arm, pipeline: str) -> Tuning | None:
+        """Return the values at which a setting is fitted beside its own; of compared arms only."""
+        compared = {name for a, b, _ in self.comparisons for name in (a, b)}
+        return self.paths.get(pipeline) if arm.name in compared else None
+
     def _leader(self, arm: Arm, pipeline: str) -> tuple[Arm, str] | None:
         """Return arm and pipeline whose choice a setting takes, None where it chooses itself."""
         leader = self.follows.get(pipeline)
@@ -167,6 +182,7 @@ class Suite:
             starts={name: one for name, one in self.starts.items() if name in names},
             tunings={name: one for name, one in self.tunings.items() if name in names},
             follows={name: one for name, one in self.follows.items() if name in names},
+            paths={name: one for name, one in self.paths.items() if name in names},
             not_run=tuple(name for name in self.pipelines if name not in names),
         )
 
@@ -203,6 +219,8 @@ class Suite:
             made["tune_from"] = self.follows[name]
         elif name in self.tunings:
             made["tune"] = self.tunings[name].mapping()
+        if name in self.paths:
+            made["path"] = self.paths[name].mapping()
         if name in self.sensitivity:
             made["sensitivity"] = True
         return made
@@ -293,14 +311,17 @@ def _checked(data: dict[str, Any], source: Source, chosen: Sequence[str] = ()) -
         arms.extend(expand_arm(name, arm, pipelines, source))
     arms = [priced(arm, file.seconds_per_box, file.seconds_per_look) for arm in arms]
     _check_names(arms, source)
-    _check_tuned_as(arms, source)
+    check_tuned_as(arms, source)
     starts = find_starts(file, arms, pipelines, source)
     tunings = find_tunings(file, arms, pipelines, source)
     follows = find_follows(file, pipelines, tunings, source)
+    paths = find_paths(file, pipelines, tunings, source)
     tunings |= {name: tunings[leader] for name, leader in follows.items()}
     comparisons = _comparisons(file, arms, source)
     notes = tuple(adapted.notes)
-    whole = Suite(file, tuple(arms), pipelines, comparisons, starts, tunings, follows, notes=notes)
+    whole = Suite(
+        file, tuple(arms), pipelines, comparisons, starts, tunings, follows, paths, notes=notes
+    )
     chosen = [adapted.renamed.get(name, name) for name in chosen]
     names = choose_pipelines(file, {**starts, **follows}, chosen)
     return whole if len(names) == len(pipelines) else whole.restricted(names)
@@ -327,28 +348,6 @@ def _check_names(arms: Sequence[Arm], source: Source) -> None:
             where=source.place(["arms"]),
             hint="rename the arm or the pipeline",
         )
-
-
-def _check_tuned_as(arms: Sequence[Arm], source: Source) -> None:
-    """Refuse an arm whose choices cannot be those of another.
-
-    Raises:
-        UsageError: there is no such arm, it has another split, or takes its choices from a third.
-    """
-    by_name = {arm.name: arm for arm in arms}
-    for arm in arms:
-        if arm.tuned_as is None:
-            continue
-        where, other = source.place(["arms", arm.name, "tuned_as"]), by_name.get(arm.tuned_as)
-        if other is None:
-            hint = f"{did_you_mean(arm.tuned_as, by_name)}the arms are {', '.join(by_name)}"
-            raise UsageError(f"there is no arm {arm.tuned_as!r}", where=where, hint=hint)
-        if other.tuned_as is not None:
-            hint = "name an arm that chooses itself"
-            raise UsageError(f"{other.name!r} is tuned as another arm too", where=where, hint=hint)
-        if other.split != arm.split:
-            hint = "name an arm of the same split"
-            raise UsageError(f"{other.name!r} has another split", where=where, hint=hint)
 
 
 def _comparisons(
