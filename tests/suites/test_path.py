@@ -171,4 +171,4 @@ def test_what_each_arm_chose_is_easy_to_find(place: Place) -> None:
     assert isinstance(table, Table)
     assert table.head == ["setting", "dial = 0", "dial = 9"]
     assert table.rows == [["one a", "3", ""], ["four a", "3", ""]]
-    assert "Most cells took an end of the grid: one a, four a" in table.notes[1]
+    assert "Most cells took an end of the grid: one a and four a" in table.notes[1]
