@@ -61,10 +61,20 @@ RULES = (
         "the shipped suites use VGG16, see above",
     ),
     Rule(
-        rf"^run |{PLAIN}",
-        ("--classifier", "sgd:epochs=1"),
+        rf"^run |{PLAIN}(?!paper)",
+        ("--classifier", "sgd:epochs=1,C=10"),
         "the exact SVM is compiled for half a minute before it is quick; it has its own tests",
         unless=r"liblinear",
+    ),
+    Rule(
+        r"^suite paper ",
+        (
+            *("--set", "pipelines.svm.classifier=sgd:epochs=1,C=1"),
+            *("--set", "pipelines.literal.classifier=sgd:epochs=1,C=2"),
+            *("--set", "pipelines.sgd.classifier=sgd:epochs=1,C=3"),
+            *("--set", "pipelines.unet.classifier=sgd:epochs=1,C=4"),
+        ),
+        "the same; values of C that differ, so that they stay pipelines of their own",
     ),
     Rule(r"^suite .*gain-curve", ("--only", "1 every 1 "), "one of ten settings"),
     Rule(r"^suite .*selectors", ("--only", "first"), "one of eight settings"),

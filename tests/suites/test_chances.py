@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.suites import Place, install
-from vidseg.suites.chances import chances, describe_chances
+from vidseg.suites.chances import chances, describe_chances, missing_lead
 from vidseg.suites.suite import Suite, load_suite
 
 
@@ -42,6 +42,21 @@ def test_the_lead_is_not_in_the_family_and_checks_are_not_either() -> None:
     assert "the other 3 comparisons" in said(
         suite(comparisons=pairs, **{"pipelines.sgd": check}), 6
     )
+
+
+def test_a_lead_that_is_not_made() -> None:
+    data = {"dataset": "synthetic:videos=4"}
+    paper = load_suite("paper", data)
+    arms = {arm.name for arm in paper.arms}
+    assert missing_lead(paper, arms) == []
+    assert missing_lead(paper, arms - {"400"}) == [
+        "the lead comparison, 1by20 -> 400, is not made (without 400): none is tested alone, "
+        "Holm's correction guards all together"
+    ]
+    unet = load_suite("paper", data, ["unet"])
+    (line,) = missing_lead(unet, {arm.name for arm in unet.arms})
+    assert "(without 1by20)" in line
+    assert missing_lead(suite(), set()) == []
 
 
 def test_the_groups_that_folds_test_on_count(place: Place) -> None:

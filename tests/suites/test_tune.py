@@ -124,7 +124,8 @@ def test_one_training_group_leaves_the_pipelines_own_value(place: Place) -> None
     data = {"dataset": "synthetic:videos=2,frames=6,size=64x48", **ONE}
     bench = place.bench(pipelines={"a": GRID}, **data)
     said = describe_plan(make_plan(bench, waiting_cells(bench, bench.cells)))
-    assert "0 inner fits choose the values of grids; 2 cells have one training group" in said
+    assert "0 inner fits choose the values of grids; 2 cells have one training group, so" in said
+    assert said.endswith("out: they take the pipeline's own dial=7.0")
     results, plan = place.run(bench)
     assert [value for value, _ in FITS] == [7, 7]
     facts = [found.facts for found in results.finished.values()]

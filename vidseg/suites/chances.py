@@ -11,12 +11,32 @@ from vidseg.utils.text import plural
 def describe_chances(opened: OpenedSuite) -> list[str]:
     """Return a line for each kind of comparison that can never tell, whatever the scores are.
 
+    And one where the lead comparison is not made.
+
     Args:
         opened: the opened suite; the groups that its folds test on count.
     """
     groups = len({group for cell in opened.cells for group in cell.fold.test})
     arms = {cell.arm.name for cell in opened.cells}
-    return chances(opened.suite, groups, arms)
+    return [*missing_lead(opened.suite, arms), *chances(opened.suite, groups, arms)]
+
+
+def missing_lead(suite: Suite, arms: set[str]) -> list[str]:
+    """Return a line where a suite's lead comparison is left out with its arms or pipelines.
+
+    Args:
+        suite: the suite.
+        arms: names of the arms that are there.
+    """
+    lead = next((one for one in suite.file.comparisons if one.lead), None)
+    if lead is None or (suite.lead is not None and {str(lead.a), str(lead.b)} <= arms):
+        return []
+    gone = ", ".join(name for name in (str(lead.a), str(lead.b)) if name not in arms)
+    why = f"without {gone}" if gone else "no pipeline that counts runs both arms"
+    return [
+        f"the lead comparison, {lead.a} -> {lead.b}, is not made ({why}): none is tested alone, "
+        "Holm's correction guards all together"
+    ]
 
 
 def chances(suite: Suite, groups: int, arms: set[str]) -> list[str]:

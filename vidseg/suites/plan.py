@@ -71,8 +71,8 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
         frames are seen in inner fits;
         ``store_bytes`` that will be added; ``training_bytes``: the features of the largest
         training set; ``inner_fits`` beside those of the cells, and ``cells_untuned``, of one
-        training group, where a pipeline is tuned; ``cells_path``: those of the cells that are
-        fitted at a value of a path; ``images_trained`` and ``images_scored`` by
+        training group, with ``values_kept``, where a pipeline is tuned; ``cells_path``: those of
+        the cells that are fitted at a value of a path; ``images_trained`` and ``images_scored`` by
         networks.
     """
     before = opened.forwards
@@ -97,6 +97,7 @@ def make_plan(opened: OpenedSuite, waiting: Sequence[Cell]) -> Row:
 def _inner_fits(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
     """Return the inner fits of tuned pipelines, and the cells that cannot be tuned."""
     fits = untuned = 0
+    kept: set[str] = set()
     for cell in cells:
         tuning, train = cell.setting.tune, opened.training(cell)
         if tuning is None or train is None or not train.refs or not cell.setting.chooses:
@@ -106,7 +107,12 @@ def _inner_fits(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
         groups = inner_groups(train, cell.setting.seed)
         fits += len(groups) * len(tuning.values)
         untuned += not groups
-    return {"inner_fits": fits, "cells_untuned": untuned} if fits or untuned else {}
+        if not groups:
+            value = cell.setting.classifier.params.get(tuning.parameter)
+            kept.add(f"{tuning.parameter}={value}")
+    if not fits and not untuned:
+        return {}
+    return {"inner_fits": fits, "cells_untuned": untuned, "values_kept": sorted(kept)}
 
 
 def _network_images(opened: OpenedSuite, cells: Sequence[Cell]) -> Row:
@@ -278,8 +284,8 @@ def _told_inner(plan: Row) -> str:
     text = f"{plan['inner_fits']} inner fits choose the values of grids"
     if plan["cells_untuned"]:
         text += (
-            f"; {plan['cells_untuned']} cells have one training group and stay as the pipeline "
-            "has them"
+            f"; {plan['cells_untuned']} cells have one training group, so that none can be held "
+            f"out: they take the pipeline's own {', '.join(plan['values_kept'])}"
         )
     return text
 
