@@ -295,13 +295,13 @@ def test_a_page_opens_with_what_to_do_and_folds_the_rest() -> None:
     groups = [f"g{i}" for i in range(12)]
     page = make_page(build(reports.paper(groups)), "s")
     assert page.sentence == f"{page.headline} {page.certainty}"
-    assert [s.anchor for s in page.sections[: page.front]] == ["s-hints", "s-arms", "s-chart"]
+    assert [s.anchor for s in page.sections[: page.front]] == ["s-chart", "s-hints", "s-arms"]
     text = to_html([page], "t")
     answer = text.index(f"<strong>{page.headline}".replace("'", "&#39;"))
     fold = text.index('<details class="fold"')
-    assert answer < text.index('id="s-arms"') < text.index('id="s-chart"') < fold
+    assert answer < text.index('id="s-chart"') < text.index('id="s-arms"') < fold
     assert fold < text.index('id="s-evidence"') < text.index('id="s-comparisons"')
-    (table,) = (b for b in page.sections[1].blocks if isinstance(b, Table))
-    told = {row[0]: row[1:6] for row in table.rows}
-    assert told["1by20"] == ["–", "every 20th frame of each video", "240", "28 min", "5.3 h"]
+    (table,) = (b for b in page.sections[2].blocks if isinstance(b, Table))
+    told = {row[0]: row[1:5] for row in table.rows}
+    assert told["1by20"] == ["–", "every 20th frame of each video", "240", "28"]
     assert told["400"][0] == "take it"

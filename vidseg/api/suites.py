@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,10 +16,11 @@ from vidseg.api.session import Places, SuiteSession, check_names
 from vidseg.errors import DataError
 from vidseg.experiment.distributed import joined
 from vidseg.experiment.records import Row, SuiteRecord
-from vidseg.report import build, suite_from_json, suite_to_json, write_report
+from vidseg.report import build, main_settings, suite_from_json, suite_to_json, write_report
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
 from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.pictures import make_pictures
 from vidseg.suites.record import cell_content, suite_key, suite_record
 from vidseg.suites.single import trains_network
 from vidseg.suites.suite import load_suite
@@ -49,6 +51,7 @@ def run_suite(
     store_limit: str | int | None = None,
     ledger: str | Path | None = None,
     fresh: bool = False,
+    pictures: bool = True,
     progress: bool | Progress = False,
     **conditions: Unpack[Conditions],
 ) -> SuiteResult:
@@ -60,6 +63,7 @@ def run_suite(
         pipelines: names of the pipelines to run, optional ones too; none: all but the optional.
         only: only the cells whose name matches or holds it.
         output: folder of the report's files; None: none is written.
+        pictures: show a few test frames in the report, and keep them with the suite in MLflow.
         conditions: as of :func:`run`, for all settings; ``extractor`` and ``classifier`` of every
             pipeline. ``sampler``, ``seed`` and ``refit`` are the suite's own.
         tracking, tracking_uri, experiment, executor, store, store_limit, ledger, fresh, progress:
@@ -82,6 +86,7 @@ def run_suite(
             tracking=tracking,
             tracking_uri=tracking_uri,
             experiment=experiment,
+            pictures=pictures,
             progress=shown,
         )
 
@@ -125,12 +130,13 @@ def do_suite(
     tracking: bool = True,
     tracking_uri: str | None = None,
     experiment: str | None = None,
+    pictures: bool = True,
     progress: Progress,
 ) -> SuiteResult:
     """Do a suite, as :func:`run_suite` does."""
     if not tracking:
         opened, cells = session.open(progress)
-        return _reported(_do(session, opened, cells, progress), cells, output)
+        return _reported(_do(session, opened, cells, progress, pictures), cells, output)
     from vidseg.tracking.run import open_run
     from vidseg.tracking.store import connect, restored
 
@@ -148,7 +154,7 @@ def do_suite(
             notice=progress.say,
             system_metrics=watch,
         ) as tracked:
-            return _logged(session, opened, cells, progress, tracked, name, output)
+            return _logged(session, opened, cells, progress, tracked, name, output, pictures)
 
 
 def _logged(
@@ -159,6 +165,7 @@ def _logged(
     tracked: OpenRun,
     experiment: str,
     folder: Path | None,
+    pictures: bool,
 ) -> SuiteResult:
     """Do the suite inside its run of MLflow; write and log its report."""
     from vidseg.tracking.suite import CellLog, log_suite
@@ -166,7 +173,7 @@ def _logged(
     log = CellLog(tracked, progress.say)
     if not session.places.fresh:
         refill(opened, session.places.ledger, log)
-    record = _do(session, opened, cells, progress, log)
+    record = _do(session, opened, cells, progress, pictures, log)
     with tempfile.TemporaryDirectory(prefix="vidseg-") as scratch:
         written = write_report([record], folder or Path(scratch))
         with progress.task("logging to MLflow", None), keeping(folder):
@@ -188,6 +195,7 @@ def _do(
     opened: OpenedSuite,
     cells: list[Cell],
     progress: Progress,
+    pictures: bool,
     log: CellLog | None = None,
 ) -> SuiteRecord:
     """Do what is left of the cells, send them as they finish, and return the suite's record."""
@@ -197,7 +205,12 @@ def _do(
         progress,
         lambda cell, found: log.send(cell_content(cell, found)) if log else None,
     )
-    return _record(opened, results, plan)
+    record = _record(opened, results, plan)
+    if pictures:
+        names = main_settings(build(record))
+        record.pictures, notes = make_pictures(opened, results, names, progress)
+        record.notes += notes
+    return record
 
 
 def _record(opened: OpenedSuite, results: Results, plan: Row) -> SuiteRecord:
@@ -230,7 +243,10 @@ def _refuse_nothing(record: SuiteRecord, cells: list[Cell], folder: Path | None)
 
 
 def rebuild_report(
-    *suites: str, output: str | Path | None = None, tracking_uri: str | None = None
+    *suites: str,
+    output: str | Path | None = None,
+    tracking_uri: str | None = None,
+    pictures: bool = True,
 ) -> list[SuiteResult]:
     """Return the reports of suites that ran before, rebuilt from MLflow alone.
 
@@ -238,6 +254,7 @@ def rebuild_report(
         suites: run ids, unique beginnings of them, or names of suites; none: the latest suite.
         output: folder of one report of all of them; None: none is written.
         tracking_uri: MLflow store; None: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
+        pictures: show the test frames that were kept with the suites.
 
     Raises:
         DataError: there is no such run, or it holds no finished suite.
@@ -249,6 +266,8 @@ def rebuild_report(
     with restored():
         found = find_suites(connect_existing(tracking_uri), suites)
     records = [suite_from_json(one.content) for one in found]
+    if not pictures:
+        records = [replace(record, pictures=[]) for record in records]
     written = write_report(records, user_path(output)) if output is not None else {}
     return [
         SuiteResult(record, build(record), written, found=one)

@@ -47,6 +47,11 @@ executor = click.option(
     default="local",
     help="Where the work is done: local, processes:n=2 or ray.  [default: local]",
 )
+pictures = click.option(
+    "--pictures/--no-pictures",
+    default=True,
+    help="Show a few test frames in the report, and keep them with the suite in MLflow.",
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
 
 

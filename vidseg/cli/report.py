@@ -29,8 +29,8 @@ NAMED = 5
     metavar="DIR",
     help="Folder of the report.  [default: report]",
 )
-@options.several(options.tracking_uri)
-def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> None:
+@options.several(options.pictures, options.tracking_uri)
+def report(suites: tuple[str, ...], output: Path, pictures: bool, tracking_uri: str | None) -> None:
     """Write the report of suite runs: run ids or their beginnings, or names of suites.
 
     Without one it is the latest suite's. Several give one report with a section each.
@@ -40,7 +40,10 @@ def report(suites: tuple[str, ...], output: Path, tracking_uri: str | None) -> N
 
     # under `mlflow run` an argument that is not meant is empty
     found = rebuild_report(
-        *(name for name in suites if name), output=output, tracking_uri=tracking_uri
+        *(name for name in suites if name),
+        output=output,
+        tracking_uri=tracking_uri,
+        pictures=pictures,
     )
     for one in found:
         if one.found and one.found.others:

@@ -107,6 +107,7 @@ def show(name: str) -> None:
     metavar="DIR",
     help="Folder of the report.  [default: report-NAME]",
 )
+@options.pictures
 @click.option("--experiment", metavar="NAME", help="MLflow experiment.  [default: vidseg]")
 @options.several(
     options.tracking_uri, options.store, options.store_limit, options.ledger, options.quiet
@@ -120,6 +121,7 @@ def run(
     only: str | None,
     dry_run: bool,
     output: Path | None,
+    pictures: bool,
     experiment: str | None,
     tracking_uri: str | None,
     store_root: Path | None,
@@ -156,6 +158,7 @@ def run(
             output=folder,
             tracking_uri=tracking_uri,
             experiment=experiment,
+            pictures=pictures,
             progress=screen,
         )
     _show(done, folder)

@@ -164,8 +164,8 @@ class SettingRecord:
         failures: one row a failed cell: cell, error.
         complete: every cell of the setting was scored.
         effort: what a human does for its labels: ``boxes`` drawn, frames looked at (``looks``),
-            ``seconds``, and 1 for ``of_masks`` where the boxes are those of masks; empty where
-            the suite does not count them.
+            ``seconds`` where the suite has a price, and 1 for ``of_masks`` where the boxes are
+            those of masks. Without a price the boxes of masks are not counted.
     """
 
     name: str
@@ -224,6 +224,29 @@ class ComparisonRecord:
 
 
 @dataclass
+class PictureRecord:
+    """One test frame with truth and prediction, small enough to stand in a report.
+
+    Attributes:
+        setting: name of the setting that predicted it.
+        rank: ``worst``, ``median`` or ``best`` among the test frames of the setting.
+        video, frame: which frame, counted from 0.
+        score: the primary score of the frame.
+        width, height: of the picture.
+        jpeg: its bytes, base64.
+    """
+
+    setting: str
+    rank: str
+    video: str
+    frame: int
+    score: float
+    width: int
+    height: int
+    jpeg: str
+
+
+@dataclass
 class SuiteRecord:
     """A finished suite: what its report is made of.
 
@@ -245,6 +268,7 @@ class SuiteRecord:
         notes: facts that the reader should know.
         task: name of what was predicted.
         paths: settings at other values of a parameter, those of which every cell is scored.
+        pictures: of the settings that its report is about; none where they are not wanted.
     """
 
     name: str
@@ -263,3 +287,4 @@ class SuiteRecord:
     notes: list[str] = field(default_factory=list)
     task: str = DEFAULT
     paths: list[PathRecord] = field(default_factory=list)
+    pictures: list[PictureRecord] = field(default_factory=list)

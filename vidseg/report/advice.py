@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from vidseg.experiment.records import SettingRecord, SuiteRecord
 from vidseg.report.arms import in_words
@@ -51,7 +52,7 @@ def headline(report: Report) -> str:
     if decision is None:
         return "Nothing is compared, so nothing is advised."
     if chosen is None:
-        return f"No advice yet: {_scenes(report, decision)} are too few to show anything."
+        return f"No advice yet: {_scenes(report, decision.groups)} are too few to show anything."
     words, trained = f"{in_words(report, chosen)} ('{chosen.arm}')", _pipeline(report, chosen)
     if report.shown:
         return f"Label {words}{trained}.{_spend(report, chosen)}"
@@ -139,11 +140,11 @@ def _only(report: Report) -> str:
         return ""
     best = max(scored, key=lambda setting: setting.scores[report.primary])
     score = points(best.scores[report.primary], sign=False)
-    return f"{best.name} has {report.unit} {score} %, over {count(len(best.groups), 'scene')}"
+    return f"{best.name} has {report.unit} {score} %, over {_scenes(report, best.groups)}"
 
 
 def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
-    said = f"Shown on {_scenes(report, decision)}: "
+    said = f"Shown on {_scenes(report, decision.groups)}: "
     best = report.setting(decision.best)
     if best.name == chosen.name:
         return said + f"no other arm tried is {_delta(report)} better"
@@ -158,7 +159,7 @@ def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
 
 
 def _open_choice(report: Report, decision: Decision) -> str:
-    scenes, needed = _scenes(report, decision), decision.groups_needed
+    scenes, needed = _scenes(report, decision.groups), decision.groups_needed
     if needed is None:
         said = f"{scenes} cannot prove it"
     elif needed > NOT_FEASIBLE:
@@ -187,13 +188,13 @@ def _by_evidence(report: Report) -> str:
         return ""
     if report.kind is Kind.ISO_BUDGET:
         rate = report.grids[report.lead].rate
-        scenes = count(len(rate.groups if rate else report.groups), "scene")
+        scenes = _scenes(report, rate.groups if rate else report.groups)
         told = rate is not None and rate_told(rate, report.level)
         return f"{'Shown on' if told else 'Not shown by'} {scenes}"
     pair = report.pairs[report.lead]
     if pair.result is None:
         return pair.reason[:1].upper() + pair.reason[1:]
-    scenes = count(len(pair.result.groups), "scene")
+    scenes = _scenes(report, pair.result.groups)
     by = f"it scores {points(pair.result.difference)} {report.unit} points"
     if pair.told:
         return f"Shown on {scenes}: {by} against '{pair.arm_a}'"
@@ -202,10 +203,11 @@ def _by_evidence(report: Report) -> str:
     return f"{scenes} cannot prove it{would} ({by})"
 
 
-def _scenes(report: Report, decision: Decision) -> str:
-    """Return ``9 scenes (12 videos)``, how many the decision stands on."""
-    scenes, videos = len(decision.groups), len(report.dataset["videos"])
-    return count(scenes, "scene") + (f" ({videos} videos)" if videos > scenes else "")
+def _scenes(report: Report, groups: Collection[str]) -> str:
+    """Return on how many scenes something stands: ``12 videos, 9 scenes``."""
+    videos = sum(str(row.get("group")) in groups for row in report.dataset["videos"])
+    scenes = count(len(groups), "scene")
+    return f"{videos} videos, {scenes}" if videos > len(groups) else scenes
 
 
 def _delta(report: Report) -> str:

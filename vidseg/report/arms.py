@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
 from vidseg.report.facts import Report, SettingFacts
-from vidseg.report.wording import count, number, seconds
+from vidseg.report.wording import count, number
 
-BOX_SECONDS, POLYGON_SECONDS = 7.0, 79.0
-"""Seconds a box (extreme clicking, Papadopoulos et al. 2017) and a polygon (Lin et al. 2014)."""
+BOX_SECONDS, POLYGON_SECONDS, LOOK_SECONDS = 7.0, 79.0, 1.0
+"""Seconds a box (Papadopoulos et al. 2017), a polygon (Lin et al. 2014), a look take."""
 SIMILAR: Mapping[str, Callable[[str], str]] = {
     "uniform": lambda n: f"{n} spread evenly over each video",
     "random": lambda n: f"{n} at random from each video",
@@ -22,6 +23,17 @@ SIMILAR: Mapping[str, Callable[[str], str]] = {
 }
 FIRST = ("1", "20", "400", "first", "successive")
 EVERY = ("1by20", "strided")
+SOURCES: Mapping[str, str] = {
+    "hand": "as far as the budget goes",
+    "propagated": "key boxes drawn, the frames between filled in",
+    "assisted": "boxes by a tracker, wrong ones drawn anew",
+    "pseudo": "key frames drawn, those between labelled by the model",
+}
+"""What a human does for labels that are not all drawn by hand, by label source."""
+REFINED: Mapping[str, str] = {
+    "ellipse": "boxes drawn as ellipses",
+    "grabcut": "boxes cut out by grabCut",
+}
 COPIES = {
     "1x20": "the first frame of each video, and 20 noisy copies of it",
     "20x20": "every 20th frame of each video, and 20 noisy copies of each",
@@ -29,10 +41,15 @@ COPIES = {
 
 
 def in_words(report: Report, setting: SettingFacts) -> str:
-    """Return which frames a setting takes: ``every 20th frame of each video``."""
+    """Return which frames a setting takes, and how they are labelled where that is told.
+
+    Such as ``every 20th frame of each video``.
+    """
     arms = report.config.get("arms", {})
     arm = arms.get(setting.arm) or {}
-    said = _frames(_sampler(arm), setting, _spacing(report, setting))
+    said = ", ".join(
+        [_frames(_used(arm, "sampler"), setting, _spacing(report, setting)), *_how(arm)]
+    )
     videos = arm.get("videos")
     differ = len({str((one or {}).get("videos")) for one in arms.values()}) > 1
     if not differ or not isinstance(videos, int):
@@ -40,10 +57,17 @@ def in_words(report: Report, setting: SettingFacts) -> str:
     return f"{said}, of {count(videos, 'training video')}"
 
 
-def _sampler(arm: Any) -> str:
-    sampler = arm.get("sampler") if isinstance(arm, Mapping) else None
-    name = sampler.get("use", "") if isinstance(sampler, Mapping) else sampler or ""
+def _used(arm: Any, key: str) -> str:
+    """Return the name of the plugin that an arm names under a key, "" without one."""
+    spec = arm.get(key) if isinstance(arm, Mapping) else None
+    name = spec.get("use", "") if isinstance(spec, Mapping) else spec or ""
     return str(name).partition(":")[0]
+
+
+def _how(arm: Any) -> list[str]:
+    """Return how an arm's training labels are made, where they are not the plain truth."""
+    own = SOURCES.get(_used(arm, "train_labels")), REFINED.get(_used(arm, "refine"))
+    return [said for said in own if said]
 
 
 def _frames(sampler: str, setting: SettingFacts, spacing: int | None) -> str:
@@ -83,10 +107,60 @@ def _spacing(report: Report, setting: SettingFacts) -> int | None:
     return None
 
 
+class Priced(StrEnum):
+    """How the time of an arm's labels is known.
+
+    ``measured``: the label source counted boxes and looks. ``boxes``: every box counted, drawn by
+    hand. ``masks``: a polygon on each frame. ``frames``: a box on each frame.
+    """
+
+    MEASURED = "measured"
+    BOXES = "boxes"
+    MASKS = "masks"
+    FRAMES = "frames"
+
+
+def label_seconds(setting: SettingFacts) -> tuple[float, Priced]:
+    """Return what a setting's labels take, in seconds, and how that is known."""
+    effort = setting.effort
+    if effort.get("seconds"):
+        return effort["seconds"], Priced.MEASURED
+    if effort.get("boxes"):
+        return effort["boxes"] * BOX_SECONDS, Priced.BOXES
+    if effort.get("of_masks"):
+        return setting.labelled * POLYGON_SECONDS, Priced.MASKS
+    return setting.labelled * BOX_SECONDS, Priced.FRAMES
+
+
+def price_notes(report: Report, settings: Sequence[SettingFacts]) -> list[str]:
+    """Return in words how the minutes of some settings are known."""
+    known = {label_seconds(one)[1] for one in settings}
+    box, look = (report.config.get(name) for name in ("seconds_per_box", "seconds_per_look"))
+    notes = {
+        Priced.MEASURED: f"Minutes: what the label source counted, {given(box, BOX_SECONDS)} s a "
+        f"box drawn and {given(look, LOOK_SECONDS)} s a frame looked at.",
+        Priced.BOXES: f"Minutes: every box of these frames drawn by hand, {BOX_SECONDS:g} s a box.",
+        Priced.MASKS: f"Minutes: one polygon on each frame, {POLYGON_SECONDS:g} s; multiply by the "
+        "objects of a frame.",
+        Priced.FRAMES: f"Minutes: one box on each frame, {BOX_SECONDS:g} s; multiply by the "
+        "objects of a frame.",
+    }
+    return [note for kind, note in notes.items() if kind in known]
+
+
+def given(value: object, usual: float) -> str:
+    """Return a price in seconds, the usual one where none is stated."""
+    return number(float(value) if isinstance(value, int | float) else usual)
+
+
+def minutes_of(setting: SettingFacts) -> str:
+    """Return the minutes of a setting's labels: ``28 min``, ``0.9 min``."""
+    return f"{number(label_seconds(setting)[0] / 60, 2)} min"
+
+
 def label_cost(setting: SettingFacts) -> str:
-    """Return the frames that a setting needs labels for, and minutes for one object in each."""
-    boxes, polygons = (seconds(setting.labelled * each) for each in (BOX_SECONDS, POLYGON_SECONDS))
-    return f"{count(setting.labelled, 'frame')}: {boxes} as boxes, {polygons} as polygons"
+    """Return the frames that a setting needs labels for, and minutes: ``240 frames, 28 min``."""
+    return f"{count(setting.labelled, 'frame')}, {minutes_of(setting)}"
 
 
 def ordinal(n: int) -> str:

@@ -67,6 +67,7 @@ def build(record: SuiteRecord) -> Report:
         task=record.task,
         hints=make_hints(record, settings, pairs),
         paths=make_paths(record, pairs),
+        pictures=record.pictures,
     )
     draft = dataclasses.replace(draft, hints=[*draft.hints, *turning(draft)])
     return dataclasses.replace(
@@ -157,7 +158,7 @@ def _lead(
 ) -> int | None:
     """Return what the evidence is about: the lead comparison, else the first that could be made.
 
-    Of several curves it is the one of the choice.
+    One of the choice goes before the others. Of several curves it is the one of the choice.
     """
     if kind is Kind.GAIN_CURVE:
         choice = decision.choice if decision else None
@@ -171,7 +172,10 @@ def _lead(
     made = [i for i in places if pairs[i].result is not None]
     leads = [i for i in places if pairs[i].role is Role.LEAD]
     told = [i for i in made if kind is Kind.LEAKAGE and pairs[i].told]
-    return next(iter(leads or told or made or places), None)
+    chosen = {s.arm for s in settings if decision and s.name == decision.choice}
+    counted = [i for i in made if pairs[i].role is not Role.SENSITIVITY]
+    own = [i for i in counted if chosen & {pairs[i].arm_a, pairs[i].arm_b}]
+    return next(iter(leads or told or own or made or places), None)
 
 
 def _frame_lists(record: SuiteRecord, decision: Decision | None, kind: Kind) -> list[FrameList]:

@@ -33,9 +33,9 @@ def cost(report: Report) -> Section | None:
         rows.append(
             [
                 f"{pair.arm_a} → {pair.arm_b} · {pair.pipeline}",
+                str(pair.result.verdict),
                 number(pair.extra_frames),
                 points(pair.result.difference),
-                str(pair.result.verdict),
                 number(per_point),
                 seconds(per_point * BOX_SECONDS),
                 seconds(per_point * POLYGON_SECONDS),
@@ -45,9 +45,9 @@ def cost(report: Report) -> Section | None:
         return None
     head = [
         "comparison",
+        "verdict",
         "extra frames",
         "gain",
-        "verdict",
         "boxes a point",
         "as boxes",
         "as polygons",

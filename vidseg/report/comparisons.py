@@ -54,8 +54,9 @@ def _forest(report: Report, pairs: list[Pair]) -> Figure:
     bars = [_bar(report, pair, pair.result) for pair in pairs if pair.result]
     title = f"{unit} differences of {count(len(bars), 'comparison')} with intervals"
     caption = (
-        f"Difference b − a in {unit}, points. Large dot: mean over groups; small dots: single "
-        f"groups; shaded: within {_delta(report)}, of no interest."
+        f"{unit} of the second arm less that of the first: right of the grey band the second is "
+        f"better, left of it worse. Large dot: mean over scenes; small dots: single scenes; grey: "
+        f"within {_delta(report)}, of no interest."
     )
     if any(not bar.solid for bar in bars):
         caption += (

@@ -52,6 +52,48 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A small picture.
+
+    Attributes:
+        jpeg: its bytes, base64.
+        width, height: in pixels.
+        caption: what it shows.
+    """
+
+    jpeg: str
+    width: int
+    height: int
+    caption: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures side by side.
+
+    Attributes:
+        title, mark: of what they are; ``mark`` is a short standing, "" without one.
+        text: about it, in a line.
+        pictures: from left to right.
+    """
+
+    title: str
+    mark: str
+    text: str
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Strips of pictures with one legend: (CSS colour, what it stands for)."""
+
+    strips: list[Strip]
+    legend: list[tuple[str, str]]
+    note: str
+    kind: str = "pictures"
+
+
+@dataclass(frozen=True)
 class Table:
     """A table; the first column names the rows.
 
@@ -81,7 +123,7 @@ class Table:
         ]
 
 
-Block = Text | Bullets | Code | Figure | Table
+Block = Text | Bullets | Code | Figure | Pictures | Table
 
 
 @dataclass(frozen=True)

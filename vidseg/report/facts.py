@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from vidseg.experiment.records import Row
+from vidseg.experiment.records import PictureRecord, Row
 from vidseg.stats import (
     Allocation,
     Comparison,
@@ -69,8 +69,8 @@ class SettingFacts:
         tuned: what its cells were fitted with where the pipeline is tuned: (value, number of
             cells), in the order of the grid; such as ``(("0.1", 3), ("1 (not tuned)", 1))``.
         trained: by test group a hash of what its models were trained on.
-        effort: what a human does for its labels (boxes, looks, seconds, of_masks); empty where
-            that is not counted.
+        effort: what a human does for its labels (boxes, looks, seconds, of_masks), as far as it
+            was counted.
     """
 
     name: str
@@ -285,6 +285,7 @@ class Report:
         axes: values of each arm of a grid.
         margin: of the task, in target pixels.
         hints: what looks wrong, and what to try.
+        pictures: test frames of the main settings; none where they are not wanted.
         plan: what was announced and done.
         notes: facts that the reader should know.
         task: name of what was predicted.
@@ -320,6 +321,7 @@ class Report:
     task: str = DEFAULT
     hints: list[str] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
+    pictures: list[PictureRecord] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:
@@ -364,8 +366,10 @@ class Report:
         return next(s for s in self.settings if s.name == name)
 
     def to_json(self) -> Row:
-        """Return plain data that strict JSON holds: not finite is None."""
+        """Return plain data that strict JSON holds: not finite is None. Pixels are left out."""
         data: Row = finite(dataclasses.asdict(self))
+        for picture in data["pictures"]:
+            del picture["jpeg"]
         return {**data, "sentence": self.sentence}
 
 

@@ -1,14 +1,24 @@
-"""What stands above the fold of a report: what looks wrong, the arms, and one chart."""
+"""What stands above the fold of a report: pictures, one chart, what looks wrong, the arms."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from vidseg.report.advice import behind, merged
-from vidseg.report.arms import BOX_SECONDS, POLYGON_SECONDS, in_words
-from vidseg.report.document import Bullets, Figure, Section, Table, Text
-from vidseg.report.facts import Report, SettingFacts
-from vidseg.report.wording import MISSING, count, number, points, seconds
+from vidseg.report.arms import in_words, label_cost, label_seconds, price_notes
+from vidseg.report.document import (
+    Bullets,
+    Figure,
+    Picture,
+    Pictures,
+    Section,
+    Strip,
+    Table,
+    Text,
+)
+from vidseg.report.facts import Kind, Report, SettingFacts
+from vidseg.report.wording import MISSING, count, number, points
+from vidseg.tasks.registry import find_task
 
 CHARTED = ("curve", "exchange", "comparisons")
 """Sections whose first figure may stand in front, the telling one first."""
@@ -22,24 +32,83 @@ def hints(report: Report) -> Section | None:
 
 def arms(report: Report) -> Section | None:
     """Return every arm in words, with what its labels cost and how it scored."""
+    best = _of_each_arm(report)
+    if len(best) < 2:
+        return None
+    rows = [_arm_row(report, one) for one in best]
+    several = len({one.pipeline for one in report.settings}) > 1
+    head = ["arm", "advice", "which frames are labelled", "frames", "minutes"]
+    head += [f"{report.unit}, %", "below the best"]
+    notes = [
+        "Frames: distinct ones of all videos that need labels.",
+        *price_notes(report, best),
+        "Score: mean over the scenes in which all arms have one"
+        + (", with the pipeline that is best on the arm." if several else ".")
+        + f" As good as the best: shown less than {_delta(report)} below it.",
+    ]
+    return Section("The arms", "arms", [Table("The arms", head, rows, notes=notes)])
+
+
+def _of_each_arm(report: Report) -> list[SettingFacts]:
+    """Return of each arm the setting with the highest score."""
     best: dict[str, SettingFacts] = {}
     for one in report.settings:
         mean, known = _mean(report, one), best.get(one.arm)
         if known is None or (mean or 0.0) > (_mean(report, known) or 0.0):
             best[one.arm] = one
-    if len(best) < 2:
+    return list(best.values())
+
+
+def main_settings(report: Report) -> list[str]:
+    """Return the settings whose pictures stand in front: the choice, and what the lead compares."""
+    names = [report.chosen.name] if report.chosen else []
+    lead, kind = report.lead, report.kind
+    if lead is not None and kind is Kind.GAIN_CURVE:
+        names += [report.curves[lead].settings[place] for place in (0, -1)]
+    elif lead is not None and kind is Kind.ISO_BUDGET:
+        rows = report.grids[lead].settings
+        names += [rows[0][-1], rows[-1][0]]
+    elif lead is not None:
+        names += [report.pairs[lead].a, report.pairs[lead].b]
+    scored = {one.name: one for one in report.settings if report.primary in one.scores}
+    found = [name for name in dict.fromkeys(names) if name in scored]
+    if not found and scored:
+        found = [max(scored, key=lambda name: scored[name].scores[report.primary])]
+    return found
+
+
+def pictures(report: Report) -> Section | None:
+    """Return the worst, median and best test frame of the main arms."""
+    strips = [strip for name in main_settings(report) if (strip := _strip(report, name)).pictures]
+    if not strips:
         return None
-    rows = [_arm_row(report, one) for one in best.values()]
-    several = len({one.pipeline for one in report.settings}) > 1
-    head = ["arm", "advice", "which frames are labelled", "labels", "as boxes", "as polygons"]
-    head += [f"{report.unit}, %", "below the best"]
-    notes = [
-        f"Labels: distinct frames of all videos; {BOX_SECONDS:g} s a box, {POLYGON_SECONDS:g} s a "
-        "polygon, one object on each. Score: mean over the scenes in which all arms have one"
-        + (", with the pipeline that is best on the arm." if several else ".")
-        + f" As good as the best: shown less than {_delta(report)} below it."
-    ]
-    return Section("The arms", "arms", [Table("The arms", head, rows, notes=notes)])
+    words = find_task(report.task).words
+    note = f"Test frames of held-out scenes, by {report.unit} of the frame."
+    block = Pictures(strips, list(words.legend), note)
+    return Section("What it looks like", "pictures", [block])
+
+
+def _strip(report: Report, name: str) -> Strip:
+    one = report.setting(name)
+    several = len({setting.pipeline for setting in report.settings}) > 1
+    mean = points(_mean(report, one), sign=False)
+    words, unit = in_words(report, one), report.unit
+    return Strip(
+        title=one.arm + (f", {one.pipeline}" if several else ""),
+        mark=standing if (standing := _standing(report, one)) != MISSING else "",
+        text=f"{words[:1].upper()}{words[1:]}: {label_cost(one)} of labels; {unit} {mean} %.",
+        pictures=[
+            Picture(
+                shot.jpeg,
+                shot.width,
+                shot.height,
+                f"{shot.rank}, {points(shot.score, sign=False)} %: {shot.video}, "
+                f"frame {shot.frame}",
+            )
+            for shot in report.pictures
+            if shot.setting == name
+        ],
+    )
 
 
 def _delta(report: Report) -> str:
@@ -58,8 +127,7 @@ def _arm_row(report: Report, one: SettingFacts) -> list[str]:
         _standing(report, one),
         in_words(report, one),
         number(one.labelled),
-        seconds(one.labelled * BOX_SECONDS),
-        seconds(one.labelled * POLYGON_SECONDS),
+        number(label_seconds(one)[0] / 60, 2),
         points(_mean(report, one), sign=False),
         MISSING if lost is None else points(lost, sign=False),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vidseg.report.document import Block, Bullets, Code, Figure, Page, Table, Text
+from vidseg.report.document import Block, Bullets, Code, Figure, Page, Pictures, Strip, Table, Text
 
 
 def to_markdown(pages: Sequence[Page], title: str) -> str:
@@ -50,8 +50,16 @@ def _block(block: Block) -> list[str]:
             return [escaped(summary) + ":", f"{fence}yaml\n{text.rstrip()}\n{fence}"]
         case Figure(_, caption):
             return [f"*Chart in report.html: {escaped(caption)}*"]
+        case Pictures():
+            return ["\n".join(_strip(one) for one in block.strips), "*Pictures in report.html*"]
         case Table():
             return _table(block)
+
+
+def _strip(strip: Strip) -> str:
+    mark = f" ({escaped(strip.mark)})" if strip.mark else ""
+    shown = "; ".join(escaped(one.caption) for one in strip.pictures)
+    return f"- **{escaped(strip.title)}**{mark}: {escaped(strip.text)} {shown}"
 
 
 def _table(table: Table) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vidseg.labels.effort import OF_MASKS
+from vidseg.report.arms import BOX_SECONDS, LOOK_SECONDS, given
 from vidseg.report.document import Block, Bullets, Section, Table
 from vidseg.report.facts import Pair, Report, SettingFacts
 from vidseg.report.wording import count, joined, number, points, seconds
@@ -107,15 +108,11 @@ def _table(report: Report, arms: list[SettingFacts]) -> Table:
     box, look = (report.config.get(name) for name in ("seconds_per_box", "seconds_per_look"))
     notes = [
         f"{count(len(report.dataset['videos']), 'video')}, each counted once. "
-        f"{_given(box, 7)} s a box drawn, {_given(look, 1)} s a frame looked at. The human is "
-        "simulated: true boxes are replayed, and a box is drawn anew where its IoU with the truth "
-        "is below the arm's threshold."
+        f"{given(box, BOX_SECONDS)} s a box drawn, {given(look, LOOK_SECONDS)} s a frame looked "
+        "at. The human is simulated: true boxes are replayed, and a box is drawn anew where its "
+        "IoU with the truth is below the arm's threshold."
     ]
     if any(one.effort.get("of_masks") for one in arms):
         notes.append(f"{OF_MASKS[0].upper()}{OF_MASKS[1:]}.")
     head += [f"{report.unit} %, {pipe}" for pipe in pipelines]
     return Table("Minutes of each arm", head, rows, notes=notes)
-
-
-def _given(value: object, usual: float) -> str:
-    return number(float(value) if isinstance(value, int | float) else usual)

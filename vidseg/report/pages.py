@@ -37,7 +37,7 @@ def make_page(report: Report, anchor: str) -> Page:
         anchor: unique among the pages that stand together.
     """
     figure, found = front.chart([one for make in ORDER if (one := make(report)) is not None])
-    first = [front.hints(report), front.arms(report), figure]
+    first = [front.pictures(report), figure, front.hints(report), front.arms(report)]
     above = [section for section in first if section is not None]
     below = [section for section in (front.evidence(report), *found) if section is not None]
     return Page(

@@ -1,6 +1,6 @@
 """A suite's record as JSON, so that a report can be made again from what MLflow holds.
 
-Pictures, models, arrays and training curves stay behind. Of a cell's counts per frame only what
+The pictures of a run, models, arrays and training curves stay behind. Of a cell's counts per frame only what
 the report says of them is kept: how many effective frames each test video is worth.
 """
 

@@ -50,6 +50,13 @@ def arm_effort(opened: OpenedSuite, cell: Cell, frames: Mapping[str, Sequence[in
     return total
 
 
+def has_boxes(opened: OpenedSuite, cell: Cell) -> bool:
+    """Return whether the true labels are boxes, so that counting them opens no mask."""
+    experiment = opened.experiments[cell.pipeline]
+    first = next(iter(experiment.materials.values()))
+    return bool(first.labelled) and first.video.labels(first.labelled[0]).boxes is not None
+
+
 def efforts(opened: OpenedSuite) -> dict[str, Effort]:
     """Return what a human does for the labels of each arm; arms that cannot be had are left out.
 

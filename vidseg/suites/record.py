@@ -29,7 +29,7 @@ from vidseg.experiment.records import (
 )
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
-from vidseg.suites.effort import arm_effort, used_frames
+from vidseg.suites.effort import arm_effort, has_boxes, used_frames
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.spacing import spacing_note
@@ -215,9 +215,11 @@ def _tuned_params(cells: Sequence[RunCell]) -> dict[str, str]:
 def _minutes(opened: OpenedSuite, cell: Cell, frames: Mapping[str, Sequence[int]]) -> Scores:
     """Return what a human does for the labels of a setting; nothing where it is not counted."""
     price = opened.suite.price
-    if price is None or not frames:
+    if not frames:
         return {}
     try:
+        if price is None and not (cell.setting.labelling.plain and has_boxes(opened, cell)):
+            return {"of_masks": 1.0} if cell.setting.labelling.plain else {}
         effort = arm_effort(opened, cell, frames)
     except StoreError:
         raise
@@ -226,7 +228,7 @@ def _minutes(opened: OpenedSuite, cell: Cell, frames: Mapping[str, Sequence[int]
     return {
         "boxes": float(effort.boxes),
         "looks": float(effort.looks),
-        "seconds": price.seconds(effort),
+        **({} if price is None else {"seconds": price.seconds(effort)}),
         "of_masks": float(effort.of_masks),
     }
 

@@ -21,6 +21,7 @@ from vidseg.suites.arms import Arm
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.pictures import tests_frame
 from vidseg.suites.record import run_cells_of
 from vidseg.suites.schema import SuiteFile
 from vidseg.suites.spacing import spacing_note
@@ -153,7 +154,7 @@ def _overlays(
     for rank, video, index in task.choose_frames(scored):
         material = experiment.materials[video]
         place = next(
-            i for i, cell in enumerate(cells) if _tests(experiment, cell.fold, video, index)
+            i for i, cell in enumerate(cells) if tests_frame(experiment, cell.fold, video, index)
         )
         fit = fitted(place)
         scores = frame_scores(
@@ -165,11 +166,6 @@ def _overlays(
         threshold = experiment.threshold(fit)
         picture = task.draw(material.image(index), material.mask(index), scores, threshold, text)
         yield f"{video}_{rank}_{index:06d}", picture
-
-
-def _tests(experiment: Experiment, fold: Fold, video: str, index: int) -> bool:
-    held_out = fold.part is None or experiment.holds_out(fold.part, video, index)
-    return experiment.materials[video].group in fold.test and held_out
 
 
 def _as_used(spec: Spec, handle: object) -> Spec:

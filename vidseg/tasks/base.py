@@ -86,10 +86,10 @@ class Words:
         scores_note: about the scores; ``{margin}`` is the margin in target pixels.
         effort: what is drawn on a frame when labels are priced: ``"one person"``.
         target: what a target is called: ``"mask"``.
-        nothing: (score, its name): the score that finding nothing at all is good at, and what
-            that is called: ``("accuracy", "all background")``.
+        nothing: (score, name of finding nothing, good at it): ``("accuracy", "all background")``.
         ranking: a score that has no threshold, "" without one.
         threshold: what to try where scores rank well and decide badly.
+        legend: (CSS colour, what it stands for) in a thumbnail.
     """
 
     empty: str
@@ -103,6 +103,7 @@ class Words:
     nothing: tuple[str, str] = ("", "")
     ranking: str = ""
     threshold: str = "another threshold"
+    legend: Sequence[tuple[str, str]] = ()
 
 
 class ScoredVideo(Protocol):
@@ -358,6 +359,10 @@ class Task(Protocol):
             threshold: scores above it are positive.
             text: the caption's beginning.
         """
+        ...
+
+    def thumbnail(self, image: Image, target: Target, scores: Scores, threshold: float) -> Image:
+        """Return one picture of truth and prediction, as large as the image."""
         ...
 
     def contact_sheet(

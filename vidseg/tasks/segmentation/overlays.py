@@ -17,6 +17,13 @@ MISSED = (40, 120, 255)
 IGNORED = (128, 128, 128)
 FOUND = (255, 30, 150)
 """Foreground where there is no truth beside it: a colour that streets and woods do not have."""
+LEGEND = (
+    ("#00c850", "found"),
+    ("#2878ff", "missed"),
+    ("#e61e3c", "false alarm"),
+    ("#ffc800", "outline of the truth"),
+)
+"""Colours of a thumbnail in CSS, and what they stand for."""
 CAPTION = 22
 PANEL = 400
 """Least width of a panel: smaller frames are enlarged by a whole factor."""
@@ -54,15 +61,39 @@ def draw_overlay(image: Image, mask: Mask, scores: Scores, threshold: float, tex
         ``uint8 (k * H + 22, 2 * k * W, 3)``, k so that a panel is at least 400 wide.
     """
     image = _enlarged(image)
-    truth, predicted = _grown(mask, image), _grown((scores > threshold).astype(np.int8), image) > 0
-    left, right = image.copy(), image.copy()
+    truth, left = _grown(mask, image), image.copy()
     _tint(left, truth > 0, TRUTH)
     _tint(left, truth == 0, IGNORED)
-    _tint(right, predicted & (truth > 0), RIGHT)
-    _tint(right, predicted & (truth < 0), FALSE_ALARM)
-    _tint(right, ~predicted & (truth > 0), MISSED)
-    _tint(right, truth == 0, IGNORED)
+    right = _judged(image, truth, scores, threshold)
     return np.vstack([_caption(text, 2 * image.shape[1]), np.hstack([left, right])])
+
+
+def draw_thumbnail(image: Image, mask: Mask, scores: Scores, threshold: float) -> Image:
+    """Return the image with the prediction tinted (see :data:`LEGEND`) and the truth outlined.
+
+    Args:
+        image: ``uint8 (H, W, 3)``.
+        mask, scores: ``(h, w)``, resized to the image for display.
+        threshold: scores above it are foreground.
+
+    Returns:
+        ``uint8 (H, W, 3)``.
+    """
+    truth = _grown(mask, image)
+    drawn = _judged(image, truth, scores, threshold)
+    _outline(drawn, truth > 0, TRUTH)
+    return drawn
+
+
+def _judged(image: Image, truth: Mask, scores: Scores, threshold: float) -> Image:
+    """Return the image with what is right, missed and a false alarm tinted."""
+    predicted = _grown((scores > threshold).astype(np.int8), image) > 0
+    drawn = image.copy()
+    _tint(drawn, predicted & (truth > 0), RIGHT)
+    _tint(drawn, predicted & (truth < 0), FALSE_ALARM)
+    _tint(drawn, ~predicted & (truth > 0), MISSED)
+    _tint(drawn, truth == 0, IGNORED)
+    return drawn
 
 
 def draw_prediction(image: Image, mask: npt.NDArray[np.bool_]) -> Image:
@@ -72,14 +103,18 @@ def draw_prediction(image: Image, mask: npt.NDArray[np.bool_]) -> Image:
         image: ``uint8 (H, W, 3)``.
         mask: ``bool (H, W)``, foreground.
     """
-    import cv2
-
     drawn = image.copy()
     _tint(drawn, mask, FOUND)
-    thickness = max(1, round(min(mask.shape) / 240))
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    cv2.drawContours(drawn, contours, -1, FOUND, thickness)
+    _outline(drawn, mask, FOUND)
     return drawn
+
+
+def _outline(image: Image, where: npt.NDArray[np.bool_], colour: tuple[int, int, int]) -> None:
+    import cv2
+
+    thickness = max(1, round(min(where.shape) / 240))
+    contours, _ = cv2.findContours(where.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(image, contours, -1, colour, thickness)
 
 
 def _enlarged(image: Image) -> Image:

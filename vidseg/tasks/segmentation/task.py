@@ -49,6 +49,7 @@ _WORDS = Words(
     nothing=("accuracy", "all background"),
     ranking="ap",
     threshold="`--threshold inner` (chosen on inner training groups) or `--prior` (class weights)",
+    legend=overlays.LEGEND,
 )
 
 _GSCORE = Readings(
@@ -174,6 +175,10 @@ class Segmentation:
     ) -> Image:
         """Return truth and prediction side by side under a caption."""
         return overlays.draw_overlay(image, target, scores, threshold, text)
+
+    def thumbnail(self, image: Image, target: Mask, scores: Scores, threshold: float) -> Image:
+        """Return the image with prediction tinted and truth outlined."""
+        return overlays.draw_thumbnail(image, target, scores, threshold)
 
     def contact_sheet(
         self, videos: Sequence[Video], groups: Mapping[str, str], frames: int

@@ -1,0 +1,120 @@
+"""What stands in front of a report: pictures, prices, scenes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.helpers import reports
+from vidseg.experiment.records import PictureRecord, SuiteRecord
+from vidseg.report import build, main_settings, suite_from_json, suite_to_json, write_report
+from vidseg.report.arms import in_words, label_cost, price_notes
+from vidseg.report.front import arms
+from vidseg.report.html import to_html
+from vidseg.report.pages import make_page
+
+TWELVE = [f"g{i}" for i in range(12)]
+
+
+def picture(setting: str, rank: str, score: float) -> PictureRecord:
+    buffer = io.BytesIO()
+    Image.new("RGB", (240, 135), (40, 90, 40)).save(buffer, "JPEG")
+    jpeg = base64.b64encode(buffer.getvalue()).decode()
+    return PictureRecord(setting, rank, "g3", 17, score, 240, 135, jpeg)
+
+
+def pictured() -> SuiteRecord:
+    record = reports.paper(TWELVE)
+    record.pictures = [
+        picture(name, rank, score)
+        for name in main_settings(build(record))
+        for rank, score in (("worst", 0.0), ("median", 0.413), ("best", 0.9))
+    ]
+    return record
+
+
+def test_pictures_of_the_main_arms_stand_between_the_answer_and_the_chart(tmp_path: Path) -> None:
+    record = pictured()
+    page = make_page(build(record), "s")
+    assert [s.anchor for s in page.sections[: page.front]][:2] == ["s-pictures", "s-chart"]
+    text = to_html([page], "t")
+    assert text.index('class="sure"') < text.index('id="s-pictures"') < text.index('id="s-chart"')
+    sources = re.findall(r'<img src="([^"]*)"', text)
+    assert len(sources) == 3 * len(main_settings(build(record)))
+    assert all(one.startswith("data:image/jpeg;base64,") for one in sources)
+    assert "median, 41.3\u00a0%: g3, frame 17" in text
+    assert "outline of the truth" in text
+    written = write_report([record], tmp_path)
+    assert "median, 41.3 %: g3, frame 17" in written["markdown"].read_text()
+    facts = json.loads(written["json"].read_text())["reports"][0]["pictures"]
+    assert facts[1]["score"] == 0.413
+    assert "jpeg" not in facts[1]
+
+
+def test_a_report_made_again_has_the_pictures_and_one_without_has_none() -> None:
+    record = pictured()
+    again = suite_from_json(json.loads(json.dumps(suite_to_json(record))))
+    assert again.pictures == record.pictures
+    old = {k: v for k, v in suite_to_json(record).items() if k != "pictures"}
+    assert suite_from_json(old).pictures == []
+    page = make_page(build(replace(record, pictures=[])), "s")
+    assert "s-pictures" not in [section.anchor for section in page.sections]
+
+
+def test_the_main_arms_are_the_choice_and_what_the_lead_compares() -> None:
+    record = reports.paper(TWELVE)
+    report = build(record)
+    assert report.chosen is not None
+    assert report.lead is not None
+    lead = report.pairs[report.lead]
+    assert set(main_settings(report)) == {report.chosen.name, lead.a, lead.b}
+    assert main_settings(report)[0] == report.chosen.name
+
+
+@pytest.mark.parametrize(
+    ("effort", "minutes", "said"),
+    [
+        ({"seconds": 600.0, "boxes": 1.0}, "10 min", "Minutes: what the label source counted, 7 s"),
+        ({"boxes": 1200.0, "of_masks": 0.0}, "140 min", "every box of these frames drawn by hand"),
+        ({"of_masks": 1.0}, "316 min", "one polygon on each frame, 79 s"),
+        ({}, "28 min", "one box on each frame, 7 s"),
+    ],
+    ids=["measured", "boxes", "masks", "unknown"],
+)
+def test_labels_are_priced_by_what_is_known_of_them(
+    effort: dict[str, float], minutes: str, said: str
+) -> None:
+    report = build(reports.paper(TWELVE))
+    one = replace(next(s for s in report.settings if s.arm == "1by20"), effort=effort)
+    assert label_cost(one) == f"240 frames, {minutes}"
+    assert said in price_notes(report, [one])[0]
+    section = arms(replace(report, settings=[one, *report.settings]))
+    assert section is not None
+
+
+def test_an_arm_says_how_its_labels_are_made() -> None:
+    report = build(reports.paper(TWELVE))
+    one = report.setting("400 svm") if any(s.name == "400 svm" for s in report.settings) else None
+    one = one or next(s for s in report.settings if s.arm == "400")
+    arm = {"sampler": "all", "train_labels": {"use": "propagated"}, "refine": "grabcut"}
+    told = in_words(replace(report, config={**report.config, "arms": {"400": arm}}), one)
+    assert told == (
+        "every frame of each video, key boxes drawn, the frames between filled in, boxes cut out "
+        "by grabCut"
+    )
+
+
+def test_the_answer_names_videos_and_scenes_where_they_differ() -> None:
+    record = reports.paper(TWELVE)
+    assert "12 scenes" in build(record).sentence
+    rows = record.dataset.videos
+    copies = [{**row, "video": f"{row['video']} again"} for row in rows[:3]]
+    more = replace(record.dataset, videos=[*rows, *copies])
+    assert "15 videos, 12 scenes" in build(replace(record, dataset=more)).sentence
