@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers import reports
+from vidseg.api.results import RunResult
 from vidseg.experiment.records import PictureRecord, SuiteRecord
 from vidseg.report import build, main_settings, suite_from_json, suite_to_json, write_report
 from vidseg.report.arms import in_words, label_cost, price_notes
@@ -118,3 +119,23 @@ def test_the_answer_names_videos_and_scenes_where_they_differ() -> None:
     copies = [{**row, "video": f"{row['video']} again"} for row in rows[:3]]
     more = replace(record.dataset, videos=[*rows, *copies])
     assert "15 videos, 12 scenes" in build(replace(record, dataset=more)).sentence
+
+
+def test_a_run_says_in_the_words_of_the_report_that_it_does_not_beat_a_baseline() -> None:
+    low = reports.setting("20", "svm", TWELVE, lambda *_: 0.2, noise=0.0)
+    said = (
+        "20 svm does not beat mean mask: such scores say little about frames; try more scenes, "
+        "another extractor or C"
+    )
+    assert RunResult(low.run).hints == [said]
+    high = reports.setting("400", "svm", TWELVE, lambda *_: 0.4, noise=0.0)
+    assert RunResult(high.run).hints == []
+    assert said in build(reports.suite("mine", [low, high], [])).hints
+
+
+def test_a_run_names_the_video_whose_threshold_is_off() -> None:
+    run = reports.setting("20", "svm", TWELVE, lambda *_: 0.4, noise=0.0).run
+    run.per_video = [{"video": "g3", "iou": 0.013, "ap": 0.664}, {"video": "g4", "iou": None}]
+    (line,) = RunResult(run).hints
+    assert "20 svm on g3 (1.3 beside 66.4)" in line
+    assert "--threshold inner" in line

@@ -23,8 +23,9 @@ from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.stages import MODEL
 from vidseg.suites.cells import select
 from vidseg.suites.engine import forget_cells, run_cells
+from vidseg.suites.estimate import calibrate
 from vidseg.suites.executors.local import Local
-from vidseg.suites.plan import calibrate, make_plan, refusals, waiting_cells
+from vidseg.suites.plan import make_plan, refusals, waiting_cells
 from vidseg.suites.record import cell_content, suite_key, suite_record
 from vidseg.suites.worker import context
 from vidseg.tasks.segmentation.baselines import fit_baselines
@@ -175,7 +176,14 @@ class Steps:
 @pytest.mark.parametrize(
     ("executor", "expected"),
     [
-        (Local(), ["fits and scores of 12", *["fit", "+1", "fit", "+1", "cell", "cell", "+2"] * 3]),
+        (
+            Local(),
+            [
+                "fits and scores of 12",
+                # each of a fold's 8 test frames is an eighth of the scores of two cells
+                *["fit", "+1", "fit", "+1", *["+0.25"] * 8, "cell", "cell"] * 3,
+            ],
+        ),
         (
             InTurn(),
             [
@@ -201,6 +209,20 @@ def test_progress_moves_with_every_fit_and_every_score(
         on_finished=lambda cell, found: steps.seen.append("cell"),
     )
     assert steps.seen == expected
+
+
+def test_a_worker_scores_a_few_cells_at_a_time_unless_they_share_forwards(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidseg.suites.engine.TOGETHER", 1)
+    scored = {}
+    for limit in (None, 0):
+        own, executor = Place(place.folder / str(limit)), InTurn()
+        bench = own.bench(limit=limit)
+        given = context(bench.suite, bench.store, limit, own.ledger)
+        run_cells(bench, bench.cells, executor, context=given, progress=Quiet())
+        scored[limit] = [len(job.cells) for job in executor.asked if job.stage == "score"]
+    assert scored == {None: [1] * 6, 0: [2] * 3}
 
 
 def test_a_stage_that_cannot_be_read_ends_the_suite_and_is_not_done_again(place: Place) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
 from vidseg.tasks.registry import find_task
 from vidseg.utils.progress import Progress, Quiet
+from vidseg.utils.text import rounded_seconds
 
 
 @contextlib.contextmanager
@@ -41,6 +43,7 @@ class CellLines:
         primary: the score that is named.
         count: cells said so far, finished or failed.
         fits: fits said so far.
+        clock: returns seconds.
     """
 
     progress: Progress
@@ -48,10 +51,16 @@ class CellLines:
     primary: str
     count: int = 0
     fits: int = 0
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._last = self.clock()
+        self._spent = {"fit": 0.0, "score": 0.0}
 
     def fitted(self, cell: str) -> None:
         """Say that a cell is fitted; its score follows when those of its fold are known."""
         self.fits += 1
+        self._spend("fit")
         self._say(f"fit {self.fits} of {len(self.waiting)}, {cell}")
 
     def finished(self, cell: Cell, found: CellResult) -> None:
@@ -67,7 +76,25 @@ class CellLines:
 
     def _step(self, cell: str, said: str) -> None:
         self.count += 1
-        self._say(f"cell {self.count} of {len(self.waiting)}, {cell}: {said}")
+        self._spend("score")
+        left = self._left()
+        more = f"; about {rounded_seconds(left)} left" if left is not None else ""
+        self._say(f"cell {self.count} of {len(self.waiting)}, {cell}: {said}{more}")
+
+    def _spend(self, kind: str) -> None:
+        """Count the time since the last line as that of a fit, or of a score."""
+        now = self.clock()
+        self._spent[kind] += now - self._last
+        self._last = now
+
+    def _left(self) -> float | None:
+        """Return the seconds that the cells which are left will take, None where none is."""
+        fits = max(len(self.waiting) - max(self.fits, self.count), 0)
+        scores = len(self.waiting) - self.count
+        if not scores:
+            return None
+        each = self._spent["fit"] / max(self.fits, 1), self._spent["score"] / self.count
+        return fits * each[0] + scores * each[1]
 
     def _say(self, text: str) -> None:
         getattr(self.progress, "step", self.progress.say)(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vidseg.experiment.records import Row, RunRecord, SuiteRecord
 from vidseg.report import Report
 from vidseg.report.document import Page, Table
+from vidseg.report.hints import run_hints
 from vidseg.tasks.registry import find_task
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class RunResult:
         return list(self.record.notes)
 
     @property
+    def hints(self) -> list[str]:
+        """What looks wrong in the scores and what to try, one line each, as a report says it."""
+        return run_hints(self.record)
+
+    @property
     def run_id(self) -> str | None:
         """Id of the run in MLflow."""
         return self.tracked.run_id if self.tracked else None
@@ -96,7 +102,8 @@ class RunResult:
     def _repr_html_(self) -> str:
         title, columns, rows = self.table()
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return _html_table(title, columns, rows) + notes
+        hints = "".join(f"<p>Look: {html.escape(hint)}</p>" for hint in self.hints)
+        return _html_table(title, columns, rows) + hints + notes
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from rich.progress import (
 )
 
 from vidseg.utils.progress import Quiet
+from vidseg.utils.text import rounded_seconds
 
 LINE_SECONDS = 30.0
 
@@ -43,7 +45,7 @@ class _Log:
 
     def __init__(self, console: Console, description: str, total: float | None) -> None:
         self._console, self._description, self._total = console, description, total
-        self._done = 0.0
+        self._done, self._began = 0.0, time.monotonic()
         self._again()
 
     def advance(self, steps: float = 1) -> None:
@@ -61,6 +63,9 @@ class _Log:
 
     def _tell(self) -> None:
         far = f": {self._done:.0f} of {self._total:.0f}" if self._total else " goes on"
+        if self._total and self._done:
+            left = (time.monotonic() - self._began) * (self._total / self._done - 1)
+            far += f", about {rounded_seconds(left)} left"
         self._console.print(f"{self._description}{far}", highlight=False, markup=False)
         self._again()
 

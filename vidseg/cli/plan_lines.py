@@ -26,8 +26,8 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
     """
     from vidseg.cli.screen import show_table
     from vidseg.suites.chances import describe_chances
+    from vidseg.suites.estimate import calibrate
     from vidseg.suites.plan import (
-        calibrate,
         describe_not_run,
         describe_plan,
         make_plan,

@@ -93,6 +93,8 @@ def show_run(done: RunResult) -> None:
 
     title, columns, rows = done.table()
     show_table(title, rows, columns)
+    for hint in done.hints:
+        click.echo(f"look: {hint}")
     for note in done.notes:
         click.echo(f"note: {note}")
     if done.tracked:

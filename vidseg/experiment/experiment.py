@@ -52,7 +52,7 @@ from vidseg.experiment.training import PreparedVideo
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import Model, State
 from vidseg.utils.hashing import digest
-from vidseg.utils.progress import Progress
+from vidseg.utils.progress import Progress, Shared
 from vidseg.utils.stop import check_stop
 
 
@@ -244,7 +244,11 @@ class Experiment(FoldFrames):
                 self._held -= keys
 
     def score(
-        self, fitted: Mapping[str, FitResult], fold: Fold, label: str
+        self,
+        fitted: Mapping[str, FitResult],
+        fold: Fold,
+        label: str,
+        moved: Callable[[float], None] = lambda share: None,
     ) -> dict[str, ScoreResult]:
         """Score fitted cells and their baselines on the test side of a fold, or read the scores.
 
@@ -254,6 +258,7 @@ class Experiment(FoldFrames):
             fitted: fitted cells of the fold, by any name.
             fold: the fold.
             label: what progress calls it.
+            moved: called after each frame with its share of the work.
         """
         result = self._scored(fitted, fold)
         waiting = {name: cell for name, cell in fitted.items() if name not in result}
@@ -262,7 +267,7 @@ class Experiment(FoldFrames):
                 result |= self._scored(waiting, fold)
                 left = {name: cell for name, cell in waiting.items() if name not in result}
                 if left:
-                    result |= self._score_now(left, fold, label)
+                    result |= self._score_now(left, fold, label, moved)
         return {name: result[name] for name in fitted}
 
     def _scored(self, fitted: Mapping[str, FitResult], fold: Fold) -> dict[str, ScoreResult]:
@@ -324,7 +329,11 @@ class Experiment(FoldFrames):
         return KeptModel(start.state, spec, owner.handle)
 
     def _score_now(
-        self, cells: Mapping[str, FitResult], fold: Fold, label: str
+        self,
+        cells: Mapping[str, FitResult],
+        fold: Fold,
+        label: str,
+        moved: Callable[[float], None],
     ) -> dict[str, ScoreResult]:
         side = TestSide(
             self.members(fold.test),
@@ -337,8 +346,8 @@ class Experiment(FoldFrames):
         groups = batches(cells, self.config.memory_budget)
         names = ", ".join(material.video.name for material in side.videos)
         threads = torch_threads(self.config.threads)
-        title = f"{label}: scoring {names}"
-        with self.progress.task(title, len(groups) * side.count) as bar, threads:
+        title, total = f"{label}: scoring {names}", len(groups) * side.count
+        with self.progress.task(title, total) as bar, threads:
             for material in side.videos:
                 material.stored.prepare(side.frames(material))
             scored = score_batches(
@@ -347,7 +356,7 @@ class Experiment(FoldFrames):
                 load=self.model,
                 training=lambda cell: self.training(cell.setting, fold),
                 threshold=self.threshold,
-                bar=bar,
+                bar=Shared(bar, total, moved),
             )
             return {name: self._keep_scores(cells[name], counts, fold) for name, counts in scored}
 

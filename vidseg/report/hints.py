@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from vidseg.experiment.records import SuiteRecord
+from vidseg.experiment.records import Row, RunRecord, SuiteRecord
 from vidseg.report.comparisons import carried_line
 from vidseg.report.facts import Pair, SettingFacts
 from vidseg.report.wording import joined, points
@@ -33,7 +33,7 @@ def make_hints(
 def _thresholds(record: SuiteRecord, task: Task) -> list[str]:
     """Return where scores rank well and decide badly: on whole settings, else on single videos."""
     a, b = task.primary, task.words.ranking
-    if not b or record.primary != a:
+    if record.primary != a:
         return []
     found = [(one.name, one.run.headline) for one in record.settings]
     found += [
@@ -41,6 +41,11 @@ def _thresholds(record: SuiteRecord, task: Task) -> list[str]:
         for one in record.settings
         for video, scores in one.video_scores.items()
     ]
+    return _off(found, a, b, task)
+
+
+def _off(found: Sequence[tuple[str, Mapping[str, float]]], a: str, b: str, task: Task) -> list[str]:
+    """Return a line that names where score ``a`` is far below score ``b``, which may be ""."""
     off = [
         f"{name} ({points(scores[a], sign=False)} beside {points(scores[b], sign=False)})"
         for name, scores in found
@@ -58,18 +63,42 @@ def _beaten(record: SuiteRecord, settings: Sequence[SettingFacts], task: Task) -
     """Return which settings do not beat a predictor that looks at no shape."""
     worse: dict[str, list[str]] = {}
     for one in settings:
-        score = one.scores.get(record.primary)
-        known = {kind: value for kind, value in one.baselines.items() if value is not None}
-        if score is None or not known:
-            continue
-        kind = max(known, key=lambda name: known[name])
-        if score <= known[kind]:
-            worse.setdefault(task.words.baselines.get(kind, kind), []).append(one.name)
-    return [
-        f"{joined(names, NAMED)} {_do(names)} not beat {kind}: such scores say little about "
+        kind = _unbeaten(one.scores.get(record.primary), one.baselines)
+        if kind is not None:
+            worse.setdefault(kind, []).append(one.name)
+    return [_not_beaten(names, kind, task) for kind, names in worse.items()]
+
+
+def _unbeaten(score: float | None, baselines: Mapping[str, float | None]) -> str | None:
+    """Return the best baseline, None where the score is above it or nothing is known."""
+    known = {kind: value for kind, value in baselines.items() if value is not None}
+    if score is None or not known:
+        return None
+    kind = max(known, key=lambda name: known[name] or 0.0)
+    return kind if score <= (known[kind] or 0.0) else None
+
+
+def _not_beaten(names: Sequence[str], kind: str, task: Task) -> str:
+    baseline = task.words.baselines.get(kind, kind)
+    return (
+        f"{joined(names, NAMED)} {_do(names)} not beat {baseline}: such scores say little about "
         "frames; try more scenes, another extractor or C"
-        for kind, names in worse.items()
-    ]
+    )
+
+
+def run_hints(run: RunRecord) -> list[str]:
+    """Return what looks wrong in the numbers of one run, in the words of a report."""
+    task = find_task(run.task)
+    a, b = task.primary, task.words.ranking
+    found = [(run.name, run.headline)]
+    found += [(f"{run.name} on {row['video']}", _numbers(row)) for row in run.per_video]
+    baselines = {str(row["baseline"]): row.get(a) for row in run.baselines}
+    kind = _unbeaten(run.headline.get(a), baselines)
+    return [*_off(found, a, b, task), *([_not_beaten([run.name], kind, task)] if kind else [])]
+
+
+def _numbers(row: Row) -> dict[str, float]:
+    return {name: value for name, value in row.items() if isinstance(value, float)}
 
 
 def _do(names: Sequence[str]) -> str:

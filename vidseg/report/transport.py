@@ -1,7 +1,7 @@
 """A suite's record as JSON, so that a report can be made again from what MLflow holds.
 
-The pictures of a run, models, arrays and training curves stay behind. Of a cell's counts per frame only what
-the report says of them is kept: how many effective frames each test video is worth.
+The pictures of a run, models, arrays and training curves stay behind. Of a cell's counts per frame
+only what the report says of them is kept: how many effective frames each test video is worth.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vidseg.errors import StoreError, VidsegError
-from vidseg.experiment.stages import CellResult
+from vidseg.experiment.stages import CellResult, FitResult
 from vidseg.suites.cells import Cell
 from vidseg.suites.executors.base import Executor, Job, JobResult, JobStage
-from vidseg.suites.opened import OpenedSuite
+from vidseg.suites.opened import OpenedSuite, reads_features
 from vidseg.suites.worker import fit_cells, score_cells, work
 from vidseg.utils.progress import Progress, ProgressBar
 from vidseg.utils.stop import check_stop
@@ -20,6 +20,8 @@ from vidseg.utils.stop import check_stop
 Tell = Callable[[Cell, CellResult], None]
 TellFailure = Callable[[str, VidsegError], None]
 
+TOGETHER = 8
+"""Cells that a worker scores at a time: each time it reads the fold's test features once more."""
 STEPS: dict[JobStage, str] = {"features": "features", "fit": "fits", "score": "scores"}
 """What a line of progress calls the jobs of a stage."""
 
@@ -164,11 +166,26 @@ class _Course:
                 line.advance(2 * (len(together) - len(group)))
                 models, _ = fit_cells(self.opened, group, "", fitted)
                 ready = [cell for cell in group if cell.id in models]
-                if ready:
-                    label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
-                    self.results.fail(score_cells(self.opened, ready, models, label))
+                self._score(ready, models, line)
                 self._collect(ready)
-                line.advance(len(ready))
+
+    def _score(
+        self, ready: Sequence[Cell], models: Mapping[str, FitResult], line: ProgressBar
+    ) -> None:
+        """Score fitted cells of one fold; the line moves with each frame, by a step a cell."""
+        if not ready:
+            return
+        told = 0.0
+
+        def moved(share: float) -> None:
+            nonlocal told
+            step = min(share * len(ready), len(ready) - told)
+            told += step
+            line.advance(step)
+
+        label = f"fold {ready[0].fold.index + 1}, {len(ready)} models"
+        self.results.fail(score_cells(self.opened, ready, models, label, moved))
+        line.advance(len(ready) - told)
 
     def elsewhere(
         self, cells: Sequence[Cell], executor: Executor, context: Mapping[str, Any]
@@ -178,7 +195,7 @@ class _Course:
         Cells whose common scoring killed its worker are scored once more one by one, so that only
         the guilty one fails.
         """
-        left, together = self.results.left, self.opened.together
+        left = self.results.left
         dead: list[str] = []
 
         def run(jobs: Sequence[Job]) -> None:
@@ -189,8 +206,7 @@ class _Course:
             for depth in sorted({cell.depth for cell in cells}):
                 wave = self._startable([cell for cell in cells if cell.depth == depth])
                 run([Job(context, "fit", (cell.id,)) for cell in wave])
-            groups = [tuple(cell.id for cell in group) for group in together(left(cells))]
-            run([Job(context, "score", group) for group in groups])
+            run(score_jobs(self.opened, left(cells), context))
             run([Job(context, "score", (name,)) for name in tuple(dead)])
         finally:
             getattr(executor, "close", lambda: None)()
@@ -272,3 +288,27 @@ def feature_jobs(
         )
         for video in dict.fromkeys(video for _, video in wanted)
     ]
+
+
+def score_jobs(opened: OpenedSuite, cells: Sequence[Cell], context: Mapping[str, Any]) -> list[Job]:
+    """Return jobs that score cells, a few of one fold in each.
+
+    Where the store does not hold the test features, all cells of a fold share one forward.
+    """
+    jobs = []
+    for group in opened.together(cells):
+        size = TOGETHER if _features_kept(opened, group) else len(group)
+        for start in range(0, len(group), size):
+            names = tuple(cell.id for cell in group[start : start + size])
+            jobs.append(Job(context, "score", names))
+    return jobs
+
+
+def _features_kept(opened: OpenedSuite, cells: Sequence[Cell]) -> bool:
+    """Return whether the store holds all features that scoring cells of one fold reads."""
+    experiment, fold = opened.experiments[cells[0].pipeline], cells[0].fold
+    return not any(reads_features(cell) for cell in cells) or all(
+        material.stored_features.path(index).exists()
+        for material in experiment.members(fold.test)
+        for index in experiment.test_frames(fold, material)
+    )

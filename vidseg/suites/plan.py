@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from vidseg import plugins
 from vidseg.experiment.config import Setting
-from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.inner import inner_groups, without
 from vidseg.experiment.records import Row
 from vidseg.experiment.training import TrainingFrames
@@ -23,12 +18,10 @@ from vidseg.suites.opened import OpenedSuite, reads_features
 from vidseg.suites.suite import Suite
 from vidseg.suites.worker import explain, reraise_fatal
 from vidseg.utils.bytes import format_bytes
+from vidseg.utils.text import rounded_seconds
 
-TRIALS = 3
 HEADER = 4096
 """Bytes of a store entry beside its payload."""
-STEP = 3
-"""Forwards that forward and backward of one training image take."""
 NAMED = 8
 """Settings that a line names."""
 
@@ -144,34 +137,6 @@ def _images_seen(train: TrainingFrames, setting: Setting, classifier: Spec) -> i
     return times * len(train.refs)
 
 
-def calibrate(opened: OpenedSuite, waiting: Sequence[Cell], plan: Row) -> Row:
-    """Return estimated seconds, from a few timed forwards and scorings of the first video.
-
-    Returns:
-        ``seconds_forwards``: all announced forwards; ``seconds_scoring``: reading and counting
-        every test frame of every cell that waits. The fits themselves are not in it, but for
-        ``seconds_networks`` where there are networks: their extractor's forwards and backwards.
-    """
-    if not waiting:
-        return {"seconds_forwards": 0.0, "seconds_scoring": 0.0}
-    # the slowest pipeline's, so that the estimate errs on the long side
-    forward = max(_forward_seconds(opened, name) for name in {c.pipeline for c in waiting})
-    count = _count_seconds(opened.experiments[waiting[0].pipeline])
-    frames = sum(
-        len(opened.experiments[cell.pipeline].test_frames(cell.fold, video))
-        for cell in waiting
-        for video in opened.experiments[cell.pipeline].members(cell.fold.test)
-    )
-    seconds = {
-        "seconds_forwards": forward * float(plan["forwards_announced"]),
-        "seconds_scoring": count * frames,
-    }
-    if "images_trained" in plan:
-        passes = STEP * plan["images_trained"] + plan["images_scored"]
-        seconds["seconds_networks"] = forward * float(passes)
-    return seconds
-
-
 def _entries(opened: OpenedSuite, cells: Sequence[Cell]) -> tuple[dict[Path, tuple[str, int]], int]:
     """Return (kind, bytes) of the store's entries that cells need and lack, and bytes of the rest.
 
@@ -220,31 +185,6 @@ def _training_bytes(opened: OpenedSuite, cell: Cell) -> int:
     return sum(materials[ref.video].stored_features.nbytes for ref in train.refs)
 
 
-def _forward_seconds(opened: OpenedSuite, pipeline: str) -> float:
-    material = next(iter(opened.experiments[pipeline].materials.values()))
-    image = material.image(0)
-    material.extractor.extract(image)
-    return _median_seconds(lambda: material.extractor.extract(image))
-
-
-def _count_seconds(experiment: Experiment) -> float:
-    """Return the time that counting one model's scores of one frame takes."""
-    task, material = experiment.task, next(iter(experiment.materials.values()))
-    target = material.mask(material.labelled[0])
-    scores = np.random.default_rng(0).normal(size=target.shape).astype(np.float32)
-    reference, counts = task.reference(target, experiment.margin), task.counts("", "")
-    return _median_seconds(lambda: counts.add(0, scores, reference, 0.0))
-
-
-def _median_seconds(work: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(TRIALS):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
-
-
 def describe_plan(plan: Row) -> str:
     """Return one line about what is to be done, and one about the time where it was calibrated."""
     about = "" if plan["forwards_exact"] else "at least "
@@ -257,19 +197,26 @@ def describe_plan(plan: Row) -> str:
         lines.append(f"{plan['cells_path']} of the cells are fitted at other values, along a path")
     if "inner_fits" in plan:
         lines.append(_told_inner(plan))
-    if "seconds_forwards" in plan:
+    if "images_trained" in plan:
         lines.append(
-            f"about {plan['seconds_forwards']:.0f} s for the forwards and "
-            f"{plan['seconds_scoring']:.0f} s for scoring, on this machine as it is now; "
-            "fits come on top"
+            f"networks are trained on {plan['images_trained']} images, repeats counted, and score "
+            f"{plan['images_scored']}"
         )
-    if "seconds_networks" in plan:
-        lines.append(
-            f"of the fits of networks about {plan['seconds_networks']:.0f} s for their extractor: "
-            f"{plan['images_trained']} images trained on, {plan['images_scored']} scored; what "
-            "stands on it comes on top"
-        )
+    if "seconds_fits" in plan:
+        lines.append(_told_seconds(plan))
     return "\n".join(lines)
+
+
+def _told_seconds(plan: Row) -> str:
+    parts = [float(plan[f"seconds_{part}"]) for part in ("forwards", "fits", "scoring")]
+    features, fits, scoring = map(rounded_seconds, parts)
+    text = (
+        f"about {rounded_seconds(sum(parts))} in one process, as timed on this machine now: "
+        f"{features} for frames and features, {fits} for fits, {scoring} for scoring"
+    )
+    if "untimed" in plan:
+        text += f"; the fits of {', '.join(plan['untimed'])} could not be timed and come on top"
+    return text
 
 
 def describe_not_run(suite: Suite) -> str:

@@ -133,12 +133,23 @@ def fit_cells(
 
 
 def score_cells(
-    opened: OpenedSuite, cells: Sequence[Cell], fitted: Mapping[str, FitResult], label: str
+    opened: OpenedSuite,
+    cells: Sequence[Cell],
+    fitted: Mapping[str, FitResult],
+    label: str,
+    moved: Callable[[float], None] = lambda share: None,
 ) -> dict[str, VidsegError]:
     """Score cells of one fold together; return the errors of those that failed.
 
     Where that fails they are scored one by one, so that a model that cannot be scored takes no
     other with it.
+
+    Args:
+        opened: the opened suite.
+        cells: of one fold.
+        fitted: those whose fits are known, by id.
+        label: what progress calls it.
+        moved: called after each frame with its share of the work.
 
     Raises:
         StoreError: it ends the suite, not the cell.
@@ -151,7 +162,7 @@ def score_cells(
         return failures
     experiment, fold = opened.experiments[cells[0].pipeline], cells[0].fold
     try:
-        experiment.score({cell.id: ready[cell.id] for cell in together}, fold, label)
+        experiment.score({cell.id: ready[cell.id] for cell in together}, fold, label, moved)
     except Exception as error:
         reraise_fatal(error)
         if len(together) == 1:

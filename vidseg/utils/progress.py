@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,26 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Tell the user one fact, such as which data path was chosen and why."""
         ...
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A line of progress that moves another one as well, by its share of the whole.
+
+    Attributes:
+        bar: the line.
+        total: its steps.
+        moved: called with what share of ``total`` a step was.
+    """
+
+    bar: ProgressBar
+    total: float
+    moved: Callable[[float], None]
+
+    def advance(self, steps: float = 1) -> None:
+        """Move on by ``steps``."""
+        self.bar.advance(steps)
+        self.moved(steps / self.total)
 
 
 class Quiet:

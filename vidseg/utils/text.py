@@ -32,3 +32,15 @@ def plural(noun: str, count: float | str) -> str:
     if str(count) in ("1", "1.0"):
         return noun
     return f"{noun}es" if noun.endswith("x") else f"{noun}s"
+
+
+def rounded_seconds(seconds: float) -> str:
+    """Return a duration that is known roughly: ``0 s``, ``40 s``, ``3 min``, ``2.5 h``.
+
+    >>> rounded_seconds(0.2), rounded_seconds(43), rounded_seconds(200), rounded_seconds(9000)
+    ('0 s', '43 s', '3 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.2g} h"
