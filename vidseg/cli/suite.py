@@ -98,8 +98,8 @@ def show(name: str) -> None:
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the cells and what they take, and do none. Some frames are decoded and their features "
-    "computed into the store, for the estimate of time and for selectors such as k-center.",
+    help="Print the cells and what they take, and do none. Some frames are decoded, and their "
+    "features computed into the store: for the estimate, and for selectors such as k-center.",
 )
 @click.option(
     "--output",

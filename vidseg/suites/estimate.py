@@ -136,7 +136,8 @@ def _times(opened: OpenedSuite, cells: Sequence[Cell]) -> Times:
     fit = grid = model = None
     try:
         fit, model = _fits(experiment, cell.setting, parts)
-        grid = _grid(experiment, cell.setting, parts)
+        if any(one.setting.chooses for one in cells):
+            grid = _grid(experiment, cell.setting, parts)
     except Exception as error:  # a classifier is anybody's; the suite will say what is wrong
         reraise_fatal(error)
     return Times(frame, fit, grid, check, *_scored(experiment, parts[-1], model))
@@ -279,16 +280,15 @@ def _cell_seconds(opened: OpenedSuite, cell: Cell, times: Times) -> float:
         return 0.0
     setting = cell.setting
     seconds = times.check * len(train.refs) + times.fit(_work(setting, train, setting.budget))
-    tuned, chosen = setting.tune is not None, experiment.config.threshold == INNER
-    if not (tuned or chosen):
+    if not (setting.chooses or experiment.config.threshold == INNER):
         return seconds
     held = 0
     for group in inner_groups(train, setting.seed):
         part = without(train, group)
         work = _work(setting, part, setting.budget) if part.refs else 0.0
         held += len(train.refs) - len(part.refs)
-        seconds += times.grid(work) if times.grid else times.fit(work)
-    models = len(setting.tune.values) if setting.tune is not None else 1
+        seconds += times.grid(work) if times.grid and setting.chooses else times.fit(work)
+    models = len(setting.tune.values) if setting.tune and setting.chooses else 1
     return seconds + held * (times.read + models * times.model)
 
 
