@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -145,3 +145,17 @@ def worst(film: Film, labels: Any) -> float:
         float(iou(labels.labels(i).boxes[0], np.array(film.clip.box(i))))
         for i in range(len(film.path))
     )
+
+
+@pytest.mark.parametrize("spec", ["budget=4", "method=forward,tracker=still"])
+def test_progress_moves_while_a_human_is_replayed(spec: str) -> None:
+    class Count:
+        moved: ClassVar[list[float]] = []
+
+        def advance(self, steps: float = 1) -> None:
+            self.moved.append(steps)
+
+    Count.moved.clear()
+    made(Film(arc(41)), f"assisted:{spec}").prepare(range(10), Count(), never)
+    assert len(Count.moved) > 20
+    assert sum(Count.moved) == pytest.approx(10)

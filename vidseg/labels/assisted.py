@@ -18,7 +18,7 @@ from vidseg.trackers.base import DEFAULT, TrackerSource
 from vidseg.trackers.fill import Method
 from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
-from vidseg.utils.progress import ProgressBar, Quiet
+from vidseg.utils.progress import Parts, Progress, ProgressBar
 
 _RULE = "assisted 4"
 
@@ -118,8 +118,9 @@ class AssistedLabels(MadeBoxes):
     def make(self, bar: ProgressBar, stop: Callable[[], None]) -> tuple[Rows, Effort]:
         """Return the boxes that result; ignored ones are the truth's, and cost nothing."""
         stop()
-        made, effort = self._affordable()
-        bar.advance()
+        parts = Parts(bar, 1.0 if self._method == "forward" else 0.5)
+        made, effort = self._affordable(parts)
+        parts.done()
         ids = [track.id for track in self._known if not track.ignored for _ in _runs(track)]
         rows = [
             [track.first + place, number, False, *rounded(box)]
@@ -134,7 +135,7 @@ class AssistedLabels(MadeBoxes):
         ]
         return sorted(rows), effort
 
-    def _affordable(self) -> tuple[Made, Effort]:
+    def _affordable(self, progress: Progress) -> tuple[Made, Effort]:
         """Return what results with about the least distance of key boxes that the budget affords.
 
         What is mended hardly depends on the distance, what is drawn at first can be counted without
@@ -142,13 +143,13 @@ class AssistedLabels(MadeBoxes):
         needed, until one is within the budget.
         """
         if self._budget is None or self._method == "forward":
-            return self._replayed(self._rules.every)
+            return self._replayed(self._rules.every, progress)
         most = key_frame_seconds(self.video, self._budget, self._price)
         longest = max([2, *map(len, self._truth.tracks)])
         every, mending = 1, 0.0
         while True:
             every = self._least(every, longest, most - mending)
-            found = self._replayed(every)
+            found = self._replayed(every, progress)
             spent = self._price.seconds(found[1])
             if spent <= most or every >= longest:
                 return found
@@ -166,14 +167,14 @@ class AssistedLabels(MadeBoxes):
         looks = self._truth.seen if self._ask == "truth" else {f for own in keys for f in own}
         return self._price.seconds(Effort(sum(map(len, keys)), len(looks)))
 
-    def _replayed(self, every: int) -> tuple[Made, Effort]:
-        made, quiet = Made(), Quiet()
+    def _replayed(self, every: int, progress: Progress) -> tuple[Made, Effort]:
+        made = Made()
         rules = Rules(self._rules.threshold, every, self._rules.doubt)
         given = self._truth, self._tracker
         if self._method == "forward":
-            tally = replay_forward(*given, rules, quiet, made)
+            tally = replay_forward(*given, rules, progress, made)
         else:
-            tally = replay_keys(*given, self._method, self._ask, rules, quiet, made=made)
+            tally = replay_keys(*given, self._method, self._ask, rules, progress, made=made)
         return made, Effort(tally.drawn, len(made.looked), self._of_masks)
 
     @cached_property

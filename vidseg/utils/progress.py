@@ -65,6 +65,45 @@ class Quiet:
         """Do nothing."""
 
 
+class Parts:
+    """Progress of work whose parts are not known in advance, shown on one bar of length 1.
+
+    Each task moves the bar by a share of what is left.
+
+    Args:
+        bar: of length 1.
+        share: of what is left, for the next task.
+    """
+
+    def __init__(self, bar: ProgressBar, share: float = 0.5) -> None:
+        self._bar, self._share = bar, share
+        self._left = 1.0
+
+    @contextlib.contextmanager
+    def task(self, description: str, total: float | None) -> Iterator[ProgressBar]:
+        """Open a part; its steps move the bar."""
+        part = self._left * self._share
+        self._left -= part
+        yield _Part(self._bar, part / max(1.0, total or 1.0))
+
+    def done(self) -> None:
+        """Move by what no task took."""
+        self._bar.advance(self._left)
+        self._left = 0.0
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    bar: ProgressBar
+    step: float
+
+    def advance(self, steps: float = 1) -> None:
+        self.bar.advance(steps * self.step)
+
+
 @dataclass(frozen=True)
 class WithoutFacts:
     """Progress without the facts that each of many fits tells; their records have them."""
