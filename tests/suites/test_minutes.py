@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from tests.helpers.suites import Place, install
 from vidseg.cli.plan_lines import show_minutes
 from vidseg.report import build, suite_from_json, suite_to_json, write_report
+from vidseg.report.closing import cost
+from vidseg.report.document import Table
+from vidseg.report.wording import seconds
 from vidseg.suites.effort import efforts
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import Suite, load_suite, make_suite
@@ -63,6 +67,21 @@ def test_of_still_objects_all_frames_cost_what_key_frames_do_and_teach_what_all_
     assert "it holds for tracked and mended, not for all" in text
     assert "2 s a frame looked at" in text
     assert "At about equal minutes, ‘tracked’ against ‘keys’" in text
+
+    report = build(record)
+    gained = [
+        replace(pair, result=replace(pair.result, difference=gain))
+        for pair, gain in zip(report.pairs, (0.01, 0.02), strict=True)
+        if pair.result
+    ]
+    section = cost(replace(report, pairs=gained))
+    assert section is not None
+    (table,) = section.blocks
+    assert isinstance(table, Table)
+    spent = 7 * (everything.boxes - tracked.boxes) + 2 * (everything.looks - tracked.looks)
+    assert [row[1] for row in table.rows] == [seconds(spent)]
+    assert [row[4] for row in table.rows] == [seconds(spent / 2)]
+    assert "Gained for no more time: keys → tracked" in table.notes[1]
 
 
 def test_minutes_are_counted_only_where_a_price_is_given(place: Place) -> None:

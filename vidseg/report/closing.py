@@ -8,7 +8,7 @@ import yaml
 
 from vidseg.report.arms import BOX_SECONDS, POLYGON_SECONDS
 from vidseg.report.document import Block, Bullets, Code, Section, Table, Text
-from vidseg.report.facts import Report
+from vidseg.report.facts import Pair, Report
 from vidseg.report.frames import TAG
 from vidseg.report.wording import (
     MISSING,
@@ -21,7 +21,48 @@ from vidseg.tasks.registry import find_task
 
 
 def cost(report: Report) -> Section | None:
-    """Return what labels cost for each point gained, from times in the literature."""
+    """Return what labels cost for each point gained: as counted, else from the literature."""
+    table = _counted(report) if _timed(report) else _by_literature(report)
+    return None if table is None else Section("What labels cost", "cost", [table])
+
+
+def _timed(report: Report) -> bool:
+    """Return whether the minutes of every compared setting were counted."""
+    named = [report.setting(name) for pair in report.pairs for name in (pair.a, pair.b)]
+    return bool(named) and all(one.effort.get("seconds") for one in named)
+
+
+def _counted(report: Report) -> Table | None:
+    rows, free = [], []
+    for pair in report.pairs:
+        if pair.result is None or pair.leaky or pair.result.difference <= 0:
+            continue
+        spent = _spent(report, pair)
+        name = f"{pair.arm_a} → {pair.arm_b} · {pair.pipeline}"
+        if spent <= 0:
+            free.append(f"{name} ({points(pair.result.difference)})")
+            continue
+        per_point = spent / (100 * pair.result.difference)
+        gain = points(pair.result.difference)
+        rows.append([name, seconds(spent), gain, str(pair.result.verdict), seconds(per_point)])
+    if not rows and not free:
+        return None
+    notes = [
+        "Boxes and looks as counted, all videos together. The price is of the gain as seen: where "
+        "the verdict is open, so is the price; comparisons that gained nothing are left out.",
+        *([f"Gained for no more time: {joined(free, 12)}."] if free else []),
+    ]
+    head = ["comparison", "extra time", "gain", "verdict", "time a point"]
+    return Table("Cost of a point", head, rows, notes=notes)
+
+
+def _spent(report: Report, pair: Pair) -> float:
+    """Return the seconds that b's labels take beyond a's."""
+    a, b = (report.setting(name).effort["seconds"] for name in (pair.a, pair.b))
+    return b - a
+
+
+def _by_literature(report: Report) -> Table | None:
     rows = []
     for pair in report.pairs:
         if pair.result is None or pair.leaky or pair.extra_frames <= 0:
@@ -60,7 +101,7 @@ def cost(report: Report) -> Section | None:
         "et al., ECCV 2014). The price is of the gain as seen: where the verdict is open, so is "
         "the price; comparisons that gained nothing have none, and are left out.",
     ]
-    return Section("What labels cost", "cost", [Table("Cost of a point", head, rows, notes=notes)])
+    return Table("Cost of a point", head, rows, notes=notes)
 
 
 def frames(report: Report) -> Section | None:

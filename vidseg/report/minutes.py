@@ -53,7 +53,7 @@ def _premise(arms: list[SettingFacts]) -> str:
     others = [one for one in whole if one not in holds]
     told = [
         f"{seconds(one.effort['seconds'])} with \u2018{one.arm}\u2019 "
-        f"({number(_times(one, first), 2)} times"
+        f"({number(_times(one, first), 3)} times"
         f"{', every frame looked at' if drawn[id(one)] else ''})"
         for one in whole
     ]
@@ -98,7 +98,7 @@ def _table(report: Report, arms: list[SettingFacts]) -> Table:
             number(one.effort["boxes"]),
             number(one.effort["looks"]),
             number(one.effort["seconds"] / 60),
-            number(_times(one, arms[0]), 2),
+            number(_times(one, arms[0]), 3),
             number(one.labelled),
             *(points(scores.get((one.arm, pipe)), sign=False) for pipe in pipelines),
         ]
