@@ -91,7 +91,7 @@ class Clock:
 
 
 def suite_of(job: Job) -> Suite:
-    """Return the shipped suite ``paper`` on the data, extractor and size of ``job``."""
+    """Return the suite ``paper`` on the data, extractor and size of ``job``, at one C for all."""
     return load_suite(
         "paper",
         {
@@ -100,7 +100,10 @@ def suite_of(job: Job) -> Suite:
             "image_size": job["size"],
             "device": "cpu",
             "threads": 1,
+            "pipelines.svm.tune": "none",
+            "pipelines.svm.path": "none",
         },
+        ["svm", "sgd"],
     )
 
 

@@ -29,7 +29,7 @@ def test_a_network_drops_the_grid_and_pipelines_that_are_the_same_are_one() -> N
     assert suite.sensitivity == set()
     assert suite.notes == (
         "svm is not tuned: its classifier vgg has no C",
-        "sgd does not take the choice of svm: which is not tuned",
+        "sgd does not take the choice of svm, which is not tuned",
         "svm, literal, sgd, vgg, unet, deep_unet train the same now: they are one pipeline, svm",
     )
     assert {arm.pipelines for arm in suite.arms} == {("svm",)}
@@ -58,7 +58,7 @@ def test_without_a_grid_nothing_follows() -> None:
     suite = paper(**{"pipelines.svm.tune": "none"})
     assert suite.tunings == suite.follows == {}
     assert list(suite.pipelines) == ["svm", "literal", "sgd"]
-    assert suite.notes == ("sgd does not take the choice of svm: which is not tuned",)
+    assert suite.notes == ("sgd does not take the choice of svm, which is not tuned",)
 
 
 def test_one_pipeline_that_becomes_another() -> None:

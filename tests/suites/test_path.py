@@ -157,7 +157,7 @@ def test_the_report_says_where_the_answer_turns(place: Place) -> None:
     same = build(record)
     assert not [one for one in same.hints if "regularisation" in one]
     lines = regularisation(same).blocks[0].items  # type: ignore[union-attr]
-    assert lines[0].startswith("one → four: the same all along the path of dial (+0.4 to +0.8 IoU")
+    assert lines[0].startswith("one → four does not turn along the path of dial (+0.4 to +0.8 IoU")
 
 
 def test_what_each_arm_chose_is_easy_to_find(place: Place) -> None:

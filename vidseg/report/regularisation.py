@@ -22,12 +22,13 @@ Groups = Mapping[str, float | None]
 
 
 def make_paths(record: SuiteRecord, pairs: Sequence[Pair]) -> list[Path]:
-    """Return each comparison at every value of the path of its pipeline.
+    """Return each comparison at every value of the path of its pipeline, the lead first.
 
     Groups for which both arms trained on the same frames are left out, as in the comparison. Each
     is by itself: no correction for how many there are.
     """
-    made = (_path(record, pair) for pair in pairs if pair.result is not None)
+    ordered = sorted(pairs, key=lambda pair: pair.role is not Role.LEAD)
+    made = (_path(record, pair) for pair in ordered if pair.result is not None)
     return [path for path in made if path is not None and path.points]
 
 
@@ -104,7 +105,7 @@ def path_line(report: Report, path: Path) -> str:
         values = [one.result.difference for one in path.points]
         ends = f"{points(min(values))} to {points(max(values))}"
         return (
-            f"{path.arm_a} → {path.arm_b}: the same all along the path of {path.parameter} "
+            f"{path.arm_a} → {path.arm_b} does not turn along the path of {path.parameter} "
             f"({ends} {report.unit} points; {own})"
         )
     return (

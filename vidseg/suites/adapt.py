@@ -123,14 +123,15 @@ def _followers(
         if leader is None or given.of(name, "tune_from"):
             continue
         if leader.tune is None and given.of(str(one.tune_from), "classifier", "tune"):
-            reason = "which is not tuned"
+            reason = ", which is not tuned"
         elif leader.tune and given.of(name, "classifier"):
-            reason = _unfit(one, next(iter(leader.tune)), classifiers[name])
+            unfit = _unfit(one, next(iter(leader.tune)), classifiers[name])
+            reason = unfit and f": {unfit}"
         else:
             reason = ""
         if reason:
             made[name] = one.model_copy(update={"tune_from": None})
-            notes.append(f"{name} does not take the choice of {one.tune_from}: {reason}")
+            notes.append(f"{name} does not take the choice of {one.tune_from}{reason}")
     return made, notes
 
 
