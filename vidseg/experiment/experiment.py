@@ -285,7 +285,7 @@ class Experiment(FoldFrames):
     ) -> FitResult:
         asked = setting
         setting, followed = self._followed(asked, fold, label)
-        train = self.training(setting, fold)
+        train = self.training(asked, fold)
         if self.config.threshold == INNER:
             held_out_groups(train, setting.seed)  # what cannot be chosen is refused before the fit
         facts = refine_labels(train, label, self.progress, self.stop)
