@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import pytest
+from rich.console import Console
+
+from vidseg.api import screen
 from vidseg.api.progress import CellLines
 
 
@@ -40,3 +45,21 @@ def test_the_last_line_says_how_long_the_other_cells_take() -> None:
     lines.failed("c", ValueError("no"))
     lines.failed("d", ValueError("no"))
     assert told.lines[-1] == "cell 4 of 4, d: failed: no"
+
+
+def test_a_line_of_a_log_says_how_far_it_is_and_how_long_the_rest_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(screen._Log, "_again", lambda log: None)
+    out = io.StringIO()
+    log = screen._Log(Console(file=out, width=200), "fits and scores", 8)
+    log._tell()
+    log.advance(2)
+    now[0] += 30
+    log._tell()
+    assert out.getvalue().splitlines() == [
+        "fits and scores: 0 of 8",
+        "fits and scores: 2 of 8, about 90 s left",
+    ]
