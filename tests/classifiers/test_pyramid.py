@@ -108,6 +108,25 @@ def test_pyramid_adjoint_and_sum() -> None:
     assert (pyramid.forward(maps) * gradient).sum() == pytest.approx(back, rel=1e-10)
 
 
+def test_matrices_first_used_for_inference_serve_training_as_well() -> None:
+    """They are kept: made in inference mode they could not be saved for a gradient."""
+    resize = Resize(Size(19, 23), Size(41, 37))  # sizes that no other test has
+    with torch.inference_mode():
+        resize.forward(torch.ones(19, 23))
+        resize.gram(torch.ones(19, 23))
+    maps = torch.ones(19, 23, requires_grad=True)
+    (resize.forward(maps).sum() + resize.gram(maps).sum()).backward()
+    assert maps.grad is not None
+    expected = resize.weight_sums()
+    ones = torch.ones(19, 23)
+    torch.testing.assert_close(
+        maps.grad.double(),
+        torch.from_numpy(expected) + resize.gram(ones).double(),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
 def test_wrong_sizes_are_refused() -> None:
     resize = Resize(Size(4, 5), Size(8, 9))
     with pytest.raises(ValueError, match=r"\(5, 4\), not in \(4, 5\)"):

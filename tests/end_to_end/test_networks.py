@@ -40,7 +40,7 @@ def test_a_run_fits_scores_and_serves_a_network(place: Place, tmp_path: Path) ->
     names = {name for name, _, _ in fold.curves}
     assert {"loss", "iou", "lr", "images_per_second", "waiting_share", "peak_memory"} <= names
     losses = [(value, step) for name, value, step in fold.curves if name == "loss"]
-    assert [step for _, step in losses] == [0, 1, 2]
+    assert [step for _, step in losses] == [1, 2, 3]
     assert fold.facts["epochs"] == 3, "4 at one frame per video, 3 at three"
     assert fold.facts["updates"] == 3 * 3
     assert fold.facts["pixels_seen"] == 3 * 6 * 64 * 48

@@ -78,6 +78,8 @@ class TinyNet:
             loss.backward()
             descent.step()
             ctx.log("loss", loss.item(), step)
+            ctx.show(ref, logits.detach().numpy(), step)
+            ctx.keep(step, TinyNetwork(net).export())
         ctx.facts["started"] = float(ctx.init is not None)
         return TinyNetwork(net.eval())
 

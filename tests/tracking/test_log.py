@@ -23,7 +23,8 @@ from PIL import Image
 from tests.helpers.mlflow_fixtures import make_model, make_record
 from vidseg.errors import DataError, Stopped, TrackingError, UnreachableError
 from vidseg.experiment.records import DatasetRecord, RunRecord
-from vidseg.tracking import links
+from vidseg.serving import predictor
+from vidseg.tracking import links, load
 from vidseg.tracking import run as runs
 from vidseg.tracking.artifacts import write_cell
 from vidseg.tracking.log import log_metrics, log_run
@@ -231,14 +232,14 @@ def test_the_run_that_failed_is_filled_again_not_one_that_finished(tracking: str
 def test_one_process_at_a_time_chooses_the_run_that_it_fills(
     tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = runs._find_by_key
+    find = runs.find_by_key
 
     def held(*args: Any) -> str | None:
         with pytest.raises(Timeout):
             FileLock(f"{sqlite_file(tracking)}.lock").acquire(timeout=0)
         return find(*args)
 
-    monkeypatch.setattr(runs, "_find_by_key", held)
+    monkeypatch.setattr(runs, "find_by_key", held)
     with open_run("vidseg", "a", key="k"):
         pass
     FileLock(f"{sqlite_file(tracking)}.lock").acquire(timeout=0)
@@ -460,3 +461,40 @@ def test_the_curves_of_the_served_network_belong_to_its_model(tracking: str) -> 
     metrics = client().get_logged_model(output.model_id).metrics
     assert {(one.key, one.value) for one in metrics} >= {("model/loss", 0.25), ("test/iou", 0.5)}
     assert not [one for one in metrics if one.key.startswith(("fold/", "fit/"))]
+
+
+def scaled(state: Any, factor: int) -> Any:
+    return {
+        name: array * np.float32(factor) if array.dtype == np.float32 else array
+        for name, array in state.items()
+    }
+
+
+def test_kept_checkpoints_are_logged_models_with_their_step(tracking: str, tmp_path: Path) -> None:
+    """Once each, with the points of the curves at their step; they predict, and say what."""
+    from safetensors.numpy import save_file
+
+    record, model = make_record(), make_model()
+    kept = []
+    for step in (2, 3):
+        state = scaled(model.state, step)
+        save_file(state, tmp_path / f"{step}.safetensors")
+        kept.append((step, tmp_path / f"{step}.safetensors"))
+    curves = [("loss", 1 / step, step) for step in (1, 2, 3, 4)]
+    record.model = replace(model, epoch=4, curves=curves, checkpoints=kept)
+    with open_run("vidseg", record.name) as run:
+        log_run(record)
+        log_run(record)
+    outputs = client().get_run(run.run_id).outputs.model_outputs
+    models = {client().get_logged_model(one.model_id).name: one for one in outputs}
+    steps = {name: one.step for name, one in models.items()}
+    assert steps == {"checkpoint-2": 2, "checkpoint-3": 3, "model": 4}
+    assert len(outputs) == 3
+    third = client().get_logged_model(models["checkpoint-3"].model_id)
+    assert str(third.status) == "READY"
+    assert [(one.key, one.value, one.step) for one in third.metrics] == [("model/loss", 1 / 3, 3)]
+    opened, _ = load.open_model(f"models:/{third.model_id}", tracking)
+    expected = predictor.load(
+        *predictor.save(replace(model, state=scaled(model.state, 3)), tmp_path)
+    )
+    np.testing.assert_array_equal(opened.scores(model.example), expected.scores(model.example))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -195,19 +195,37 @@ def _logged(
     from vidseg.tracking.suite import CellLog
 
     log = CellLog(tracked, progress.say)
-    record = _do(session, progress, lambda opened: _sender(opened, log))
+    record = _do(session, progress, log)
     with progress.task("logging to MLflow", None), keeping(None):
         log.flush()
         version = log_run(record, tracked, register=register)
     return RunResult(record, tracked, version)
 
 
-def _sender(opened: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], None]:
-    """Return what sends a finished cell, and its scores and curves as metrics of its fold."""
-    from vidseg.tracking.log import log_metrics
-    from vidseg.tracking.metrics import curve_points, fold_points
+@contextlib.contextmanager
+def _sending(
+    opened: OpenedSuite, session: SuiteSession, log: CellLog | None
+) -> Iterator[Callable[[Cell, CellResult], None]]:
+    """Yield what sends a finished cell, with its scores; send curves and pictures meanwhile."""
+    if log is None:
+        yield lambda cell, found: None
+        return
+    from vidseg.tracking.follow import follow_run
 
-    several = len(opened.cells) > 1
+    with follow_run(opened, session.places.ledger, log.run) as live:
+        send = _sender(opened, log)
+
+        def finished(cell: Cell, found: CellResult) -> None:
+            live.finished(found.key, found.curves)
+            send(cell, found)
+
+        yield finished
+
+
+def _sender(opened: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], None]:
+    """Return what sends a finished cell, and its scores as metrics of its fold."""
+    from vidseg.tracking.log import log_metrics
+    from vidseg.tracking.metrics import fold_points
 
     def send(cell: Cell, found: CellResult) -> None:
         log.send(cell_content(cell, found))
@@ -216,25 +234,21 @@ def _sender(opened: OpenedSuite, log: CellLog) -> Callable[[Cell, CellResult], N
         (one,) = run_cells_of(opened, [cell], Results(finished={cell.id: found}))
         fold = fold_record(opened.experiments[cell.pipeline], one, found)
         with contextlib.suppress(TrackingError):  # the record has them: they are sent at the end
-            log_metrics([*fold_points(fold), *curve_points([fold], several=several)], log.run)
+            log_metrics(fold_points(fold), log.run)
 
     return send
 
 
-def _do(
-    session: SuiteSession,
-    progress: Progress,
-    sender: Callable[[OpenedSuite], Callable[[Cell, CellResult], None]] | None = None,
-) -> RunRecord:
+def _do(session: SuiteSession, progress: Progress, log: CellLog | None = None) -> RunRecord:
     opened, cells = session.open(progress)
     check_lengths(opened)
     config, experiment = parts(opened)
     if session.places.fresh:
         experiment.forget(config.setting, everyone(experiment))
-    on_finished = sender(opened) if sender else lambda cell, found: None
-    results, _ = session.do(opened, cells, progress, on_finished)
-    raise_failures(cells, results)
-    return finished_run(opened, results)
+    with _sending(opened, session, log) as on_finished:
+        results, _ = session.do(opened, cells, progress, on_finished)
+        raise_failures(cells, results)
+        return finished_run(opened, results)
 
 
 def _check_register(register: str | None, config: RunConfig, tracking: bool) -> None:

@@ -16,6 +16,7 @@ from vidseg.api.session import Places, SuiteSession, check_names
 from vidseg.errors import DataError
 from vidseg.experiment.distributed import joined
 from vidseg.experiment.records import Row, SuiteRecord
+from vidseg.experiment.stages import CellResult
 from vidseg.report import build, main_settings, suite_from_json, suite_to_json, write_report
 from vidseg.suites.cells import Cell
 from vidseg.suites.engine import Results, read_cells
@@ -199,18 +200,34 @@ def _do(
     log: CellLog | None = None,
 ) -> SuiteRecord:
     """Do what is left of the cells, send them as they finish, and return the suite's record."""
-    results, plan = session.do(
-        opened,
-        cells,
-        progress,
-        lambda cell, found: log.send(cell_content(cell, found)) if log else None,
-    )
+    results, plan = _done(session, opened, cells, progress, log)
     record = _record(opened, results, plan)
     if pictures:
         names = main_settings(build(record))
         record.pictures, notes = make_pictures(opened, results, names, progress)
         record.notes += notes
     return record
+
+
+def _done(
+    session: SuiteSession,
+    opened: OpenedSuite,
+    cells: list[Cell],
+    progress: Progress,
+    log: CellLog | None,
+) -> tuple[Results, Row]:
+    """Do what is left of the cells; what their fits show is sent meanwhile."""
+    if log is None:
+        return session.do(opened, cells, progress)
+    from vidseg.tracking.follow import follow_suite
+
+    with follow_suite(opened, session.places.ledger, log.run) as live:
+
+        def finished(cell: Cell, found: CellResult) -> None:
+            live.finished(found.key, found.curves)
+            log.send(cell_content(cell, found))
+
+        return session.do(opened, cells, progress, finished)
 
 
 def _record(opened: OpenedSuite, results: Results, plan: Row) -> SuiteRecord:

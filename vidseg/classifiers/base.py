@@ -11,10 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy.typing as npt
 
 from vidseg.extractors.base import ExtractorHandle
-from vidseg.types import (
-    Model,
-    TrainingSet,
-)
+from vidseg.types import FrameRef, Model, Scores, State, TrainingSet
 from vidseg.utils.progress import Progress, Quiet
 from vidseg.utils.stop import check_stop
 
@@ -53,6 +50,14 @@ def _ignore(name: str, value: float, step: int) -> None:
     """Drop a metric that nobody asked for."""
 
 
+def _unseen(ref: FrameRef, scores: Scores, step: int) -> None:
+    """Drop a picture that nobody asked for."""
+
+
+def _unkept(step: int, state: State) -> None:
+    """Drop a checkpoint that nobody asked for."""
+
+
 @dataclass
 class FitContext:
     """What the experiment offers to a classifier while it fits.
@@ -66,7 +71,12 @@ class FitContext:
             the cell may go on from there, and is removed after the fit.
         budget: how many epochs.
         log: ``log(name, value, step)`` records a training curve (``train/<name>``); of several
-            processes the first one's counts.
+            processes the first one's counts. It is in MLflow while the fit goes on.
+        show: ``show(ref, scores, step)`` keeps a picture of a frame of the training set beside what
+            the model finds in it so far: ``float32 (h, w)`` scores at the mask size; a few in a
+            fit, each frame once a step.
+        keep: ``keep(step, state)`` keeps the arrays of ``Model.export()`` of the model as it is, to
+            be logged beside the one at the end; does nothing for models that are not logged.
         progress: where to tell how far the fit is.
         stop: raises :class:`vidseg.errors.Stopped` when the user asked to stop; call it often.
         reduce: returns the sum of an array over all processes, each of which must call it as often;
@@ -86,6 +96,8 @@ class FitContext:
     workdir: Path = field(default_factory=Path)
     budget: Budget = field(default_factory=Budget)
     log: Callable[[str, float, int], None] = _ignore
+    show: Callable[[FrameRef, Scores, int], None] = _unseen
+    keep: Callable[[int, State], None] = _unkept
     progress: Progress = field(default_factory=Quiet)
     stop: Callable[[], None] = check_stop
     reduce: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda array: array

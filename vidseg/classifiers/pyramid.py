@@ -51,8 +51,9 @@ def axis_matrix(source: int, target: int) -> Floats:
 def _tensor(source: int, target: int, device: str, dtype: torch.dtype) -> torch.Tensor:
     import torch
 
-    # a copy: torch warns about read-only memory
-    return torch.from_numpy(axis_matrix(source, target).copy()).to(device=device, dtype=dtype)
+    with torch.inference_mode(False):  # kept, and wanted where gradients are taken as well
+        # a copy: torch warns about read-only memory
+        return torch.from_numpy(axis_matrix(source, target).copy()).to(device=device, dtype=dtype)
 
 
 @lru_cache(maxsize=128)
@@ -60,7 +61,8 @@ def _gram(source: int, target: int, device: str, dtype: torch.dtype) -> torch.Te
     import torch
 
     matrix = axis_matrix(source, target)
-    return torch.from_numpy(matrix.T @ matrix).to(device=device, dtype=dtype)
+    with torch.inference_mode(False):
+        return torch.from_numpy(matrix.T @ matrix).to(device=device, dtype=dtype)
 
 
 class _Writable:

@@ -18,6 +18,7 @@ from vidseg import plugins
 from vidseg.classifiers.base import Classifier
 from vidseg.classifiers.load import load_model
 from vidseg.errors import StoreError
+from vidseg.experiment import live
 from vidseg.experiment.config import CHOSEN, Setting, Start
 from vidseg.experiment.distributed import team_for
 from vidseg.experiment.fit import (
@@ -112,6 +113,7 @@ class Experiment(FoldFrames):
             self.ledger.remove(key, "fit")
             self.ledger.remove(key, score_stage(self._score_inputs(key, fold)))
             shutil.rmtree(self.ledger.workdir(key), ignore_errors=True)
+            live.clear(self.ledger.folder(key))
 
     def restore(self, cell: Mapping[str, Any]) -> bool:
         """Write a finished cell of another machine into the ledger, without its model.
@@ -276,12 +278,7 @@ class Experiment(FoldFrames):
         return {name: scores for name, scores in kept.items() if scores is not None}
 
     def _fit_now(
-        self,
-        key: str,
-        inputs: dict[str, Any],
-        setting: Setting,
-        fold: Fold,
-        label: str,
+        self, key: str, inputs: dict[str, Any], setting: Setting, fold: Fold, label: str
     ) -> FitResult:
         asked = setting
         setting, followed = self._followed(asked, fold, label)
@@ -306,15 +303,16 @@ class Experiment(FoldFrames):
             self.ledger.workdir(key),
             self._init(setting, fold, label),
             0.0 if isinstance(self.config.threshold, str) else self.config.threshold,
+            self.ledger.folder(key),
+            keeps=not fold.test or self.config.split.name == "fixed",
         )
         team = team_for(classifier, smallest_part(train, setting))
         model, found, curves = team.run(fit_model, job, progress=self.progress, stop=self.stop)
-        result = {
-            "facts": facts | counted | found | followed,
-            "curves": [list(row) for row in curves],
-        }
+        rows = [list(row) for row in curves]
+        result = {"facts": facts | counted | found | followed, "curves": rows}
         stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
         shutil.rmtree(job.workdir, ignore_errors=True)
+        live.finish(self.ledger.folder(key))
         fitted = _fit_result(key, asked, fold, stage, reused=False)
         assert fitted is not None
         return fitted

@@ -16,6 +16,7 @@ from vidseg.experiment.config import Setting
 from vidseg.experiment.distributed import Team
 from vidseg.experiment.inner import inner_groups, without
 from vidseg.experiment.ledger import StateFile
+from vidseg.experiment.live import FitFiles
 from vidseg.experiment.stages import Curves
 from vidseg.experiment.threshold import inner_threshold
 from vidseg.experiment.training import TrainingFrames
@@ -116,6 +117,8 @@ class FitJob:
         workdir: where checkpoints are kept.
         init: the model that the classifier starts from.
         threshold: at which the values of a grid are compared.
+        folder: of the cell, where pictures of the fit are kept; None: nowhere.
+        keeps: keep checkpoints there as well.
     """
 
     train: TrainingFrames
@@ -130,6 +133,16 @@ class FitJob:
     workdir: Path
     init: KeptModel | None = None
     threshold: float = 0.0
+    folder: Path | None = None
+    keeps: bool = False
+
+    def files(self, rank: int) -> FitFiles | None:
+        """Return where the fit is shown; of several processes the first one shows it."""
+        if rank or self.folder is None:
+            return None
+        made = FitFiles(self.folder, self.train, self.task, self.threshold, self.keeps)
+        made.begin()
+        return made
 
 
 @dataclass(frozen=True)
@@ -172,13 +185,23 @@ def fit_model(
         VidsegError: whatever the classifier or the data refuses.
     """
     curves: Curves = []
+    files = job.files(team.rank)
+
+    def log(name: str, value: float, step: int) -> None:
+        curves.append((name, float(value), int(step)))
+        if files is not None:
+            files.log(name, value, step)
+
+    shown = FitContext() if files is None else files
     ctx = FitContext(
         seed=job.setting.seed,
         device=job.device,
         memory_budget=job.memory_budget,
         workdir=job.workdir,
         budget=job.setting.budget,
-        log=lambda name, value, step: curves.append((name, float(value), int(step))),
+        log=log,
+        show=shown.show,
+        keep=shown.keep,
         progress=progress or Quiet(),
         stop=stop,
         reduce=team.reduce,

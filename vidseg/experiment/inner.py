@@ -36,10 +36,19 @@ def without(train: TrainingFrames, group: str) -> TrainingFrames:
 
 
 def inner_context(ctx: FitContext, name: str) -> FitContext:
-    """Return the context of an inner fit: a folder of its own, and no start, fact or curve."""
+    """Return the context of an inner fit: a folder of its own, nothing to start from or to show."""
     workdir = ctx.workdir / name
     workdir.mkdir(parents=True, exist_ok=True)
-    return replace(ctx, facts={}, init=None, log=lambda name, value, step: None, workdir=workdir)
+    plain = FitContext()
+    return replace(
+        ctx,
+        facts={},
+        init=None,
+        log=plain.log,
+        show=plain.show,
+        keep=plain.keep,
+        workdir=workdir,
+    )
 
 
 def count_frames(

@@ -57,6 +57,7 @@ AROUND = frozenset(
         "vidseg.experiment.config",
         "vidseg.experiment.keys",
         "vidseg.experiment.ledger",
+        "vidseg.experiment.live",
         "vidseg.experiment.locks",
         "vidseg.experiment.options",
         "vidseg.experiment.stages",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -90,6 +91,8 @@ class ModelRecord:
         task: name of what it predicts.
         epoch: of a network: after how many epochs its weights are those that are kept.
         curves: training curves of a network, rows of (name, value, step).
+        checkpoints: step and safetensors file (arrays as those of ``state``) of what was kept
+            before the end.
     """
 
     classifier: str
@@ -104,6 +107,7 @@ class ModelRecord:
     task: str = DEFAULT
     epoch: int | None = None
     curves: list[tuple[str, float, int]] = field(default_factory=list)
+    checkpoints: list[tuple[int, Path]] = field(default_factory=list)
 
     __pydantic_config__: ClassVar[ConfigDict] = ARRAYS
 

@@ -10,6 +10,7 @@ from vidseg.errors import DataError, VidsegError
 from vidseg.experiment.config import RunConfig
 from vidseg.experiment.evaluate import frame_scores
 from vidseg.experiment.experiment import Experiment
+from vidseg.experiment.live import checkpoints
 from vidseg.experiment.record import counts_by_kind, empty_videos, run_record
 from vidseg.experiment.records import ModelRecord, RunRecord
 from vidseg.experiment.splits import Fold
@@ -190,4 +191,5 @@ def _model(config: RunConfig, experiment: Experiment, fitted: FitResult) -> Mode
         task=experiment.task.name,
         epoch=int(epoch) if network else None,
         curves=fitted.curves if network else [],
+        checkpoints=checkpoints(experiment.ledger.folder(fitted.key)),
     )

@@ -32,7 +32,11 @@ _BATCH = 1000  # metrics a call; MLflow refuses more
 
 
 def log_run(
-    record: RunRecord, run: OpenRun | None = None, *, register: str | None = None
+    record: RunRecord,
+    run: OpenRun | None = None,
+    *,
+    register: str | None = None,
+    several: bool | None = None,
 ) -> str | None:
     """Show a finished run in MLflow; harmless when it is there already.
 
@@ -42,11 +46,14 @@ def log_run(
         record: what the experiment left behind.
         run: None: the open one.
         register: name under which the model is registered, or None.
+        several: whether it has several folds; None: whether several are finished.
 
     Raises:
         TrackingError: the store refuses, or the artifacts cannot be written.
     """
     from vidseg.tracking.artifacts import TABLES, write_files
+    from vidseg.tracking.checkpoints import log_checkpoints
+    from vidseg.tracking.live import log_curves
     from vidseg.tracking.model import log_dataset, log_model
     from vidseg.tracking.model import register as register_model
 
@@ -60,10 +67,11 @@ def log_run(
     model_id = log_model(record, run) if record.model else None
     log_metrics(test_points(record), run, model_id=model_id, dataset=record.dataset)
     if record.model:
-        log_metrics(model_points(record.model), run, model_id=model_id)
+        log_curves(model_points(record.model), run, model_id=model_id)
+        log_checkpoints(record.model, run)
     log_metrics(baseline_points(record), run)
     log_metrics([point for fold in record.folds for point in fold_points(fold)], run)
-    log_metrics(curve_points(record.folds), run)
+    log_curves(curve_points(record.folds, several=several), run)
     return register_model(model_id, register, run) if model_id and register else None
 
 

@@ -32,18 +32,24 @@ def fold_points(fold: FoldRecord) -> list[Point]:
     ]
 
 
+def curve_name(prefix: str, name: str, fold: int | None) -> str:
+    """Return the name of a curve: ``train/loss``, or ``train/loss/fold0`` of one of several folds.
+
+    The fold comes last so that the UI keeps the curves of one quantity side by side.
+    """
+    return f"{prefix}/{name}" if fold is None else f"{prefix}/{name}/fold{fold}"
+
+
 def curve_points(folds: Sequence[FoldRecord], *, several: bool | None = None) -> list[Point]:
     """Return ``train/<name>``, or ``train/<name>/fold0``... when there are several folds.
 
     Args:
         folds: finished folds.
         several: whether the run has several; None: whether these are.
-
-    The fold comes last so that the UI keeps the curves of one quantity side by side.
     """
     several = len(folds) > 1 if several is None else several
     return [
-        (f"train/{name}/fold{fold.index}" if several else f"train/{name}", value, step)
+        (curve_name("train", name, fold.index if several else None), value, step)
         for fold in folds
         for name, value, step in fold.curves
     ]

@@ -113,9 +113,9 @@ def log_model(record: RunRecord, run: OpenRun) -> str:
     """
     assert record.model is not None
     mlflow = load_mlflow()
-    digest = _digest(record.model)
+    digest = digest_of(record.model)
     with translate_errors(run.uri):
-        known = _known(mlflow.MlflowClient(run.uri), run, digest)
+        known = find_model(mlflow.MlflowClient(run.uri), run, digest)
     if known is not None:
         return known
     with (
@@ -183,7 +183,8 @@ def model_arguments(model: ModelRecord, folder: Path) -> dict[str, Any]:
     }
 
 
-def _known(client: Any, run: OpenRun, digest: str) -> str | None:
+def find_model(client: Any, run: OpenRun, digest: str) -> str | None:
+    """Return the id of the run's logged model of this content, None where it has none."""
     outputs = client.get_run(run.run_id).outputs
     for output in outputs.model_outputs if outputs else ():
         model = client.get_logged_model(output.model_id)
@@ -192,7 +193,7 @@ def _known(client: Any, run: OpenRun, digest: str) -> str | None:
     return None
 
 
-def _digest(model: ModelRecord) -> str:
+def digest_of(model: ModelRecord) -> str:
     """Return a hash over the head and the specs."""
     total = hashlib.sha256(
         f"{model.classifier} {model.extractor} {model.extractor_fingerprint} {model.image_size} "

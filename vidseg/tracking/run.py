@@ -122,7 +122,7 @@ def _start(
         notice(f"closed {len(dead)} run(s) whose process was killed: {', '.join(dead)}")
     experiment_id = ensure_experiment(uri, experiment)
     with claiming(uri) if key else contextlib.nullcontext():
-        known = _find_by_key(mlflow, uri, experiment_id, key) if key else None
+        known = find_by_key(mlflow, uri, experiment_id, key) if key else None
         run = mlflow.start_run(
             run_id=known,
             experiment_id=experiment_id,
@@ -152,7 +152,7 @@ def _resume_project_run(
     return mlflow.start_run(run_id=run_id, tags={**missing, **tags}, log_system_metrics=watch)
 
 
-def _find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | None:
+def find_by_key(mlflow: Any, uri: str, experiment_id: str, key: str) -> str | None:
     """Return a run of this key that no living process fills: one that did not finish, if any."""
     query = f"tags.`{KEY}` = '{key}' and attributes.status != 'RUNNING'"
     found = mlflow.MlflowClient(uri).search_runs([experiment_id], query)

@@ -203,12 +203,16 @@ def log_suite(
     )
 
 
+def setting_key(run: OpenRun, setting: str) -> str:
+    """Return the key of a setting's run: each run of a suite has children of its own."""
+    return digest([run.run_id, setting])
+
+
 def _log_setting(setting: SettingRecord, run: OpenRun, experiment: str) -> None:
     """Fill the child run of a setting; it is FAILED where a cell of it failed."""
-    # of this parent: another start of the same suite has children of its own
-    key = digest([run.run_id, setting.name])
+    key, cells = setting_key(run, setting.name), len(setting.run.folds) + len(setting.failures)
     with open_run(experiment, setting.name, role="setting", key=key) as child:
-        log_run(setting.run, child)
+        log_run(setting.run, child, several=cells > 1 or not setting.complete)
         log_metrics([(f"fit/{k}_mean", v, 0) for k, v in setting.facts.items()], child)
     error = "; ".join(f"{row['cell']}: {row['error']}" for row in setting.failures)
     client = load_mlflow().MlflowClient(run.uri)

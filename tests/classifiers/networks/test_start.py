@@ -17,6 +17,7 @@ from vidseg.classifiers.networks.deep_unet import DeepUNet
 from vidseg.classifiers.networks.fcn import Fcn
 from vidseg.classifiers.networks.start import fitted_factor, log_odds
 from vidseg.classifiers.networks.unet import UNet
+from vidseg.classifiers.networks.validation import held_out
 from vidseg.classifiers.networks.vgg import Vgg
 from vidseg.errors import DataError
 from vidseg.types import Size
@@ -147,3 +148,23 @@ def test_the_start_may_be_the_best(tmp_path: Path) -> None:
     before = train.handle.build().state_dict()
     after = fitted.net.trunk.module.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("kind", [Vgg, UNet])
+def test_it_ends_no_worse_on_held_out_frames(kind: type[NetworkClassifier], tmp_path: Path) -> None:
+    """Where training spoils the start, the start is kept; its curve begins at the SVM's IoU."""
+    log, ctx, train = Logged(), context(tmp_path), training(ignored=0.2)
+    ctx.log = log
+    network = kind(init="svm", validate=True, lr=30.0, clip=0, epochs=3)
+    fitted = network.fit(train, train.handle, ctx)
+    curve = log.of("validation_iou")
+    learnt, left = held_out(train, ctx.seed, "test")
+    masks = np.stack([left.mask(ref) for ref in left.refs])
+    scores = fitted.batch_scores([left.frame(ref) for ref in left.refs], left.mask_size, "cpu")
+    head = PixelSvm().fit(learnt, train.handle, context(tmp_path / "svm"))
+    linear = np.stack([head.scores(left.features(ref), left.mask_size) for ref in left.refs])
+    pixel = 1 / np.count_nonzero(masks)
+    assert curve[0] == pytest.approx(iou(linear, masks), abs=max(1e-3, 4 * pixel))
+    assert curve[-1] < curve[0], "else this shows nothing"
+    assert iou(scores, masks) == pytest.approx(max(curve), abs=1e-3)
+    assert ctx.facts["best_validation_iou"] == max(curve)

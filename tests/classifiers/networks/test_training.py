@@ -106,6 +106,30 @@ def test_accumulation_changes_no_step() -> None:
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_weight_decay_spares_biases_and_normalisation(optimizer: Any) -> None:
+    network = UNet(optimizer=optimizer, weight_decay=0.3, init="svm")
+    net = network.module(LadderHandle(), (0, 1, 2), weights=True)
+    descent = Descent(net, network.options, context(Path()), SIZE, 1.0)
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    decayed = {
+        names[id(parameter)]: group["weight_decay"]
+        for group in descent.plain_optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert decayed.keys() == set(names.values())
+    norms = {
+        f"{place}.{name}"
+        for place, module in net.named_modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+        for name, _ in module.named_parameters()
+    }
+    assert norms
+    for name, decay in decayed.items():
+        spared = name in norms or name.endswith("bias")
+        assert decay == (0.0 if spared else 0.3), name
+
+
 def test_ignored_pixels_change_nothing(tmp_path: Path) -> None:
     """A frame of which nothing is labelled is as if it were not there."""
     found = step_of({"batch": 4}, ignored=1.0)
@@ -240,10 +264,73 @@ def test_curves_are_logged_by_epoch(tmp_path: Path) -> None:
     fit(tmp_path, Vgg(epochs=3, batch=2, validate=True), log=log)
     names = {"loss", "iou", "lr", "images_per_second", "waiting_share", "peak_memory"}
     for name in names:
-        assert [step for one, _, step in log.rows if one == name] == [0, 1, 2]
+        assert [step for one, _, step in log.rows if one == name] == [1, 2, 3]
     assert [step for one, _, step in log.rows if one == "validation_iou"] == [0, 1, 2, 3]
     assert min(log.of("peak_memory")) > 1e6
     assert all(0 <= share <= 1 for share in log.of("waiting_share"))
+
+
+@pytest.mark.parametrize(("epochs", "shown"), [(9, [1, 3, 5, 9]), (2, [1, 2]), (1, [1])])
+def test_two_frames_are_shown_at_a_few_epochs(
+    epochs: int, shown: list[int], tmp_path: Path
+) -> None:
+    """One that is trained on and one that is held out; they change nothing in the training."""
+    rows: list[tuple[FrameRef, Any, int]] = []
+
+    def show(ref: FrameRef, scores: Any, step: int) -> None:
+        rows.append((ref, scores.copy(), step))
+
+    network = Vgg(epochs=epochs, batch=1, validate=True)
+    fitted = fit(tmp_path / "a", network, show=show)
+    assert [step for _, _, step in rows] == [step for step in shown for _ in range(2)]
+    assert {ref.video for ref, _, _ in rows} == {"a", "b"}
+    train = training()
+    last = fitted.batch_scores([train.frame(rows[-1][0])], SIZE, "cpu")[0]
+    np.testing.assert_array_equal(rows[-1][1], last)
+    assert same(fitted, fit(tmp_path / "b", network))
+
+
+def test_without_held_out_frames_two_videos_are_shown(tmp_path: Path) -> None:
+    """The frame with most foreground of each; one frame where there is one video."""
+    rows: list[FrameRef] = []
+
+    def show(ref: FrameRef, scores: Any, step: int) -> None:
+        rows.append(ref)
+
+    fit(tmp_path / "a", Vgg(epochs=1), show=show)
+    train = training()
+    found = {ref.video: np.count_nonzero(train.mask(ref) > 0) for ref in rows}
+    for ref in train.refs:
+        assert np.count_nonzero(train.mask(ref) > 0) <= found[ref.video]
+    rows.clear()
+    fit(tmp_path / "b", Vgg(epochs=1), training(refs=(FrameRef("a", 0, TinyNoise()),)), show=show)
+    assert rows == [FrameRef("a", 0)]
+
+
+@pytest.mark.parametrize("keep", ["last", "ema"])
+def test_checkpoints_are_kept_after_equal_parts(keep: Any, tmp_path: Path) -> None:
+    kept: dict[int, Any] = {}
+    network = Vgg(epochs=8, batch=1, keep=keep, checkpoints=3, schedule="constant")
+    fitted = fit(tmp_path / "a", network, keep=kept.__setitem__)
+    assert list(kept) == [2, 4, 6]
+    assert kept[2].keys() == fitted.export().keys()
+    half = Vgg(epochs=4, batch=1, keep=keep, schedule="constant")
+    state = fit(tmp_path / "b", half).export()
+    if keep == "last":  # the rise of the learning rate is shorter in fewer steps
+        assert not np.array_equal(kept[4]["linear.bias"], fitted.export()["linear.bias"])
+    np.testing.assert_allclose(kept[4]["linear.bias"], state["linear.bias"], rtol=0.2)
+    kept.clear()
+    fit(tmp_path / "c", Vgg(epochs=1, checkpoints=3), keep=kept.__setitem__)
+    assert not kept, "the end is logged anyway"
+
+
+def test_speed_is_that_of_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of the training so far, of which a slow start would be a part for ever."""
+    read = iter([100.0, 200.0, 200.0, *(200.0 + n for n in (1, 2, 2, 3, 4, 4))])
+    monkeypatch.setattr(loop._Clock, "seconds", property(lambda clock: next(read)))
+    log = Logged()
+    fit(tmp_path, Vgg(epochs=3, batch=2), log=log)
+    assert log.of("images_per_second") == [4 / 200, 2.0, 2.0]
 
 
 def test_compiling_that_fails_is_said_and_done_without(

@@ -21,6 +21,7 @@ from vidseg.classifiers.networks.options import (
     Count,
     Decay,
     Keep,
+    Kept,
     Momentum,
     Optimizer,
     Precision,
@@ -71,9 +72,12 @@ class NetworkClassifier(ABC):
         init: svm fits ``pixel_svm`` on the same frames first and starts there; or a linear
             classifier with its parameters, such as ``init=[pixel_svm:C=0.1]``.
         keep: last keeps the weights at the end; best those with the best IoU on a training group
-            that is held out, the start included; ema their running average.
+            that is held out, the start included; ema their running average. By default last, and
+            best where a fitted model is the start and ``validate`` holds a group out.
         validate: hold a training group out, and log its IoU, with any ``keep``.
         compile: use torch.compile; without a compiler it goes on without.
+        checkpoints: models that are logged beside the one at the end, as they were after equal
+            parts of the training; each takes the disk that the network takes.
         levels: levels of the extractor to use; by default the paper's for VGG16 (of which
             decoders read conv1_2 to conv5_3), and all of any other extractor.
     """
@@ -106,9 +110,10 @@ class NetworkClassifier(ABC):
         freeze: str = "none",
         statistics: Statistics = "frozen",
         init: Init = "none",
-        keep: Keep = "last",
+        keep: Keep | None = None,
         validate: bool = False,
         compile: bool = False,  # noqa: A002
+        checkpoints: Kept = 0,
         levels: list[int] | None = None,
     ) -> None:
         self.options = TrainOptions(
@@ -129,6 +134,7 @@ class NetworkClassifier(ABC):
             keep,
             validate,
             compile,
+            checkpoints,
         )
         self.frozen, self.statistics, self.init, self.chosen = freeze, statistics, init, levels
 
@@ -169,11 +175,11 @@ class NetworkClassifier(ABC):
     def fit(self, train: TrainingSet, handle: ExtractorHandle, ctx: FitContext) -> FittedNetwork:
         """Train on ``train``; goes on from a checkpoint in ``ctx.workdir``.
 
-        Curves, by epoch: ``loss``, ``iou`` (of the training crops, before each step), ``lr``,
-        ``images_per_second``, ``waiting_share``, ``peak_memory``, and ``validation_iou``, whose
-        first point is before the first step. Facts: ``epochs``, ``updates``, ``frames_seen``,
-        ``pixels_seen``, ``train_seconds``, ``waiting_share``, ``images_per_second``,
-        ``out_of_time``, ``parameters``, ``trained_parameters``, ``lr``.
+        Curves, by finished epochs: ``loss``, ``iou`` (of the training crops, before each step),
+        ``lr``, ``images_per_second``, ``waiting_share``, ``peak_memory``, and ``validation_iou``,
+        which is measured before the first step as well. Facts: ``epochs``, ``updates``,
+        ``frames_seen``, ``pixels_seen``, ``train_seconds``, ``waiting_share``,
+        ``images_per_second``, ``out_of_time``, ``parameters``, ``trained_parameters``, ``lr``.
 
         Raises:
             DataError: the loss is not finite; a checkpoint or a model to start from does not fit.

@@ -33,6 +33,7 @@ class Course:
         sums: of the epoch so far: loss, labelled pixels, true and false positives, ...
         seconds, waited: of training, and of waiting for crops.
         pixels, frames: labelled pixels and crops seen.
+        mark: seconds, waited and frames when the epoch began.
         curves: rows of (name, value, epoch).
         best: best score on held-out frames, and the epoch that had it.
         scaler: of the precision 16-mixed.
@@ -45,6 +46,7 @@ class Course:
     waited: float = 0.0
     pixels: float = 0.0
     frames: float = 0.0
+    mark: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     curves: list[tuple[str, float, int]] = field(default_factory=list)
     best: float = -1.0
     best_epoch: int = 0

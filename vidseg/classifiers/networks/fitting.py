@@ -20,6 +20,7 @@ from vidseg.classifiers.networks.inference import FittedNetwork
 from vidseg.classifiers.networks.memory import FLOAT, activations
 from vidseg.classifiers.networks.model import Segmenter, load_tensors
 from vidseg.classifiers.networks.options import TrainOptions
+from vidseg.classifiers.networks.snapshots import Snapshots
 from vidseg.classifiers.networks.start import (
     LinearStart,
     check_start,
@@ -70,14 +71,18 @@ class Fitting:
             self._start(net, train, share)
         fitted = network.fitted(net, self._linear, padded=self._padded)
         weight = options.positive_weight * share + 1 - share
+        epochs = ctx.budget.epochs(len(train.refs) / train.videos, options.epochs)
         trainer = Trainer(
             net,
             Descent(net, options, ctx, size, weight),
             Steps(train, size, options.batch, ctx.seed, options.flip, ctx.rank, ctx.world),
-            ctx.budget.epochs(len(train.refs) / train.videos, options.epochs),
+            epochs,
             ctx,
             checkpoints,
             None if held is None else Validation.of(held, fitted, ctx.device),
+            None
+            if ctx.rank
+            else Snapshots.of(train, held, fitted, ctx, epochs, options.checkpoints),
             network.name,
         )
         resumed = trainer.restore()
@@ -94,7 +99,7 @@ class Fitting:
 
     @property
     def _options(self) -> TrainOptions:
-        return replace(self.network.options, gentle=self._init != "none")
+        return self.network.options.started(fitted=self._init != "none")
 
     @property
     def _init(self) -> Any:
@@ -178,7 +183,7 @@ class Fitting:
         """
         if self.ctx.device != "cpu":
             return
-        options = self.network.options
+        options = self._options
         crops = -(-options.batch // self.ctx.world)
         crops = -(-crops // options.accumulate)
         trained = sum(p.numel() for p in net.parameters() if p.requires_grad)

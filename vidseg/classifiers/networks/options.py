@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,6 +19,7 @@ Share = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=10**6)]
+Kept = Annotated[int, Field(ge=0, le=100)]
 Side = Annotated[int, Field(ge=16, le=8192)]
 
 RATES: dict[Optimizer, float] = {"sgd": 0.1, "adamw": 3e-3}
@@ -46,11 +47,21 @@ class TrainOptions:
     flip: bool
     positive_weight: float
     precision: Precision
-    keep: Keep
+    keep: Keep | None
     validate: bool
     compile: bool
+    checkpoints: int = 0
 
     gentle: bool = False
+
+    def started(self, *, fitted: bool) -> TrainOptions:
+        """Return the options of a training whose start is a fitted model, or is not.
+
+        What is not given depends on it. A fitted model is left slowly, and where held-out frames
+        are scored anyway, the best network on them is kept: the start itself where no epoch is.
+        """
+        best = fitted and self.validate
+        return replace(self, gentle=fitted, keep=self.keep or ("best" if best else "last"))
 
     @property
     def rate(self) -> float:

@@ -15,6 +15,7 @@ from vidseg.classifiers.networks.checkpoint import Checkpoints, Course, Tensors
 from vidseg.classifiers.networks.data import Steps, Waiting, ahead
 from vidseg.classifiers.networks.descent import SUMS, Descent
 from vidseg.classifiers.networks.model import Segmenter
+from vidseg.classifiers.networks.snapshots import Snapshots
 from vidseg.errors import DataError, ResourceError, Stopped
 from vidseg.utils.progress import ProgressBar
 
@@ -40,6 +41,7 @@ class Trainer:
         ctx: of the fit.
         checkpoints: where it is kept.
         validate: returns the IoU of the network on held-out frames; None: there are none.
+        snapshots: shows and keeps the network after some epochs; None: another process does.
         name: of the classifier, for messages.
         course: how far it is.
     """
@@ -51,6 +53,7 @@ class Trainer:
     ctx: FitContext
     checkpoints: Checkpoints
     validate: Callable[[], float] | None
+    snapshots: Snapshots | None
     name: str
     course: Course = field(default_factory=Course)
     _ema: Tensors = field(default_factory=dict)
@@ -184,28 +187,42 @@ class Trainer:
         course.finished = late or number + 1 == self.total
         ends = (number + 1) % self.steps.per_epoch == 0
         if ends or late:
-            self._end_epoch(number // self.steps.per_epoch, rate)
+            self._end_epoch(number // self.steps.per_epoch + 1, rate)
+            if not course.finished:
+                course.seconds = clock.seconds
+                course.mark = [course.seconds, course.waited, course.frames]
         if course.finished or (ends and clock.is_due()):
             with clock.saving():
                 self._save()
         return course.finished
 
     def _end_epoch(self, epoch: int, rate: float) -> None:
+        """Log an epoch, and what is measured after it.
+
+        Args:
+            epoch: how many are finished: the step of all curves, 0 before the first.
+            rate: learning rate of its last step.
+        """
         course, ctx = self.course, self.ctx
         self._settle()
         loss, pixels, hits, false_alarms, misses = course.sums
         course.sums = []
         either = hits + false_alarms + misses
+        spent = course.seconds, course.waited, course.frames
+        seconds, waited, frames = (now - a for now, a in zip(spent, course.mark, strict=True))
         self._log("loss", loss / max(pixels * self.descent.mean_weight, 1), epoch)
         self._log("iou", hits / either if either else 0.0, epoch)
         self._log("lr", rate, epoch)
-        self._log("images_per_second", course.frames / max(course.seconds, 1e-9), epoch)
-        self._log("waiting_share", course.waited / max(course.seconds, 1e-9), epoch)
+        self._log("images_per_second", frames / max(seconds, 1e-9), epoch)
+        self._log("waiting_share", waited / max(seconds, 1e-9), epoch)
         self._log("peak_memory", peak_memory(self.descent.device), epoch)
         every = max(1, self.epochs // EVALUATIONS)
-        if (epoch + 1) % every == 0 or course.finished:
-            self._validated(epoch + 1)
-        ctx.facts |= self.facts(epoch + 1)
+        if epoch % every == 0 or course.finished:
+            self._validated(epoch)
+        if self.snapshots is not None:
+            self.snapshots.take(epoch, self._ema, finished=course.finished)
+            self.net.train()
+        ctx.facts |= self.facts(epoch)
 
     def facts(self, epochs: int) -> dict[str, float]:
         """Return what the training took so far."""
@@ -251,7 +268,7 @@ class Trainer:
         self._whole = True
 
     def _take_kept(self) -> None:
-        kept = {"ema": self._ema, "best": self._best}.get(self.descent.options.keep)
+        kept = {"ema": self._ema, "best": self._best}.get(self.descent.options.keep or "last")
         if kept:
             self.net.load_state_dict(kept)
         self.ctx.facts |= self.facts(-(-self.course.step // self.steps.per_epoch))

@@ -15,6 +15,7 @@ from vidseg.classifiers.networks.options import (
     Count,
     Decay,
     Keep,
+    Kept,
     Momentum,
     Optimizer,
     Precision,
@@ -61,9 +62,10 @@ class UNet(NetworkClassifier):
         freeze: str = "none",
         statistics: Statistics = "frozen",
         init: Init = "none",
-        keep: Keep = "last",
+        keep: Keep | None = None,
         validate: bool = False,
         compile: bool = False,  # noqa: A002
+        checkpoints: Kept = 0,
         levels: list[int] | None = None,
     ) -> None:
         super().__init__(
@@ -87,6 +89,7 @@ class UNet(NetworkClassifier):
             keep,
             validate,
             compile,
+            checkpoints,
             levels,
         )
         self.widths = widths
