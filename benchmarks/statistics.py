@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,22 +169,27 @@ def curves(rng: Rng, reps: int) -> Iterator[Row]:
         for groups in (4, 7, 12):
             fits = [_curve(rng, counts, left, groups) for _ in range(reps)]
             points = [fit.flattens for fit in fits if fit.flattens is not None]
-            held, error = rate([truth in one for one in points])
+            held, error = rate([truth in one for one in points]) if points else (math.nan,) * 2
             row: Row = {"truth": shape, "groups": groups, "flattens at": truth}
             row |= {
                 kind: rate([fit.shape == kind for fit in fits])[0]
                 for kind in ("rising", "falling", "flat", "cannot tell")
             }
             yield row | {
-                "median estimate": float(
-                    np.median([fit.flattens_at for fit in fits if fit.flattens_at is not None])
-                ),
-                "median low": float(np.median([one.low for one in points])),
-                "median high": float(np.median([one.high for one in points])),
-                "level": points[0].level,
+                "point named": len(points) / reps,
+                "median estimate": _median([fit.flattens_at for fit in fits]),
+                "median low": _median([one.low for one in points]),
+                "median high": _median([one.high for one in points]),
+                "level": points[0].level if points else math.nan,
                 "covered": held,
                 "error": error,
             }
+
+
+def _median(values: Iterable[float | None]) -> float:
+    """Return the median of those that are there, nan without any."""
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else math.nan
 
 
 def _curve(rng: Rng, counts: Array, left: Array, groups: int) -> stats.GainCurve:

@@ -1,7 +1,7 @@
 """Is a threshold that inner groups choose better than 0, and how often does each of them collapse?
 
-Leave one scene out, on each real data set by itself. Each fit is scored at 0 and at the threshold
-that up to three inner groups of its training scenes chose; the model is the same.
+On each real data set by itself, leave one scene out or ``--split``. Each fit is scored at 0 and at
+the threshold that up to three inner groups of its training scenes chose; the model is the same.
 
     python -m benchmarks.thresholds --quick
     python -m benchmarks.thresholds --json thresholds.json
@@ -27,7 +27,7 @@ configure_threads()
 
 import numpy as np
 
-from benchmarks._frames import samples_folder
+from benchmarks._samples import samples_folder
 from benchmarks._scenes import find_sets, opened
 from benchmarks._tables import table
 from vidseg.experiment.config import Setting
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--samples", help="folder of real samples")
     parser.add_argument("--size", default="96x72", help="of images and masks")
     parser.add_argument("--stride", type=int, default=20, help="every so many test frames")
+    parser.add_argument("--split", default="leave-one-group-out", help="or k-fold:k=2")
     parser.add_argument("--classifier", default="pixel_svm:C=1")
     parser.add_argument("--store", type=Path, help="keep features and fits here")
     parser.add_argument("--quick", action="store_true", help="generated videos, two arms")
@@ -114,6 +115,7 @@ def main() -> None:
         "image_size": "48x32" if given.quick else given.size,
         "classifier": given.classifier,
         "threshold": "inner",
+        "split": given.split,
         "test_stride": given.stride,
     }
     folder = nullcontext(given.store) if given.store else tempfile.TemporaryDirectory()

@@ -12,7 +12,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from benchmarks import _loops, _ways, aa_study, networks
+from benchmarks import _loops, _ways, aa_study, networks, regret, statistics
 from benchmarks._judge import Judge
 from benchmarks._runs import seconds_to
 from tests.helpers.training import TinyHandle, TinyTraining
@@ -227,3 +227,36 @@ def test_ratios_have_intervals_of_order_statistics() -> None:
     assert (middle, low, high) == (10.5, 6.0, 15.0)
     assert level == pytest.approx(0.9586, abs=1e-4)
     assert networks.ratio([3.0, 1.0], [1.0, 1.0])[1:] == (1.0, 3.0, 0.5)
+
+
+def test_the_curve_study_survives_curves_without_a_flattening_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vidseg import stats
+
+    fallen = stats.fit_gain_curve(
+        [1, 2, 5, 10, 20], {g: [0.3, 0.42, 0.55, 0.52, 0.50] for g in "abcd"}
+    )
+    assert fallen.flattens is None
+    monkeypatch.setattr(statistics, "_curve", lambda *_: fallen)
+    rows = list(statistics.curves(np.random.default_rng(0), 2))
+    assert {row["point named"] for row in rows} == {0.0}
+    assert all(np.isnan(row["covered"]) for row in rows)
+
+
+def test_advice_of_one_half_is_followed_on_the_other(tmp_path: Path) -> None:
+    options = {"image_size": "32x24", "split": "leave-one-group-out", "test_stride": 4}
+    data = "synthetic:videos=4,frames=10,size=48x32,motion=1"
+    scenes = regret.open_scenes("generated", data, tmp_path / "none", tmp_path, options)
+    halves = scenes.groups[:2], scenes.groups[2:]
+    first, second = (scenes.report(half) for half in halves)
+    assert [report.groups for report in (first, second)] == [list(half) for half in halves]
+    row = regret.followed(first, second)
+    best = max(row["scores"].values())
+    assert row["standing"] == "too few groups"
+    assert "advice" not in row["followed"]  # two scenes can show nothing
+    assert row["followed"]["best"]["regret"] == 0
+    for rule in regret.HABITS:
+        assert row["followed"][rule]["regret"] == best - row["scores"][rule] >= 0
+    assert row["followed"]["every 20th"]["frames"] == 1
+    assert row["followed"]["every 5th"]["frames"] == 2
