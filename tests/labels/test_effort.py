@@ -159,3 +159,14 @@ def test_progress_moves_while_a_human_is_replayed(spec: str) -> None:
     made(Film(arc(41)), f"assisted:{spec}").prepare(range(10), Count(), never)
     assert len(Count.moved) > 20
     assert sum(Count.moved) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("budget", "drawn"), [(8, 6), (10, 6)])
+def test_the_cheapest_is_taken_where_no_distance_is_within_the_budget(
+    budget: int, drawn: int
+) -> None:
+    corners = Film([(20 + int(40 * abs((i / 8) % 2 - 1)), 40) for i in range(41)])
+    rest = "ask=truth,tracker=still,method=linear,seconds_per_look=0"
+    # a box at each corner, 8 frames apart: 6; every=10 misses them and ends with 9
+    assert made(corners, f"assisted:every=10,{rest}").effort(()).boxes == 9
+    assert made(corners, f"assisted:budget={budget},{rest}").effort(()).boxes == drawn

@@ -20,7 +20,7 @@ from vidseg.types import Video, labelled_frames
 from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Parts, Progress, ProgressBar
 
-_RULE = "assisted 4"
+_RULE = "assisted 5"
 
 _WIDER = 1.15
 """By so much the distance of key boxes grows, at least, when the budget was not enough."""
@@ -46,8 +46,8 @@ class Assisted:
             what is one; one takes the box around all foreground of a frame; auto is ids where the
             labels have them, else linked.
         budget: choose ``every`` for each video: about the least with which no more seconds are
-            spent than on drawing every box of every ``budget``-th frame by hand. Of no use with
-            forward.
+            spent than on drawing every box of every ``budget``-th frame by hand, or where more has
+            to be mended the cheapest. Of no use with forward.
         seconds_per_box, seconds_per_look: for ``budget``: what a box drawn and a frame looked at
             take; 7 and 1 where they are not given.
     """
@@ -140,26 +140,32 @@ class AssistedLabels(MadeBoxes):
 
         What is mended hardly depends on the distance, what is drawn at first can be counted without
         a tracker: so the next distance is the least that leaves as much for mending as the last one
-        needed, until one is within the budget.
+        needed, or twice the last one, until one is within the budget. Where none is, the cheapest
+        is returned; the search ends when two in a row were not the cheapest so far.
         """
         if self._budget is None or self._method == "forward":
             return self._replayed(self._rules.every, progress)
         most = key_frame_seconds(self.video, self._budget, self._price)
         longest = max([2, *map(len, self._truth.tracks)])
-        every, mending = 1, 0.0
-        while True:
-            every = self._least(every, longest, most - mending)
-            found = self._replayed(every, progress)
-            spent = self._price.seconds(found[1])
-            if spent <= most or every >= longest:
-                return found
+        every = self._least(1, longest, most) or longest
+        best = found = self._replayed(every, progress)
+        dearer = 0
+        while (spent := self._price.seconds(found[1])) > most and every < longest and dearer < 2:
             mending = spent - self._before(every)
-            every = min(longest, max(every + 1, round(every * _WIDER)))
+            wider = max(every + 1, round(every * _WIDER))
+            every = self._least(wider, longest, most - mending) or min(longest, 2 * every)
+            found = self._replayed(every, progress)
+            cheaper = self._price.seconds(found[1]) < self._price.seconds(best[1])
+            best, dearer = (found, 0) if cheaper else (best, dearer + 1)
+        return best
 
-    def _least(self, low: int, high: int, most: float) -> int:
-        """Return the least distance from ``low`` on whose key boxes take ``most`` seconds."""
-        fitting = (every for every in range(low, high) if self._before(every) <= most)
-        return next(fitting, high)
+    def _least(self, low: int, high: int, most: float) -> int | None:
+        """Return the least distance from ``low`` to ``high`` whose key boxes take ``most`` seconds.
+
+        None where no distance does.
+        """
+        fitting = (every for every in range(low, high + 1) if self._before(every) <= most)
+        return next(fitting, None)
 
     def _before(self, every: int) -> float:
         """Return the seconds that are spent before anything is mended."""
