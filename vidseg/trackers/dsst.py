@@ -16,7 +16,7 @@ class Dsst:
     """Follow an object by correlation filters on histograms of gradients (dlib).
 
     The confidence is the peak-to-sidelobe ratio: about 20 on an object that looks as before, below
-    7 where it is likely lost. The ratio of width to height stays as it was drawn. About 2.5 ms a
+    7 where it is likely lost. The ratio of width to height stays as it was drawn. About 4 ms a
     frame, whatever the size of the object.
     """
 

@@ -34,7 +34,8 @@ class Lk:
 
     A grid of points in the box is followed to the next frame and back; those that return to where
     they began give the shift (median) and the change of scale (median ratio of distances). The
-    confidence is the share of points that return within a pixel. About 1 ms a frame.
+    confidence is the share of points that return within a pixel. 1 to 3 ms a
+    frame, growing with the object.
 
     Args:
         points: along each side of the grid.
