@@ -52,6 +52,7 @@ def test_pictures_of_the_main_arms_stand_between_the_answer_and_the_chart(tmp_pa
     assert all(one.startswith("data:image/jpeg;base64,") for one in sources)
     assert "median, 41.3\u00a0%: g3, frame 17" in text
     assert "outline of the truth" in text
+    assert re.search(r"frames, [\d.]+\u00a0min of labels", text)
     written = write_report([record], tmp_path)
     assert "median, 41.3 %: g3, frame 17" in written["markdown"].read_text()
     facts = json.loads(written["json"].read_text())["reports"][0]["pictures"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -52,4 +53,5 @@ def _template() -> Template:
 
 def _unbroken(text: str) -> str:
     """Return the text with spaces that keep a number and its unit together."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("p = ", "p\u00a0=\u00a0")
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%").replace("p = ", "p\u00a0=\u00a0")
+    return re.sub(r"(?<=\d) (?=(?:min|s|h)\b)", "\N{NO-BREAK SPACE}", text)
