@@ -17,6 +17,7 @@ from vidseg.api.results import RunResult
 from vidseg.experiment.records import PictureRecord, SuiteRecord
 from vidseg.report import build, main_settings, suite_from_json, suite_to_json, write_report
 from vidseg.report.arms import in_words, label_cost, price_notes
+from vidseg.report.document import Table
 from vidseg.report.front import arms
 from vidseg.report.html import to_html
 from vidseg.report.pages import make_page
@@ -140,3 +141,8 @@ def test_a_run_names_the_video_whose_threshold_is_off() -> None:
     (line,) = RunResult(run).hints
     assert "20 svm on g3 (1.3 beside 66.4)" in line
     assert "--threshold inner" in line
+
+
+def test_a_column_without_any_number_is_no_column_of_numbers() -> None:
+    table = Table("t", ["arm", "advice", "score"], [["1", "–", "1.0"], ["2", "–", "–"]])
+    assert table.numeric == [False, False, True]

@@ -116,11 +116,16 @@ class Table:
 
     @cached_property
     def numeric(self) -> list[bool]:
-        """Whether each column holds numbers only."""
+        """Whether each column holds numbers only, one at least."""
         return [
-            i > 0 and all(row[i] in (MISSING, "") or NUMERIC.fullmatch(row[i]) for row in self.rows)
+            i > 0 and self._holds_numbers([row[i] for row in self.rows])
             for i in range(len(self.head))
         ]
+
+    @staticmethod
+    def _holds_numbers(cells: list[str]) -> bool:
+        known = [cell for cell in cells if cell not in (MISSING, "")]
+        return bool(known) and all(NUMERIC.fullmatch(cell) for cell in known)
 
 
 Block = Text | Bullets | Code | Figure | Pictures | Table

@@ -27,7 +27,7 @@ CHARTED = ("curve", "exchange", "comparisons")
 def hints(report: Report) -> Section | None:
     """Return what a reader should not miss."""
     lines = [f"{line}." for line in (*report.hints, *merged(report))]
-    return Section("Look at this first", "hints", [Bullets(lines)]) if lines else None
+    return Section("What looks wrong", "hints", [Bullets(lines)]) if lines else None
 
 
 def arms(report: Report) -> Section | None:
