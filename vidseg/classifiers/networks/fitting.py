@@ -34,6 +34,7 @@ from vidseg.classifiers.networks.validation import Validation, held_out
 from vidseg.errors import ResourceError
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import FrameRef, Size, TrainingSet
+from vidseg.utils.bytes import format_bytes
 from vidseg.utils.hashing import digest
 
 if TYPE_CHECKING:
@@ -200,8 +201,8 @@ class Fitting:
             else "choose a smaller crop, fewer levels, or raise --memory-budget"
         )
         raise ResourceError(
-            f"{crops} crops of {size} need {crops * each / 1e9:.1f} GB and the network "
-            f"{fixed / 1e9:.1f} GB, memory_budget is {self.ctx.memory_budget / 1e9:.1f} GB",
+            f"{crops} crops of {size} need {format_bytes(crops * each)} and the network "
+            f"{format_bytes(fixed)}, memory_budget is {format_bytes(self.ctx.memory_budget)}",
             where=self.network.name,
             hint=hint,
         )
