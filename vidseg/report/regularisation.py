@@ -39,7 +39,9 @@ def _path(record: SuiteRecord, pair: Pair) -> Path | None:
     if not own or alone is None:
         return None
     found = []
-    for value in dict.fromkeys(one.value for one in own):
+    asked = record.config["pipelines"][pair.pipeline].get("path") or {own[0].parameter: []}
+    there = dict.fromkeys(one.value for one in own)
+    for value in dict.fromkeys([*next(iter(asked.values())), *there]):
         a, b = (_scores(record, own, arm, value) for arm in (pair.arm_a, pair.arm_b))
         result = None if a is None or b is None else _compared(record, pair, a, b)
         if result is not None:
