@@ -13,6 +13,7 @@ from vidseg.experiment.records import Row, RunRecord, SuiteRecord
 from vidseg.report import Report
 from vidseg.report.document import Page, Table
 from vidseg.report.hints import run_hints
+from vidseg.report.html import marked
 from vidseg.tasks.registry import find_task
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class RunResult:
     def _repr_html_(self) -> str:
         title, columns, rows = self.table()
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        hints = "".join(f"<p>Look: {html.escape(hint)}</p>" for hint in self.hints)
+        hints = "".join(f"<p>Look: {marked(hint)}</p>" for hint in self.hints)
         return _html_table(title, columns, rows) + hints + notes
 
 

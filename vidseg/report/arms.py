@@ -71,7 +71,7 @@ def _how(arm: Any) -> list[str]:
 
 
 def _frames(sampler: str, setting: SettingFacts, spacing: int | None) -> str:
-    n = _number(setting)
+    n, fewer = _number(setting)
     if sampler == "all":
         return "every frame of each video"
     if sampler in COPIES:
@@ -81,21 +81,26 @@ def _frames(sampler: str, setting: SettingFacts, spacing: int | None) -> str:
     if sampler in EVERY and spacing:
         return f"every {ordinal(spacing)} frame of each video"
     if sampler in FIRST:
-        return f"the first {n} of each video".replace("first 1 frame ", "first frame ")
+        said = f"the first {n} of each video".replace("first 1 frame ", "first frame ")
+        return f"{said}, all where there are fewer" if fewer else said
     if sampler == "window":
         apart = f", {count(spacing, 'frame')} apart" if spacing and spacing > 1 else ""
         row = " in a row" if spacing == 1 else apart
-        return f"{n} of each video{row}, anywhere in it"
+        said = f"{n} of each video{row}, anywhere in it"
+        return f"{said}, fewer where a video is short" if fewer else said
     if sampler in SIMILAR:
-        return SIMILAR[sampler](n)
+        return SIMILAR[sampler](n) + (", all where there are fewer" if fewer else "")
+    if fewer and setting.per_video is not None:
+        n = f"{number(setting.per_video[0])} to {n}"
     return f"{n} of each video"
 
 
-def _number(setting: SettingFacts) -> str:
+def _number(setting: SettingFacts) -> tuple[str, bool]:
+    """Return the frames of the video that has most, and whether others have fewer."""
     if setting.per_video is None:
-        return "some frames"
+        return "some frames", False
     low, high = setting.per_video
-    return count(high, "frame") if low == high else f"{number(low)} to {number(high)} frames"
+    return count(high, "frame"), low < high
 
 
 def _spacing(report: Report, setting: SettingFacts) -> int | None:

@@ -12,6 +12,7 @@ from vidseg.report.document import Page
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
 TONES = {
     "better": "good",
@@ -48,7 +49,15 @@ def _template() -> Template:
     )
     environment.filters["tone"] = lambda cell: TONES.get(cell, "")
     environment.filters["nowrap"] = _unbroken
+    environment.filters["marked"] = marked
     return environment.get_template("report.html.j2")
+
+
+def marked(text: str) -> Markup:
+    """Return text as HTML: escaped, and what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(_unbroken(text)))))
 
 
 def _unbroken(text: str) -> str:
