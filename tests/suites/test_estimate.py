@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.helpers.suites import COUNTS, Place, install
+from vidseg.experiment.training import TrainingFrames
 from vidseg.suites import estimate
 from vidseg.suites.estimate import Rate, Times, calibrate
 from vidseg.suites.opened import OpenedSuite
@@ -82,6 +84,31 @@ def test_a_real_estimate_fits_a_few_frames_only_and_keeps_no_cell(place: Place) 
     assert not list((place.folder / "ledger").rglob("*.json"))
     assert all(0 < plan[f"seconds_{part}"] < 60 for part in ("forwards", "fits", "scoring"))
     assert "untimed" not in plan
+
+
+def test_frames_that_show_nothing_are_timed_with_one_that_does(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the training frames 0 to 7 of two videos only the fourth has foreground."""
+    mask = TrainingFrames.mask
+    monkeypatch.setattr(
+        TrainingFrames,
+        "mask",
+        lambda self, ref: mask(self, ref) if ref.index == 3 else np.full_like(mask(self, ref), -1),
+    )
+    bench = place.bench(arms={"all": {"sampler": "all"}}, comparisons=[])
+    plan = planned(bench)
+    assert plan["seconds_fits"] > 0
+    assert "untimed" not in plan
+
+
+def test_labels_that_cannot_be_learnt_end_no_dry_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = TrainingFrames.mask
+    nothing = lambda self, ref: np.full_like(mask(self, ref), -1)  # noqa: E731
+    monkeypatch.setattr(TrainingFrames, "mask", nothing)
+    assert planned(place.bench())["untimed"] == ["q"]
 
 
 def test_finished_fits_take_no_time(place: Place) -> None:

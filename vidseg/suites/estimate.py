@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import tempfile
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from vidseg import plugins
 from vidseg.classifiers.base import Budget, Classifier, FitContext
+from vidseg.errors import DataError
 from vidseg.experiment.config import Setting
 from vidseg.experiment.evaluate import evaluate
 from vidseg.experiment.experiment import Experiment
@@ -22,6 +24,7 @@ from vidseg.experiment.training import PreparedVideo, TrainingFrames
 from vidseg.suites.cells import Cell
 from vidseg.suites.opened import OpenedSuite, reads_features
 from vidseg.suites.worker import reraise_fatal
+from vidseg.tasks.base import Task
 from vidseg.types import FrameRef, Model
 from vidseg.utils.progress import Quiet
 
@@ -29,6 +32,8 @@ FEW, MORE = 4, 16
 """Training frames of the two fits that are timed."""
 IMAGES = (1, 2)
 """The same for networks, which see an image at a time."""
+LOOKED = 64
+"""Frames of which one that can be learnt by itself is sought."""
 SCORED = 3
 """Test frames whose scoring is timed."""
 TRIES, SHORT = 3, 1.0
@@ -129,12 +134,13 @@ def _times(opened: OpenedSuite, cells: Sequence[Cell]) -> Times:
     train, cell = max(sets, key=lambda one: len(one[0].refs))
     features = reads_features(cell)
     frame = _frame_seconds(material, features)
-    parts = [_few(train, count) for count in ((FEW, MORE) if features else IMAGES)]
+    first = _learnable(train, experiment.task)
+    parts = [_few(train, first, count) for count in ((FEW, MORE) if features else IMAGES)]
     for ref in parts[-1].refs:
         parts[-1].features(ref) if features else parts[-1].frame(ref)
-    check = _seconds(lambda: check_training(parts[-1], experiment.task)) / len(parts[-1].refs)
-    fit = grid = model = None
+    check, fit, grid, model = 0.0, None, None, None
     try:
+        check = _seconds(lambda: check_training(parts[-1], experiment.task)) / len(parts[-1].refs)
         fit, model = _fits(experiment, cell.setting, parts)
         if any(one.setting.chooses for one in cells):
             grid = _grid(experiment, cell.setting, parts)
@@ -143,11 +149,27 @@ def _times(opened: OpenedSuite, cells: Sequence[Cell]) -> Times:
     return Times(frame, fit, grid, check, *_scored(experiment, parts[-1], model))
 
 
-def _few(train: TrainingFrames, count: int) -> TrainingFrames:
-    """Return some frames of a training set, spread over it, unchanged by noise."""
+def _few(train: TrainingFrames, first: FrameRef, count: int) -> TrainingFrames:
+    """Return a frame and some others of a training set, spread over it, unchanged by noise."""
+    return replace(train, refs=list(dict.fromkeys([first, *_spread(train, count)]))[:count])
+
+
+def _learnable(train: TrainingFrames, task: Task) -> FrameRef:
+    """Return a frame that can be learnt by itself; the first one where none of some can be.
+
+    Where little is to be seen, a few frames that are taken blindly show nothing.
+    """
+    some = _spread(train, LOOKED)
+    for ref in some:
+        with contextlib.suppress(DataError):
+            check_training(replace(train, refs=[ref]), task)
+            return ref
+    return some[0]
+
+
+def _spread(train: TrainingFrames, count: int) -> list[FrameRef]:
     refs = list(dict.fromkeys(FrameRef(ref.video, ref.index) for ref in train.refs))
-    step = max(len(refs) // count, 1)
-    return replace(train, refs=refs[::step][:count])
+    return refs[:: max(len(refs) // count, 1)][:count]
 
 
 def _frame_seconds(material: PreparedVideo, features: bool) -> float:
