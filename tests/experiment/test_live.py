@@ -122,3 +122,18 @@ def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path: Path) ->
     with (tmp_path / CURVES).open("a") as file:
         file.write(f"{second[7:]}\n")
     assert [(point.step, point.value, point.time) for point in reader.new()] == [(2, 0.5, 1000)]
+
+
+def test_a_line_that_a_full_disk_cut_is_passed_over(tmp_path: Path) -> None:
+    first, second, third = (json.dumps(["loss", 0.5, step, 1000]) for step in (1, 2, 3))
+    (tmp_path / CURVES).write_text(f"{first[:9]}{second}\n[]\n{third}\n")
+    assert [point.step for point in CurveReader(tmp_path).new()] == [3]
+
+
+def test_a_shorter_file_in_the_place_of_one_is_read_from_its_start(tmp_path: Path) -> None:
+    reader = CurveReader(tmp_path)
+    first, second = (json.dumps(["loss", 0.5, step, 1000]) for step in (1, 2))
+    (tmp_path / CURVES).write_text(f"{first}\n{second}\n")
+    assert [point.step for point in reader.new()] == [1, 2]
+    (tmp_path / CURVES).write_text(f"{first}\n")
+    assert [point.step for point in reader.new()] == [1]

@@ -154,6 +154,23 @@ def test_what_a_store_refused_is_sent_the_next_time(
     assert points(run.run_id) == {("train/loss", 1): 1, ("train/loss", 2): 1}
 
 
+def test_what_a_store_refused_to_show_is_sent_the_next_time(
+    tracking: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    fit = writing(ledger)
+    with open_run("vidseg", "a") as run:
+        log = following(ledger, run)
+        fit.log("loss", 0.5, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(mlflow.MlflowClient, "get_run", lambda *given, **named: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                log.poll()
+        log.poll()
+    assert points(run.run_id) == {("train/loss", 1): 1}
+
+
 # ---- a suite and a run ----
 
 
@@ -202,6 +219,25 @@ def test_a_suite_s_settings_are_runs_while_they_are_fitted(
             log.poll()
         assert client().get_run(child.run_id).info.status == "KILLED"
     assert len(images(child.run_id)) == 2
+
+
+def test_cells_along_a_path_have_no_run(tracking: str, place: Place) -> None:
+    steps = {"extractor": "filters:octaves=1", "classifier": "tinynet:steps=2"}
+    bench = place.bench(
+        arms={"one": {"sampler": 1}, "two": {"sampler": "successive:n=2"}},
+        pipelines={"n": {**steps, "path": {"steps": [1, 2]}}},
+        comparisons=[{"a": "one", "b": "two"}],
+        split="fixed:test=syn00",
+    )
+    with open_run("vidseg", "tiny", role="suite", key="k") as suite:
+        with follow_suite(bench, place.ledger, suite) as log:
+            for cell in bench.cells:
+                if cell.arm.name == "one" and cell.at in (None, 1):
+                    fitted = bench.experiments["n"].fit(cell.setting, cell.fold, "")
+                    log.finished(fitted.key, fitted.curves)
+            log.poll()
+        runs = client().search_runs([suite.experiment_id], "tags.`vidseg.role` = 'setting'")
+    assert [run.info.run_name for run in runs] == ["one n"]
 
 
 def test_a_run_shows_its_folds_and_its_refit(tracking: str, place: Place) -> None:

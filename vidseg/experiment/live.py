@@ -125,18 +125,31 @@ class CurveReader:
     _offset: int = 0
 
     def new(self) -> list[CurvePoint]:
-        """Return the points since the last call; none where there is no file."""
+        """Return the points since the last call; none where there is no file.
+
+        Lines that are none are passed over: a disk that was full cuts one, and the next follows.
+        """
         try:
             with (self.folder / CURVES).open("rb") as file:
-                if (number := os.fstat(file.fileno()).st_ino) != self._file:
-                    self._file, self._offset = number, 0
+                found = os.fstat(file.fileno())
+                # a file that is gone may leave its number to the next one
+                if found.st_ino != self._file or found.st_size < self._offset:
+                    self._file, self._offset = found.st_ino, 0
                 file.seek(self._offset)
                 # the last line may be half written
                 whole, newline, _ = file.read().rpartition(b"\n")
         except OSError:
             return []
         self._offset += len(whole) + len(newline)
-        return [CurvePoint(*json.loads(line)) for line in whole.splitlines()]
+        return [point for line in whole.splitlines() if (point := _point(line)) is not None]
+
+
+def _point(line: bytes) -> CurvePoint | None:
+    try:
+        name, value, step, when = json.loads(line)
+        return CurvePoint(str(name), float(value), int(step), int(when))
+    except (ValueError, TypeError):
+        return None
 
 
 def pictures(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from vidseg.errors import TrackingError
 from vidseg.experiment.ledger import Ledger
@@ -38,8 +38,11 @@ def follow_run(opened: OpenedSuite, ledger: Ledger, run: OpenRun) -> LiveLog:
 
 @contextlib.contextmanager
 def follow_suite(opened: OpenedSuite, ledger: Ledger, run: OpenRun) -> Iterator[LiveLog]:
-    """Show the cells of a suite in the runs of their settings, for a ``with`` block."""
-    names = dict.fromkeys(cell.name for cell in opened.cells)
+    """Show the cells of a suite in the runs of their settings, for a ``with`` block.
+
+    Cells at another value of a path belong to no setting, and have no run.
+    """
+    names = dict.fromkeys(cell.name for cell in opened.cells if cell.at is None)
     runs = SettingRuns(run)
     cells = []
     for name in names:
@@ -48,16 +51,12 @@ def follow_suite(opened: OpenedSuite, ledger: Ledger, run: OpenRun) -> Iterator[
         for cell, placed in zip(own, run_cells_of(opened, own, Results()), strict=True):
             if (key := opened.key(cell)) is not None:
                 fold = placed.step if several else None
-                cells.append(LiveCell(key, _opener(runs, name), "train", fold))
+                cells.append(LiveCell(key, partial(runs.of, name), "train", fold))
     try:
         with LiveLog(run.uri, ledger, cells) as log:
             yield log
     finally:
         runs.close()
-
-
-def _opener(runs: SettingRuns, name: str) -> Any:
-    return lambda: runs.of(name)
 
 
 @dataclass
@@ -103,5 +102,5 @@ class SettingRuns:
         """Close the runs that were opened; a server that is away does not matter here."""
         client = load_mlflow().MlflowClient(self.run.uri)
         with contextlib.suppress(TrackingError), translate_errors(self.run.uri):
-            for run_id in self._ids.values():
+            for run_id in list(self._ids.values()):
                 client.set_terminated(run_id, "KILLED")

@@ -176,12 +176,12 @@ class LiveLog:
             key, curves = self._finished.popleft()
             self._new.setdefault(key, []).extend(CurvePoint(*row, now) for row in curves)
         with translate_errors(self._uri):
-            for key in list(self._new):
-                points = self._new.pop(key)
+            for key, points in list(self._new.items()):
                 for cell in self._cells.get(key, ()):
                     log = self._log_of(cell)
                     for point in points:
                         log.add(cell.named(point.name), point)
+                del self._new[key]
             for log in self._runs.values():
                 log.send()
             for key, folder in self._folders.items():
