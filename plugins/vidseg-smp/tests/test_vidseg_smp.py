@@ -103,6 +103,11 @@ def test_it_learns_and_is_loaded_from_its_arrays_alone(tmp_path):
         load_model(tiny(arch="fpn"), model.export(), LadderHandle(), where="test")
 
 
+def test_checkpoints_are_kept_as_those_of_other_networks():
+    assert tiny(checkpoints=2).options.checkpoints == 2
+    assert tiny().options.checkpoints == 0
+
+
 def test_a_stopped_fit_goes_on_and_ends_with_the_same_weights(tmp_path):
     whole, _ = fitted(tmp_path / "whole")
     with pytest.raises(Stopped):

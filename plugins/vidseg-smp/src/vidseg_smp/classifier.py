@@ -17,6 +17,7 @@ from vidseg.classifiers.networks.options import (
     Count,
     Decay,
     Keep,
+    Kept,
     Momentum,
     Optimizer,
     Precision,
@@ -96,6 +97,8 @@ class Smp(NetworkClassifier):
         keep: last keeps the weights at the end; best those with the best IoU on a training group
             that is held out; ema their running average.
         validate: hold a training group out, and log its IoU, with any ``keep``.
+        checkpoints: models that are logged beside the one at the end, as they were after equal
+            parts of the training.
     """
 
     name: ClassVar[str] = "smp"
@@ -126,6 +129,7 @@ class Smp(NetworkClassifier):
         statistics: Statistics = "frozen",
         keep: Keep = "last",
         validate: bool = False,
+        checkpoints: Kept = 0,
     ) -> None:
         super().__init__(
             lr=lr,
@@ -146,6 +150,7 @@ class Smp(NetworkClassifier):
             statistics=statistics,
             keep=keep,
             validate=validate,
+            checkpoints=checkpoints,
         )
         self.arch, self.encoder, self.weights = arch, encoder, weights
 
