@@ -137,3 +137,14 @@ def test_a_shorter_file_in_the_place_of_one_is_read_from_its_start(tmp_path: Pat
     assert [point.step for point in reader.new()] == [1, 2]
     (tmp_path / CURVES).write_text(f"{first}\n")
     assert [point.step for point in reader.new()] == [1]
+
+
+def test_a_part_that_a_killed_fit_left_is_written_over(tmp_path: Path) -> None:
+    """Checkpoints are large; the cell is locked, so nobody else writes there."""
+    nothing: Any = None
+    files = live.FitFiles(tmp_path, nothing, nothing, keeps=True)
+    folder = tmp_path / live.CHECKPOINTS
+    folder.mkdir()
+    (folder / ".step-00003.safetensors.part").write_bytes(b"half")
+    files.keep(3, {"w": np.ones(2, np.float32)})
+    assert [path.name for path in folder.iterdir()] == ["step-00003.safetensors"]

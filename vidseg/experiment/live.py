@@ -58,7 +58,7 @@ class FitFiles:
 
     def begin(self) -> None:
         """Start a new file of curves: a fit that goes on logs those before again."""
-        with contextlib.suppress(OSError), replacing(self.folder / CURVES, sync=False):
+        with contextlib.suppress(OSError), replacing(self.folder / CURVES, sync=False, alone=True):
             pass
 
     def log(self, name: str, value: float, step: int) -> None:
@@ -75,7 +75,7 @@ class FitFiles:
         with contextlib.suppress(OSError):
             path = self.folder / PICTURES / re.sub(r"[^\w.-]+", "_", name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path, sync=False) as temporary:
+            with replacing(path, sync=False, alone=True) as temporary:
                 Pillow.fromarray(self._drawn(ref, scores, step)).save(temporary, "PNG")
 
     def _drawn(self, ref: FrameRef, scores: Scores, step: int) -> Image:
@@ -102,7 +102,7 @@ class FitFiles:
         path = self.folder / CHECKPOINTS / f"step-{step:05d}.safetensors"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
+            with replacing(path, alone=True) as temporary:
                 save_file(state, temporary)
         except (OSError, SafetensorError) as error:
             raise StoreError(

@@ -53,7 +53,11 @@ class Preconditioner:
             moments += with_bias.T @ with_bias
             count += len(x)
         if not np.isfinite(moments).all():
-            raise DataError("the features are too large to square", where="training frames")
+            raise DataError(
+                "the features are too large to square",
+                where="training frames",
+                hint="leave standardise=true, or another extractor",
+            )
         return cls.from_moments(moments / max(count, 1), ctx.device)
 
     @classmethod
