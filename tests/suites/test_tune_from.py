@@ -130,6 +130,21 @@ def test_an_arm_takes_the_choices_of_another(place: Place) -> None:
     assert follow.name == "four leader"
 
 
+def test_an_arm_that_is_tuned_as_one_that_cannot_be_had_fails_by_itself(place: Place) -> None:
+    arms = {
+        "four": {"sampler": "refusing"},
+        "two": {"sampler": 1, "tuned_as": "four"},
+        "one": {"sampler": 1},
+    }
+    split = {"split": "fixed:test=syn00", "comparisons": []}
+    bench = place.bench(pipelines={"leader": LEADER}, arms=arms, **split)
+    chosen = select([cell for cell in bench.cells if cell.arm.name != "four"], "two")
+    assert [cell.id for cell in chosen] == ["two leader/fold 0/seed 0"]
+    results, _ = place.run(bench)
+    assert list(results.finished) == ["one leader/fold 0/seed 0"]
+    assert "this sampler fails" in str(results.failures["two leader/fold 0/seed 0"])
+
+
 @pytest.mark.parametrize(
     ("like", "expected"),
     [

@@ -112,7 +112,9 @@ def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:
         )
     by_id, wanted = {cell.id: cell for cell in cells}, set[str]()
     for cell in found:
-        while cell.id not in wanted:
-            wanted.add(cell.id)
-            cell = by_id[cell.parent] if cell.parent is not None else cell
+        before: Cell | None = cell
+        # an arm that could not be had is not there, also where another is tuned as it
+        while before is not None and before.id not in wanted:
+            wanted.add(before.id)
+            before = by_id.get(before.parent or "")
     return [cell for cell in cells if cell.id in wanted]
