@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from vidseg.errors import UsageError
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, suite_from_json, suite_to_json
 from vidseg.report.document import Table
-from vidseg.report.regularisation import regularisation
+from vidseg.report.facts import PathPoint
+from vidseg.report.regularisation import path_line, regularisation
 from vidseg.report.write import short
+from vidseg.stats import compare
 from vidseg.suites.cells import select
 from vidseg.suites.executors.local import Local
 from vidseg.suites.plan import describe_plan, make_plan, waiting_cells
@@ -157,6 +160,20 @@ def test_the_report_says_where_the_answer_turns(place: Place) -> None:
     assert not [one for one in same.hints if "regularisation" in one]
     lines = regularisation(same).blocks[0].items  # type: ignore[union-attr]
     assert lines[0].startswith("one → four does not turn along the path of dial (+0.4 to +0.8 IoU")
+
+
+def test_a_turn_of_which_neither_side_is_shown_is_no_more_than_seen(place: Place) -> None:
+    report = build(recorded(place))
+    (path,) = report.paths
+    zero, up = (dict.fromkeys("abc", value) for value in (0.5, 0.7))
+    seen = replace(
+        path,
+        points=[PathPoint(9, compare(zero, up, 0.01, 0.95))],
+        own=compare(zero, zero, 0.01, 0.95),
+    )
+    line = path_line(report, seen)
+    assert line.startswith("one → four may depend on the regularisation: at dial = 9")
+    assert line.count("cannot tell") == 2
 
 
 def test_what_each_arm_chose_is_easy_to_find(place: Place) -> None:

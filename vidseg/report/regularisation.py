@@ -110,8 +110,10 @@ def path_line(report: Report, path: Path) -> str:
             f"{path.arm_a} → {path.arm_b} does not turn along the path of {path.parameter} "
             f"({ends} {report.unit} points; {own})"
         )
+    known = {point.result.verdict, path.own.verdict} != {Verdict.CANNOT_TELL}
     return (
-        f"{path.arm_a} → {path.arm_b} depends on the regularisation: at "
+        f"{path.arm_a} → {path.arm_b} {'depends' if known else 'may depend'} on the "
+        "regularisation: at "
         f"{path.parameter} = {point.value} '{path.arm_b}' gains {points(point.result.difference)} "
         f"{report.unit} points over '{path.arm_a}' ({_how_sure(point.result)}), {own}"
     )
