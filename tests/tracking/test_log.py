@@ -274,11 +274,13 @@ def test_a_data_set_that_another_process_logs_in_the_same_instant(tracking: str)
 
 
 @pytest.fixture
-def project_run(tracking: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def project_run(tracking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A run as `mlflow run` makes it: with raw parameters, named in the environment."""
     import mlflow
 
-    experiment = client().create_experiment("chosen")
+    # its own place is a folder of the process's
+    home = (tmp_path / "artifacts").as_uri()
+    experiment = client().create_experiment("chosen", artifact_location=home)
     run = client().create_run(experiment, run_name="given", tags={"mlflow.source.name": "x"})
     for name, value in {"seed": "7", "sampler": "20", "run.seed": "0"}.items():
         client().log_param(run.info.run_id, name, value)
