@@ -214,10 +214,16 @@ def test_a_suite_s_settings_are_runs_while_they_are_fitted(
     tags = client().get_run(child.run_id).data.tags
     assert tags["mlflow.parentRunId"] == suite.run_id
     assert "mlflow.user" in tags
-    with open_run("vidseg", "tiny", role="suite", key="k") as again:
-        with follow_suite(opened(place), place.ledger, again) as log:
+    for before in ("FINISHED", "KILLED"):
+        client().set_terminated(child.run_id, before)
+        with (
+            open_run("vidseg", "tiny", role="suite", key="k") as again,
+            follow_suite(opened(place), place.ledger, again) as log,
+        ):
             log.poll()
-        assert client().get_run(child.run_id).info.status == "KILLED"
+            during = client().get_run(child.run_id).info.status
+        assert during == {"FINISHED": "FINISHED", "KILLED": "RUNNING"}[before]
+        assert client().get_run(child.run_id).info.status == before, "what was finished stays so"
     assert len(images(child.run_id)) == 2
 
 

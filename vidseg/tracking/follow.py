@@ -64,7 +64,7 @@ class SettingRuns:
     """The runs of a suite's settings, opened when there is something to show.
 
     They are closed as KILLED, and filled when the suite is finished: one that was stopped has
-    settings that are not.
+    settings that are not. Runs that an earlier start finished stay so.
 
     Attributes:
         run: of the suite.
@@ -72,6 +72,7 @@ class SettingRuns:
 
     run: OpenRun
     _ids: dict[str, str] = field(default_factory=dict)
+    _unfinished: list[str] = field(default_factory=list)
 
     def of(self, setting: str) -> str:
         """Return the id of a setting's run; the one of an earlier start is opened again."""
@@ -92,8 +93,11 @@ class SettingRuns:
                 made = client.create_run(
                     self.run.experiment_id, tags=resolve_tags(tags | parent), run_name=setting
                 )
-                return str(made.info.run_id)
-            client.update_run(known, status="RUNNING")
+                self._unfinished.append(str(made.info.run_id))
+                return self._unfinished[-1]
+            if client.get_run(known).info.status != "FINISHED":
+                client.update_run(known, status="RUNNING")
+                self._unfinished.append(known)
             for name, value in tags.items():
                 client.set_tag(known, name, value)
             return known
@@ -102,5 +106,5 @@ class SettingRuns:
         """Close the runs that were opened; a server that is away does not matter here."""
         client = load_mlflow().MlflowClient(self.run.uri)
         with contextlib.suppress(TrackingError), translate_errors(self.run.uri):
-            for run_id in list(self._ids.values()):
+            for run_id in list(self._unfinished):
                 client.set_terminated(run_id, "KILLED")
