@@ -91,7 +91,9 @@ class Running:
             text=True,
         )
         assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
+        lines = iter(self.process.stdout.readline, "")
+        # a busy machine shows progress before the address
+        self.said = next((line for line in lines if not line.startswith("reading")), "")
         self.url = self.said.removeprefix("page").strip()
         self.address, _, token = self.url.partition("/?token=")
         self._headers = {"x-vidseg-token": token, "content-type": "application/json"}

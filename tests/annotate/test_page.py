@@ -173,6 +173,24 @@ def exported(browser: Browser, form: str) -> str:
     return said.partition("Reads as ")[2].splitlines()[0]
 
 
+def test_enter_makes_no_box_while_the_object_is_tracked(chromium: Any, server: Running) -> None:
+    browser = open_page(chromium, server)
+    browser.page.evaluate("vidseg.app.set({ ahead: false })")
+    browser.settle()
+    browser.drag(moving().box(0))
+    browser.press("End")
+    at_work = "vidseg.app.status = {...vidseg.app.status, fill: {total: 9, done: 1, ids: [1]}}"
+    browser.page.evaluate(at_work)
+    browser.press("Enter")
+    browser.until("document.getElementById('message').textContent.includes('being tracked')")
+    assert browser.box(1, LENGTH - 1) is None
+    browser.page.evaluate("vidseg.app.status = {...vidseg.app.status, fill: {total: 0, ids: []}}")
+    browser.press("Enter")
+    browser.settle()
+    assert browser.box(1, LENGTH - 1)
+    assert browser.faults == []
+
+
 def test_two_pages_see_each_others_changes(chromium: Any, server: Running) -> None:
     first, second = open_page(chromium, server), open_page(chromium, server)
     first.drag(moving().box(0))

@@ -104,6 +104,12 @@ export class App {
     this.hooks.changed();
   }
 
+  // Whether gaps of the object are filled at this moment, so that a box may come here yet.
+  isTracked(object) {
+    const { fill } = this.status;
+    return fill.total > 0 && fill.ids.includes(object.id);
+  }
+
   boxShown(object, frame) {
     const held = this.pending.get(object.id);
     return held?.frame === frame ? held.box : boxAt(object, frame)?.box ?? null;
@@ -149,7 +155,9 @@ export class App {
   confirm(middle) {
     const object = this.object;
     const found = object && boxAt(object, this.frame);
-    if (!found) this.draw(middle, false);
+    if (object && !found && this.isTracked(object)) {
+      this.hooks.say("The object is being tracked: wait for its box, or drag one.");
+    } else if (!found) this.draw(middle, false);
     else if (!found.human) this.change(object.id, this.legal(found.box));
   }
 

@@ -88,15 +88,16 @@ function showObject(app) {
   $("object-id").textContent = `#${object.id}`;
   put($("name"), object.name);
   fillList($("classes"), app.state.names());
-  $("object-state").textContent = stateOf(found, isGone);
+  $("object-state").textContent = stateOf(found, isGone, app.isTracked(object));
   $("confirm").disabled = !found || found.human;
   $("unkey").disabled = !object.keys.has(app.frame);
   $("gone").setAttribute("aria-pressed", String(isGone));
   $("ignore").setAttribute("aria-pressed", String(object.ignored));
 }
 
-function stateOf(found, isGone) {
+function stateOf(found, isGone, isTracked) {
   if (isGone) return "Gone from this frame on";
+  if (!found && isTracked) return "Being tracked: wait for its box, or drag one";
   if (!found) return "No box here: drag one on the picture";
   if (found.human) return "Your box";
   return found.doubt === null ? "Propagated" : `Propagated, doubt ${found.doubt.toFixed(2)}`;

@@ -79,7 +79,7 @@ export class Timeline {
     if (!objects.length) {
       context.fillStyle = "#929aa8";
       context.font = "13px system-ui, sans-serif";
-      context.fillText("Each object gets a row here.", LABELS + EDGE, RULER + STATES + 24);
+      context.fillText("Each object gets a row here.", 14, RULER + STATES + 24);
     }
     objects.slice(first, first + count).forEach((object, place) => {
       this.#drawRow(context, object, RULER + STATES + (first + place) * ROW - this.scroll, wide);
@@ -223,7 +223,8 @@ export class Timeline {
     }
     context.fillStyle = "#929aa8";
     context.font = "11px system-ui, sans-serif";
-    context.fillText(`${state.objects.size} objects`, 14, 12);
+    const { size } = state.objects;
+    context.fillText(size === 1 ? "1 object" : `${size} objects`, 14, 12);
   }
 
   #drawPlayhead(context, high) {
