@@ -26,6 +26,8 @@ FILLED = (
     "vidseg.app.status.fill.total === 0 && vidseg.app.status.revision === vidseg.app.state.revision"
 )
 
+STATE = "document.getElementById('object-state').textContent"
+
 
 class Browser:
     """The page, and what was said on its console."""
@@ -120,6 +122,7 @@ def test_from_the_first_box_to_the_export(chromium: Any, server: Running) -> Non
 
     browser.press("n")
     assert page.evaluate("[vidseg.app.frame, vidseg.app.selected]") == [LENGTH - 1, 1]
+    browser.until(f"{STATE} === 'Tracked on from your last box'")
     browser.press("Enter")
     browser.settle()
     assert all(browser.box(1, frame) for frame in range(LENGTH))

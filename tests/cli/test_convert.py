@@ -29,7 +29,7 @@ def test_it_says_what_was_written_what_is_lost_and_how_to_read_it(tmp_path, caps
         "name  'in/A' is 'in%2FA'",
         "name  'DAVIS/A' is 'DAVIS%2FA'",
         "lost  2 masks: boxes only, the shape is lost",
-        "lost  2 boxes: has no track, its id is used once",
+        "lost  2 boxes: no track of its own: its row has an id that no other frame has",
         f"read it as mot:{out}",
     ]
     assert "writing in/A" in err

@@ -166,7 +166,7 @@ def test_boxes_without_a_track_get_numbers_of_their_own(tmp_path):
     found = done(given(truth), "mot", tmp_path / "out")
     rows = (tmp_path / "out" / "walk" / "gt" / "gt.txt").read_text().splitlines()
     assert [int(row.split(",")[1]) for row in rows] == [6, 5, 7]
-    assert "2 boxes: has no track, its id is used once" in found.losses
+    assert "2 boxes: no track of its own: its row has an id that no other frame has" in found.losses
 
 
 def test_yolo_boxes_are_cut_at_the_border(tmp_path):

@@ -88,18 +88,19 @@ function showObject(app) {
   $("object-id").textContent = `#${object.id}`;
   put($("name"), object.name);
   fillList($("classes"), app.state.names());
-  $("object-state").textContent = stateOf(found, isGone, app.isTracked(object));
+  $("object-state").textContent = stateOf(found, isGone, app.isTracked(object), app.frame > object.frames.at(-1));
   $("confirm").disabled = !found || found.human;
   $("unkey").disabled = !object.keys.has(app.frame);
   $("gone").setAttribute("aria-pressed", String(isGone));
   $("ignore").setAttribute("aria-pressed", String(object.ignored));
 }
 
-function stateOf(found, isGone, isTracked) {
+function stateOf(found, isGone, isTracked, isBeyond) {
   if (isGone) return "Gone from this frame on";
   if (!found && isTracked) return "Being tracked: wait for its box, or drag one";
   if (!found) return "No box here: drag one on the picture";
   if (found.human) return "Your box";
+  if (isBeyond) return "Tracked on from your last box";
   return found.doubt === null ? "Propagated" : `Propagated, doubt ${found.doubt.toFixed(2)}`;
 }
 
