@@ -58,7 +58,9 @@ class MotWriter(Writer):
                 self.losses.add("box", "has no area and is left out")
                 continue
             if number < 0 or number in own:
-                self.losses.add("box", "no track of its own: its row has an id that no other frame has")
+                self.losses.add(
+                    "box", "no track of its own: its row has an id that no other frame has"
+                )
                 number = -1
             own.add(number)
             rows.append((index + 1, number, box, bool(left_out)))
