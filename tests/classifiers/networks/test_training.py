@@ -553,3 +553,16 @@ def test_an_extractor_that_cannot_take_the_crop_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="picky cannot take"):
         fit(tmp_path, train=training(handle=Picky()))
+
+
+def test_an_extractor_that_cannot_take_the_whole_image_says_so(tmp_path: Path) -> None:
+    """Crops may fit where whole images do not, as of a patch size that does not divide them."""
+
+    class Picky(LadderHandle):
+        def sizes(self, size: Size) -> tuple[Size, ...]:
+            if size == SIZE:
+                raise UsageError(f"picky cannot take images of {size}", where="image_size")
+            return super().sizes(size)
+
+    with pytest.raises(UsageError, match=f"picky cannot take images of {SIZE}"):
+        fit(tmp_path, Vgg(epochs=1, crop=8), train=training(handle=Picky()))

@@ -173,6 +173,9 @@ class Fitting:
             firsts.setdefault(ref.video, replace(ref, variant=None))
         sizes = [Size(*np.asarray(train.frame(ref)).shape[:2]) for ref in firsts.values()]
         found = canvas(sizes, self.network.options.crop, stride, padded=self._padded)
+        if self.network.scales_levels:  # measured on whole images, without padding
+            for size in dict.fromkeys(sizes):
+                self.handle.sizes(size)
         self.handle.sizes(found)
         return found
 
