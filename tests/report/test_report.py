@@ -227,6 +227,18 @@ def test_what_looks_wrong_gets_a_line_that_says_what_to_try() -> None:
     assert "  look: IoU is far below AP" in short(build(record))
 
 
+def test_folds_that_share_a_model_get_a_line() -> None:
+    record = reports.paper(TWELVE)
+    plain = build(record).hints
+    record.config["split"] = {"use": "k-fold", "k": 12}
+    assert build(record).hints == plain, "as many folds as scenes: leave one out"
+    record.config["split"] = {"use": "k-fold", "k": 2}
+    first, *others = build(record).hints
+    assert first.startswith("2 folds of 12 scenes: scenes that share a model err together")
+    assert "`--split leave-one-group-out`" in first
+    assert others == plain
+
+
 def test_five_groups_are_never_said_to_be_surely_equal() -> None:
     few = reports.setting("20", "svm", TWELVE[:5], lambda *_: 0.5, noise=0.001)
     many = reports.setting("400", "svm", TWELVE[:5], lambda *_: 0.5, frames=range(400), noise=0.001)
