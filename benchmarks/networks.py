@@ -264,7 +264,7 @@ class Networks:
         """Train one epoch of ``count`` crops; return seconds, and those spent waiting."""
         checkpoints = Checkpoints(self.folder / "fit", "benchmark")
         trainer = Trainer(
-            self.net, self.descent, self._steps(count), 1, self.ctx, checkpoints, None, "unet"
+            self.net, self.descent, self._steps(count), 1, self.ctx, checkpoints, None, None, "unet"
         )
         trainer.run()
         return trainer.course.seconds, trainer.course.waited

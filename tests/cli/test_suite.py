@@ -34,8 +34,8 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, 
     return int(ended.value.code or 0), printed.out, printed.err
 
 
-@pytest.mark.parametrize(("sampler", "features"), [("1", 0), ("k-center:n=2", 3 * 6)])
-def test_a_dry_run_computes_what_selectors_look_at_and_nothing_else(
+@pytest.mark.parametrize(("sampler", "features"), [("1", 2), ("k-center:n=2", 3 * 6)])
+def test_a_dry_run_computes_what_selectors_look_at_and_what_it_times(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -231,7 +231,7 @@ def test_failed_cells_and_every_cell_failed(tmp_path: Path, migrated: Path) -> N
     assert sum(line.startswith("fit ") for line in err.splitlines()) == 3
     told += [line for line in err.splitlines() if line.startswith("fit ")]
     others = [line for line in err.splitlines() if "goes on" not in line and line not in told]
-    assert len(others) == 9, err
+    assert len(others) == 10, err
     result = found(tmp_path)
     assert {name: status for name, status, _ in result["runs"]} == {
         "tiny": "FINISHED",

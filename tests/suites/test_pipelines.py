@@ -124,6 +124,9 @@ def test_the_plan_says_what_is_left_out_and_what_networks_take(
     said = capsys.readouterr().out
     assert "pipelines that are left out: more; --pipeline NAME runs one" in said
     results, plan = place.run(bench)
-    assert f"{plan['images_trained']} images trained on, 8 scored" in said
+    assert (
+        f"networks are trained on {plan['images_trained']} images, repeats counted, and score 8"
+        in said
+    )
     (found,) = results.finished.values()
     assert plan["images_trained"] == found.facts["frames_seen"] == 2 * 2 * 2

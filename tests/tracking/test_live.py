@@ -281,3 +281,27 @@ def test_a_run_shows_its_folds_and_its_refit(tracking: str, place: Place) -> Non
     }
     kinds = Counter(path.split("/")[1] for path in images(run.run_id))
     assert kinds == {"fold1": 2, "model": 2}
+
+
+def test_the_refit_of_what_is_no_network_has_no_curves(tracking: str, place: Place) -> None:
+    """Its model keeps none, so what was sent would depend on when the thread looked."""
+    from vidseg.experiment.config import make_config
+    from vidseg.store import Store
+    from vidseg.suites.opened import open_suite
+    from vidseg.suites.single import single
+    from vidseg.utils.progress import Quiet
+
+    options = {"classifier": "sgd:epochs=1", "image_size": "32x24", "split": "fixed:test=syn00"}
+    data = {"dataset": "synthetic:videos=3,frames=4,size=64x48", "sampler": 1}
+    common = {"extractor": "filters:octaves=1", "device": "cpu", "threads": 1}
+    config = make_config({**data, **options, **common})
+    store = Store(place.folder / "s")
+    bench = open_suite(single(config), store=store, ledger=place.ledger, progress=Quiet())
+    (experiment,) = bench.experiments.values()
+    with open_run("vidseg", "a") as run:
+        log = follow_run(bench, place.ledger, run)
+        for fold in (bench.cells[0].fold, everyone(experiment)):
+            fitted = experiment.fit(config.setting, fold, "")
+            log.finished(fitted.key, fitted.curves)
+        log.poll()
+    assert {name for name, _ in points(run.run_id)} == {"train/loss"}

@@ -12,7 +12,7 @@ from vidseg.experiment.ledger import Ledger
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.record import run_cells_of
-from vidseg.suites.single import everyone, parts
+from vidseg.suites.single import everyone, parts, trains_network
 from vidseg.tracking.links import ROLE
 from vidseg.tracking.live import LiveCell, LiveLog
 from vidseg.tracking.processes import process_tags
@@ -30,7 +30,7 @@ def follow_run(opened: OpenedSuite, ledger: Ledger, run: OpenRun) -> LiveLog:
         if (key := opened.key(cell)) is not None
     ]
     config, experiment = parts(opened)
-    if config.refit:
+    if config.refit and trains_network(config.classifier):  # whose curves the model keeps
         key = experiment.key(config.setting, everyone(experiment))
         cells.append(LiveCell(key, lambda: run.run_id, "model"))
     return LiveLog(run.uri, ledger, cells)
