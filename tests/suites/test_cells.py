@@ -83,12 +83,17 @@ def test_a_split_that_the_data_cannot_carry() -> None:
         ("* q/fold 0/*", 6),
         ("1 [pq]/fold 0/seed 2", 2),
         ("frame p/fold 1/seed 2", 1),
+        ((), 44),
+        (("1 p/*", "frame p/fold 1/seed 2"), 13),
+        (("20", "20"), 12),
     ],
 )
-def test_only(pattern: str | None, count: int) -> None:
+def test_only(pattern: str | tuple[str, ...] | None, count: int) -> None:
     assert len(select(expand(suite(), GROUPS), pattern)) == count
 
 
 def test_only_nothing() -> None:
     with pytest.raises(UsageError, match="--only: no cell matches '400'; settings are 1 p"):
         select(expand(suite(), GROUPS), "400")
+    with pytest.raises(UsageError, match="--only: no cell matches '400'"):
+        select(expand(suite(), GROUPS), ["20", "400"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ class SuiteSession:
 
     suite: Suite
     places: Places
-    only: str | None = None
+    only: str | Sequence[str] | None = None
 
     def open(self, progress: Progress) -> tuple[OpenedSuite, list[Cell]]:
         """Open the data set and choose the cells.

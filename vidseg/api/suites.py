@@ -42,7 +42,7 @@ def run_suite(
     *,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     pipelines: Sequence[str] = (),
-    only: str | None = None,
+    only: str | Sequence[str] | None = None,
     output: str | Path | None = None,
     tracking: bool = True,
     tracking_uri: str | None = None,
@@ -62,7 +62,7 @@ def run_suite(
         suite: name of a shipped suite, or a YAML file.
         set: values of the file to change, by dotted path: ``{"pipelines.sgd.classifier": "sgd"}``.
         pipelines: names of the pipelines to run, optional ones too; none: all but the optional.
-        only: only the cells whose name matches or holds it.
+        only: only the cells whose name matches or holds it, or one of several.
         output: folder of the report's files; None: none is written.
         pictures: show a few test frames in the report, and keep them with the suite in MLflow.
         conditions: as of :func:`run`, for all settings; ``extractor`` and ``classifier`` of every
@@ -96,7 +96,7 @@ def prepare_suite(
     suite: str | Path,
     changes: Mapping[str, Any],
     conditions: Mapping[str, Any],
-    only: str | None,
+    only: str | Sequence[str] | None,
     places: Places,
     pipelines: Sequence[str] = (),
 ) -> SuiteSession:
@@ -106,7 +106,7 @@ def prepare_suite(
         suite: name of a shipped suite, or a YAML file.
         changes: values by dotted path.
         conditions: by name; None stands for the file's.
-        only: pattern of the cells that are asked for.
+        only: patterns of the cells that are asked for.
         places: where things are kept and done.
         pipelines: names of those to run; none: all that are not optional.
 

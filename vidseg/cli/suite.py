@@ -94,7 +94,12 @@ def show(name: str) -> None:
     metavar="SECONDS",
     help="What looking at a frame takes; shows the minutes of each arm.",
 )
-@click.option("--only", metavar="PATTERN", help="Only the cells whose name matches or holds it.")
+@click.option(
+    "--only",
+    metavar="PATTERN",
+    multiple=True,
+    help="Only the cells whose name matches or holds it; may be repeated.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -118,7 +123,7 @@ def run(
     overrides: Sequence[str],
     executor: str,
     pipelines: Sequence[str],
-    only: str | None,
+    only: tuple[str, ...],
     dry_run: bool,
     output: Path | None,
     pictures: bool,

@@ -94,22 +94,20 @@ def _place(fold: Fold, seed: int) -> str:
     return f"fold {fold.index}/seed {seed}"
 
 
-def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:
+def select(cells: Sequence[Cell], patterns: str | Sequence[str] | None) -> list[Cell]:
     """Return the cells whose id matches a shell pattern, or holds it, and those they start from.
 
+    Args:
+        cells: of a suite.
+        patterns: one, or several of which one is enough; none: all cells.
+
     Raises:
-        UsageError: none does.
+        UsageError: no cell matches one of them.
     """
-    if not pattern:
+    asked = [patterns] if isinstance(patterns, str) else list(patterns or ())
+    if not any(asked):
         return list(cells)
-    found = [cell for cell in cells if fnmatch.fnmatchcase(cell.id, pattern) or pattern in cell.id]
-    if not found:
-        names = list(dict.fromkeys(cell.name for cell in cells))
-        raise UsageError(
-            f"no cell matches {pattern!r}",
-            where="--only",
-            hint=f"settings are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}",
-        )
+    found = [cell for pattern in asked for cell in _matching(cells, pattern)]
     by_id, wanted = {cell.id: cell for cell in cells}, set[str]()
     for cell in found:
         before: Cell | None = cell
@@ -118,3 +116,15 @@ def select(cells: Sequence[Cell], pattern: str | None) -> list[Cell]:
             wanted.add(before.id)
             before = by_id.get(before.parent or "")
     return [cell for cell in cells if cell.id in wanted]
+
+
+def _matching(cells: Sequence[Cell], pattern: str) -> list[Cell]:
+    found = [cell for cell in cells if fnmatch.fnmatchcase(cell.id, pattern) or pattern in cell.id]
+    if not found:
+        names = list(dict.fromkeys(cell.name for cell in cells))
+        raise UsageError(
+            f"no cell matches {pattern!r}",
+            where="--only",
+            hint=f"settings are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}",
+        )
+    return found
