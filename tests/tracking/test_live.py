@@ -246,62 +246,40 @@ def test_cells_along_a_path_have_no_run(tracking: str, place: Place) -> None:
     assert [run.info.run_name for run in runs] == ["one n"]
 
 
-def test_a_run_shows_its_folds_and_its_refit(tracking: str, place: Place) -> None:
+def follow_fold_and_refit(place: Place, **conditions: object) -> str:
+    """Fit the last fold and the refit of a run, follow both, and return the run's id."""
     from vidseg.experiment.config import make_config
     from vidseg.store import Store
     from vidseg.suites.opened import open_suite
     from vidseg.suites.single import single
     from vidseg.utils.progress import Quiet
 
-    config = make_config(
-        {
-            "dataset": "synthetic:videos=3,frames=8,size=64x48",
-            "sampler": "successive:n=2",
-            "extractor": "filters:octaves=1",
-            "classifier": "tinynet:steps=2",
-            "image_size": "32x24",
-            "split": "k-fold:k=2",
-            "device": "cpu",
-            "threads": 1,
-        }
-    )
-    bench = open_suite(
-        single(config), store=Store(place.folder / "s"), ledger=place.ledger, progress=Quiet()
-    )
-    (experiment,) = bench.experiments.values()
-    with open_run("vidseg", "a") as run:
-        log = follow_run(bench, place.ledger, run)
-        for fold in (bench.cells[1].fold, everyone(experiment)):
-            fitted = experiment.fit(config.setting, fold, "")
-            log.finished(fitted.key, fitted.curves)
-        log.poll()
-        log.poll()
-    assert set(points(run.run_id)) == {
-        (name, step) for name in ("train/loss/fold1", "model/loss") for step in (0, 1)
-    }
-    kinds = Counter(path.split("/")[1] for path in images(run.run_id))
-    assert kinds == {"fold1": 2, "model": 2}
-
-
-def test_the_refit_of_what_is_no_network_has_no_curves(tracking: str, place: Place) -> None:
-    """Its model keeps none, so what was sent would depend on when the thread looked."""
-    from vidseg.experiment.config import make_config
-    from vidseg.store import Store
-    from vidseg.suites.opened import open_suite
-    from vidseg.suites.single import single
-    from vidseg.utils.progress import Quiet
-
-    options = {"classifier": "sgd:epochs=1", "image_size": "32x24", "split": "fixed:test=syn00"}
-    data = {"dataset": "synthetic:videos=3,frames=4,size=64x48", "sampler": 1}
-    common = {"extractor": "filters:octaves=1", "device": "cpu", "threads": 1}
-    config = make_config({**data, **options, **common})
+    data = {"dataset": "synthetic:videos=3,frames=8,size=64x48", "sampler": "successive:n=2"}
+    common = {"extractor": "filters:octaves=1", "image_size": "32x24", "device": "cpu"}
+    config = make_config({**data, **common, "threads": 1, **conditions})
     store = Store(place.folder / "s")
     bench = open_suite(single(config), store=store, ledger=place.ledger, progress=Quiet())
     (experiment,) = bench.experiments.values()
     with open_run("vidseg", "a") as run:
         log = follow_run(bench, place.ledger, run)
-        for fold in (bench.cells[0].fold, everyone(experiment)):
+        for fold in (bench.cells[-1].fold, everyone(experiment)):
             fitted = experiment.fit(config.setting, fold, "")
             log.finished(fitted.key, fitted.curves)
         log.poll()
-    assert {name for name, _ in points(run.run_id)} == {"train/loss"}
+        log.poll()
+    return run.run_id
+
+
+def test_a_run_shows_its_folds_and_its_refit(tracking: str, place: Place) -> None:
+    run = follow_fold_and_refit(place, classifier="tinynet:steps=2", split="k-fold:k=2")
+    assert set(points(run)) == {
+        (name, step) for name in ("train/loss/fold1", "model/loss") for step in (0, 1)
+    }
+    kinds = Counter(path.split("/")[1] for path in images(run))
+    assert kinds == {"fold1": 2, "model": 2}
+
+
+def test_the_refit_of_what_is_no_network_has_no_curves(tracking: str, place: Place) -> None:
+    """Its model keeps none, so what was sent would depend on when the thread looked."""
+    run = follow_fold_and_refit(place, classifier="sgd:epochs=1", split="fixed:test=syn00")
+    assert {name for name, _ in points(run)} == {"train/loss"}
