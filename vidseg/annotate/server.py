@@ -23,6 +23,7 @@ from vidseg.annotate.session import Session
 from vidseg.datasets.annotation_records import Edit
 from vidseg.errors import StoreError, UsageError, VidsegError
 from vidseg.trackers.fill import METHODS
+from vidseg.utils.text import reason
 
 TYPES = {
     ".html": "text/html",
@@ -227,4 +228,4 @@ def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse({"error": f"{place}: {first['msg']}"}, 422)
+    return JSONResponse({"error": f"{place}: {reason(first['msg'])}"}, 422)

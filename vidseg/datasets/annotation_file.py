@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from vidseg.datasets.annotation import Annotation
 from vidseg.datasets.annotation_records import FORMAT, VERSION, JournalLine, Snapshot
 from vidseg.errors import DataError, UsageError
+from vidseg.utils.text import reason
 
 SNAPSHOT, JOURNAL = "annotation.json", "journal.jsonl"
 
@@ -106,7 +107,8 @@ def _refuse_version(file: Path, content: bytes) -> None:
 def _reason(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else str(first["msg"])
+    why = reason(first["msg"])
+    return f"{place}: {why}" if place else why
 
 
 def _is_json(row: bytes) -> bool:

@@ -10,6 +10,7 @@ from vidseg.plugins import signature as signatures
 from vidseg.plugins.registry import TELL_AUTHORS, Plugin, available, find, load
 from vidseg.plugins.spec import Spec, Specs, parse, parse_several, write
 from vidseg.utils.suggest import did_you_mean
+from vidseg.utils.text import reason
 
 
 def create(kind: str, spec: str | int | dict[str, Any] | Spec, *, where: str = "") -> Any:
@@ -166,10 +167,10 @@ def _refused(
 ) -> PluginError:
     name = str(fault["loc"][0])
     annotation = signatures.type_text(signatures.hint(cls, name) or "")
-    reason = str(fault["msg"]).removeprefix("Value error, ")
+    why = reason(fault["msg"])
     if fault["type"].startswith("missing"):
         what = f"{plugin.kind} {plugin.name!r} needs {name}"
     else:
         value = write(given[name]) if _is_plain(given[name]) else repr(given[name])
-        what = f"{plugin.kind} {plugin.name!r}: {name}={value} is refused: {reason}"
+        what = f"{plugin.kind} {plugin.name!r}: {name}={value} is refused: {why}"
     return PluginError(what, where=where, hint=f"{name} is {annotation}" if annotation else "")

@@ -24,6 +24,7 @@ from vidseg.experiment.options import CONDITIONS
 from vidseg.plugins.spec import parse
 from vidseg.tasks.registry import find_task
 from vidseg.utils.suggest import did_you_mean
+from vidseg.utils.text import reason
 from vidseg.utils.yaml import CoreLoader
 
 
@@ -213,7 +214,7 @@ class Source:
         found = error.errors()
         first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         keys = _existing(first["loc"], data)
-        what, hint = str(first["msg"]).removeprefix("Value error, "), ""
+        what, hint = reason(first["msg"]), ""
         if first["type"] == "extra_forbidden":
             known = _known(keys)
             what = f"there is no key {keys[-1]!r}"

@@ -34,6 +34,15 @@ def plural(noun: str, count: float | str) -> str:
     return f"{noun}es" if noun.endswith("x") else f"{noun}s"
 
 
+def reason(message: str) -> str:
+    """Return what pydantic says of a value without the class of the error that said it.
+
+    >>> reason("Value error, a box has a width")
+    'a box has a width'
+    """
+    return message.removeprefix("Value error, ")
+
+
 def rounded_seconds(seconds: float) -> str:
     """Return a duration that is known roughly: ``0 s``, ``40 s``, ``3 min``, ``2.5 h``.
 
