@@ -289,7 +289,7 @@ def test_damaged_files_name_their_line(opened: AnnotationFolder):
         ({"format": "other"}, "is malformed .format"),
         ({"objects": [{"id": 1, "keys": {"99": BOX}}]}, "there is no frame 99"),
         ({"objects": [{"id": 1}, {"id": 1}]}, "two objects have one id"),
-        ({"objects": [{"id": 1, "keys": {"0": [0, 0, 0, 1]}}]}, r"objects.0.keys.0\S*: a box has a width"),
+        ({"objects": [{"id": 1, "keys": {"0": [0, 0, 0, 1]}}]}, r"0.keys.0\S*: a box has a width"),
     ):
         (folder / SNAPSHOT).write_text(json.dumps(held | change))
         with pytest.raises(DataError, match=message):

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markdown_it import MarkdownIt
 
 from tests.helpers import reports
 from vidseg.errors import StoreError, UsageError
@@ -21,7 +22,7 @@ from vidseg.report.charts import nice_ticks
 from vidseg.report.closing import ranges
 from vidseg.report.document import Table
 from vidseg.report.frames import TAG, cvat_xml, unique_names
-from vidseg.report.html import to_html
+from vidseg.report.html import marked, to_html
 from vidseg.report.pages import make_page
 from vidseg.report.write import short
 
@@ -139,6 +140,47 @@ def test_markdown_tables_keep_their_columns(written: dict[str, Path]) -> None:
     text = "\n".join(lines)
     assert "<script>" not in re.sub(r"```.*?```", "", text, flags=re.S)
     assert markdown.escaped("a|b\n# <c>") == r"a\|b \# \<c\>"
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("try `--prior` on SBI_Board.", "<p>try <code>--prior</code> on SBI_Board.</p>"),
+        ("a `b", "<p>a `b</p>"),
+        ("_a_ __b__ a_ _ c__d_e", "<p>_a_ __b__ a_ _ c__d_e</p>"),
+        ("`<i>` and <i>", "<p><code>&lt;i&gt;</code> and &lt;i&gt;</p>"),
+    ],
+)
+def test_markdown_is_rendered_as_it_was_said(text: str, html: str) -> None:
+    assert MarkdownIt().render(markdown.escaped(text)).strip() == html
+    # a bar would end the cell of a table
+    assert "`" not in markdown.escaped("`a|b`")
+    assert markdown.escaped("SBI_Board") == "SBI_Board"
+
+
+def test_html_and_latex_set_code_as_code() -> None:
+    said = "with '400': `--threshold a_b` or <i>, a -- b \N{EN DASH}"
+    assert marked(said) == (
+        "with &#39;400&#39;: <code>--threshold a_b</code> or &lt;i&gt;, a -- b \N{EN DASH}"
+    )
+    assert latex.escaped(said) == (
+        r"with `400': \texttt{-{}-threshold a\_b} or \textless{}i\textgreater{}, a -{}- b --"
+    )
+    assert latex.escaped("the paper's 'a' ` b") == r"the paper's `a' \`{} b"
+
+
+def test_a_pipeline_is_told_in_words(tmp_path: Path) -> None:
+    svm = {"extractor": {"use": "timm"}, "classifier": {"use": "pixel_svm", "C": 1}}
+    choosing = {"tune": {"C": [0.1, 1]}, "path": {"C": [1, 100]}, "sensitivity": True}
+    record = evil()
+    record.config["pipelines"] = {
+        "svm": svm | choosing,
+        "sgd": {"extractor": {"use": "filters"}, "classifier": {"use": "sgd"}, "tune_from": "svm"},
+    }
+    told = write_report([record], tmp_path)["markdown"].read_text("utf-8")
+    both = "chooses C of 0.1, 1; compared at C of 1, 100 too."
+    assert f"- Pipeline svm: timm, then pixel_svm (C=1); {both}" in told
+    assert "- Pipeline sgd: filters, then sgd; takes what svm chose." in told
 
 
 def test_latex_is_balanced_and_escaped(written: dict[str, Path]) -> None:

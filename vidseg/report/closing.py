@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -189,7 +190,7 @@ def _videos_table(report: Report) -> Table:
 def _plan(report: Report) -> list[str]:
     plan = report.plan
     items = [
-        f"Pipeline {name}: {', then '.join(_named(part) for part in parts.values())}."
+        f"Pipeline {name}: {_pipeline(parts)}."
         for name, parts in report.config.get("pipelines", {}).items()
     ]
     items.append(f"Suite key {report.key}.")
@@ -213,6 +214,20 @@ def _plan(report: Report) -> list[str]:
         if own := one.get("seeds"):
             items.append(f"Seeds of {name}: {joined([str(seed) for seed in own], 12)}.")
     return items
+
+
+def _pipeline(parts: Mapping[str, Any]) -> str:
+    """Return a pipeline in words: extractor, classifier, and what its fits choose or start from."""
+    specs = (parts[key] for key in ("extractor", "classifier") if key in parts)
+    told = [", then ".join(_named(spec) for spec in specs)]
+    if "init_from" in parts:
+        told.append(f"starts from the model of {parts['init_from']}")
+    if "tune_from" in parts:
+        told.append(f"takes what {parts['tune_from']} chose")
+    for key, words in (("tune", "chooses {} of {}"), ("path", "compared at {} of {} too")):
+        for parameter, values in (parts.get(key) or {}).items():
+            told.append(words.format(parameter, ", ".join(str(value) for value in values)))
+    return "; ".join(told)
 
 
 def _named(spec: Any) -> str:

@@ -12,6 +12,16 @@ SIGNED = r"[+\N{MINUS SIGN}-]?[\d.\N{NARROW NO-BREAK SPACE}]+"
 NUMERIC = re.compile(SIGNED + "( ?(%|s|min|h))?[¹²³⁴⁵]*")
 
 
+def code_parts(text: str) -> list[tuple[str, bool]]:
+    """Return text in parts, each with whether it stood between backticks; these are left out.
+
+    >>> code_parts("try `--prior`.")
+    [('try ', False), ('--prior', True), ('.', False)]
+    """
+    parts = re.split(r"`([^`]+)`", text)
+    return [(part, place % 2 == 1) for place, part in enumerate(parts) if part]
+
+
 @dataclass(frozen=True)
 class Text:
     """A paragraph."""

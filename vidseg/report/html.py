@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vidseg.report.document import Page
+from vidseg.report.document import Page, code_parts
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -48,7 +48,6 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["tone"] = lambda cell: TONES.get(cell, "")
-    environment.filters["nowrap"] = _unbroken
     environment.filters["marked"] = marked
     return environment.get_template("report.html.j2")
 
@@ -57,7 +56,10 @@ def marked(text: str) -> Markup:
     """Return text as HTML: escaped, and what stands between backticks as code."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(_unbroken(text)))))
+    parts = ((escape(_unbroken(part)), code) for part, code in code_parts(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if code else part for part, code in parts
+    )
 
 
 def _unbroken(text: str) -> str:

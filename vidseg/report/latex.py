@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vidseg.report.document import Page, Table
+from vidseg.report.document import Page, Table, code_parts
 
+NOTHING = "\0"
 SPECIAL = {
+    NOTHING: "{}",
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -18,6 +20,7 @@ SPECIAL = {
     "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
+    "`": r"\`{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -56,7 +59,24 @@ def to_latex(pages: Sequence[Page], title: str) -> str:
 def escaped(text: str) -> str:
     """Return text on one line that LaTeX prints as it is."""
     flat = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split(" "))
-    return "".join(SPECIAL.get(letter, letter) for letter in flat)
+    return "".join(_code(part) if code else _words(part) for part, code in code_parts(flat))
+
+
+def _code(text: str) -> str:
+    return rf"\texttt{{{_letters(text)}}}"
+
+
+def _words(text: str) -> str:
+    """Return text with single quotes that open as such."""
+    quoted = re.split(r"(?<!\w)'([^']+)'(?!\w)", text)
+    return "".join(
+        f"`{_letters(part)}'" if place % 2 else _letters(part) for place, part in enumerate(quoted)
+    )
+
+
+def _letters(text: str) -> str:
+    apart = re.sub(r"-(?=-)", f"-{NOTHING}", text)  # together they would be set as a dash
+    return "".join(SPECIAL.get(letter, letter) for letter in apart)
 
 
 def _table(table: Table) -> str:

@@ -5,7 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vidseg.report.document import Block, Bullets, Code, Figure, Page, Pictures, Strip, Table, Text
+from vidseg.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Figure,
+    Page,
+    Pictures,
+    Strip,
+    Table,
+    Text,
+    code_parts,
+)
+
+SPECIAL = re.compile(r"[\\`*{}\[\]<>|#~$&]|(?<!\w)_+|_+(?!\w)")
 
 
 def to_markdown(pages: Sequence[Page], title: str) -> str:
@@ -21,9 +34,19 @@ def to_markdown(pages: Sequence[Page], title: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text on one line that Markdown, and HTML within it, shows as it is."""
+    """Return text on one line that Markdown, and HTML within it, shows as it is.
+
+    What stands between backticks stays code. ``_`` within a word means nothing to Markdown.
+    """
     flat = " ".join(text.split())
-    return re.sub(r"([\\`*_{}\[\]<>|#~$&])", r"\\\1", flat)
+    return "".join(
+        f"`{part}`" if code and "|" not in part else SPECIAL.sub(_with_backslashes, part)
+        for part, code in code_parts(flat)  # a bar ends a cell of a table, also within code
+    )
+
+
+def _with_backslashes(found: re.Match[str]) -> str:
+    return "".join(f"\\{letter}" for letter in found[0])
 
 
 def _page(page: Page, *, heading: bool) -> list[str]:
