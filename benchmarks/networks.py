@@ -45,8 +45,8 @@ from vidseg.classifiers.networks.unet import UNet
 from vidseg.extractors.timm import Timm
 from vidseg.types import Size
 
-ROUNDS, STEPS = 20, 2
-"""Rounds of ours against the bare step; the others have a third. Steps of each way in a round."""
+ROUNDS = 20
+"""Rounds of ours against the bare step; the others have a third."""
 LEAST = 0.97
 """Aim: our step as a share of the bare one's speed."""
 
@@ -62,12 +62,14 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--only", default="", help="only the tables whose title contains this")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--steps", type=int, help="of each way in a round; 2, on a GPU 40")
     parser.add_argument("--frames", type=int, default=16, help="of each set of clips")
     parser.add_argument("--threads", type=int, default=1, help="of torch, on a CPU")
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
     parser.add_argument("--precision", choices=("32", "bf16"), help="32; bf16 on a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
+    given.steps = given.steps or (40 if given.device == "cuda" else 2)
     given.precision = given.precision or ("bf16" if given.device == "cuda" else "32")
     if given.quick:
         given.crop, given.batch, given.rounds, given.frames = 64, 2, 3, 4
@@ -172,8 +174,9 @@ class Networks:
 
     def training(self) -> tuple[Ways, Ways]:
         """Return ours and the bare step, and ours and the usual ways, in images a second."""
-        batch, count = self.given.batch, STEPS * self.given.batch
-        crops = [self._steps(count).make(step) for step in range(STEPS)]
+        batch, steps = self.given.batch, self.given.steps
+        count = steps * batch
+        crops = [self._steps(count).make(step) for step in range(steps)]
         ready = [
             (
                 torch.from_numpy(one.images).permute(0, 3, 1, 2).float().div(255).to(self.device),
@@ -241,7 +244,7 @@ class Networks:
 
     def waited(self) -> float:
         """Return the share of a longer training that waits for crops."""
-        taken, waiting = self._train(8 * STEPS * self.given.batch)
+        taken, waiting = self._train(8 * self.given.steps * self.given.batch)
         return waiting / taken
 
     def peak_share(self, speeds: Sequence[float]) -> float:

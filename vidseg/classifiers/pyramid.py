@@ -171,7 +171,7 @@ class Resize:
         ]
         return _like(_sandwich(grams[0], x, grams[1]), maps)
 
-    def moments(self, level: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    def moments(self, level: npt.NDArray[Any], device: str = "cpu") -> tuple[Floats, Floats]:
         """Return mean and variance over the target's pixels of the resized channels.
 
         Exact without resizing: the mean weighs by ``R^T 1``, and the second moment is
@@ -180,19 +180,20 @@ class Resize:
 
         Args:
             level: ``(C, h, w)`` features.
+            device: where it is computed.
 
         Returns:
             ``float64 (C,)`` each; the variance divides by the number of pixels, H * W.
         """
         pixels = self.target.height * self.target.width
-        x = as_tensor(level)
-        sums = as_tensor(self.weight_sums()).ravel()
+        x = as_tensor(level, device)
+        sums = as_tensor(self.weight_sums(), device).ravel()
         mean = x.flatten(1).double() @ sums / pixels
         centre = mean.to(x.dtype)
         shifted = x - centre[:, None, None]
         second = (shifted * self.gram(shifted)).flatten(1).sum(dim=1, dtype=sums.dtype) / pixels
         variance = second - (mean - centre) ** 2
-        return mean.numpy(), variance.clamp_(min=0).numpy()
+        return mean.cpu().numpy(), variance.clamp_(min=0).cpu().numpy()
 
 
 def _ending(maps: ArrayT, size: Size) -> torch.Tensor:
@@ -245,11 +246,16 @@ class Pyramid:
         """Return ``R_l^T 1``, ``float64 (h_l, w_l)`` each."""
         return [resize.weight_sums() for resize in self.resizes]
 
-    def moments(self, features: Features) -> tuple[Floats, Floats]:
+    def moments(self, features: Features, device: str = "cpu") -> tuple[Floats, Floats]:
         """Return mean and variance of every hypercolumn channel over the target's pixels.
+
+        Args:
+            features: of one frame.
+            device: where they are computed.
 
         Returns:
             ``float64 (C,)`` each, the levels' channels concatenated; see :meth:`Resize.moments`.
         """
-        parts = [r.moments(level) for r, level in zip(self.resizes, features, strict=True)]
+        levels = zip(self.resizes, features, strict=True)
+        parts = [resize.moments(level, device) for resize, level in levels]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

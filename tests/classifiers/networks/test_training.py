@@ -326,7 +326,7 @@ def test_checkpoints_are_kept_after_equal_parts(keep: Any, tmp_path: Path) -> No
 
 def test_speed_is_that_of_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not of the training so far, of which a slow start would be a part for ever."""
-    read = iter([100.0, 200.0, 200.0, *(200.0 + n for n in (1, 2, 2, 3, 4, 4))])
+    read = iter([100.0, 200.0, 200.0, 200.0, *(200.0 + n for n in (1, 2, 2, 2, 3, 4, 4))])
     monkeypatch.setattr(loop._Clock, "seconds", property(lambda clock: next(read)))
     log = Logged()
     fit(tmp_path, Vgg(epochs=3, batch=2), log=log)

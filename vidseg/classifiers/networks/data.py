@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from vidseg.types import FloatImage, Image, Mask, Size, TrainingSet
 from vidseg.utils.random import generator
@@ -40,6 +41,11 @@ class Batch:
     def part(self, number: int, count: int) -> Batch:
         """Return every ``count``-th crop from ``number`` on."""
         return Batch(self.images[number::count], self.labels[number::count])
+
+    def pinned(self) -> Batch:
+        """Return the same in page-locked memory, from which a GPU copies while it computes."""
+        locked = (torch.from_numpy(one).pin_memory().numpy() for one in (self.images, self.labels))
+        return Batch(*locked)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -77,10 +83,14 @@ def cut(
     top = int(rng.integers(0, max(height - size.height, 0) + 1))
     left = int(rng.integers(0, max(width - size.width, 0) + 1))
     turned = flip and bool(rng.integers(0, 2))
-    rows = _rows(height, mask.shape[0])[top : top + size.height]
-    columns = _rows(width, mask.shape[1])[left : left + size.width]
-    pixels = image[top : top + size.height, left : left + size.width]
-    labels = mask[np.ix_(rows, columns)]
+    lines, across = slice(top, top + size.height), slice(left, left + size.width)
+    pixels = image[lines, across]
+    if mask.shape == (height, width):
+        labels = mask[lines, across]
+    else:
+        labels = mask[
+            np.ix_(_rows(height, mask.shape[0])[lines], _rows(width, mask.shape[1])[across])
+        ]
     if turned:
         pixels, labels = pixels[:, ::-1], labels[:, ::-1]
     return padded_to(pixels, size), _ignored_to(labels, size)

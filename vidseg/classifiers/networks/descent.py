@@ -127,9 +127,9 @@ class Descent:
         """Change the network by the gradients of a step with ``pixels`` labelled pixels."""
         if not pixels:
             return
-        for parameter in self.net.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(self._unit / (pixels * self.mean_weight))
+        gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+        if gradients:
+            torch._foreach_mul_(gradients, self._unit / (pixels * self.mean_weight))
         if self.options.clip:
             self.fabric.clip_gradients(
                 self._module, self._optimizer, max_norm=self.options.clip, error_if_nonfinite=False
@@ -142,7 +142,8 @@ class Descent:
         for number in range(parts):
             part = batch.part(number, parts)
             images = as_input(part.images, self.device)
-            labels = torch.from_numpy(np.ascontiguousarray(part.labels)).to(self.device)
+            labels = torch.from_numpy(np.ascontiguousarray(part.labels))
+            labels = labels.to(self.device, non_blocking=True)
             scores = self._forward(images, Size(*labels.shape[-2:])).float()
             loss = self._loss(scores, labels)
             # in units of a step's pixels: sums would leave the range of half precision

@@ -12,7 +12,7 @@ import torch
 
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.networks.checkpoint import Checkpoints, Course, Tensors
-from vidseg.classifiers.networks.data import Steps, Waiting, ahead
+from vidseg.classifiers.networks.data import Batch, Steps, Waiting, ahead
 from vidseg.classifiers.networks.descent import SUMS, Descent
 from vidseg.classifiers.networks.model import Segmenter
 from vidseg.classifiers.networks.snapshots import Snapshots
@@ -114,7 +114,7 @@ class Trainer:
             self._start()
         clock, waiting = _Clock(course.seconds), Waiting(course.waited)
         self.net.train()
-        for number, batch in ahead(self.steps.make, range(course.step, self.total), waiting):
+        for number, batch in ahead(self._make, range(course.step, self.total), waiting):
             self.ctx.stop()
             rate = self.descent.options.rate_at(number, self.total)
             late = self._is_late(clock)
@@ -127,6 +127,11 @@ class Trainer:
             bar.advance(self.steps.frames(number))
             if self._ended(number, rate, late=late, clock=clock):
                 break
+
+    def _make(self, number: int) -> Batch:
+        """Return the crops of a step, where the device takes them from."""
+        batch = self.steps.make(number)
+        return batch if self.descent.device.type == "cpu" else batch.pinned()
 
     def _start(self) -> None:
         if self.descent.options.keep == "ema":
@@ -187,6 +192,8 @@ class Trainer:
         course.finished = late or number + 1 == self.total
         ends = (number + 1) % self.steps.per_epoch == 0
         if ends or late:
+            self._settle()  # waits for the GPU
+            course.seconds = clock.seconds
             self._end_epoch(number // self.steps.per_epoch + 1, rate)
             if not course.finished:
                 course.seconds = clock.seconds
@@ -204,7 +211,6 @@ class Trainer:
             rate: learning rate of its last step.
         """
         course, ctx = self.course, self.ctx
-        self._settle()
         loss, pixels, hits, false_alarms, misses = course.sums
         course.sums = []
         either = hits + false_alarms + misses

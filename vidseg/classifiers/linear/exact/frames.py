@@ -27,6 +27,8 @@ from vidseg.types import Features, FrameRef, Size, TrainingSet
 
 CHUNK_BYTES = 8 * 2**20
 """Features of as many frames as these bytes hold are multiplied at once: they stay in the cache."""
+GPU_CHUNK_BYTES = 512 * 2**20
+"""The same on a GPU: so many that starting its kernels takes little of the time."""
 
 AHEAD = 4
 """Frames that are read ahead of the one in work."""
@@ -86,6 +88,11 @@ class FrameReader:
         )
 
     @property
+    def chunk_bytes(self) -> int:
+        """Bytes of float32 features that are multiplied at once."""
+        return CHUNK_BYTES if self.device == "cpu" else GPU_CHUNK_BYTES
+
+    @property
     def pyramid(self) -> Pyramid:
         """Sizes of the levels as they are multiplied: those larger than the mask have its size."""
         target = self.train.mask_size
@@ -131,9 +138,9 @@ class FrameReader:
         """Return each level as ``(C, pixels)``: float32 where it was resized, else as it came."""
         return [
             (
-                Resize(self.native[i], self.train.mask_size).forward(as_tensor(level))
+                Resize(self.native[i], self.train.mask_size).forward(as_tensor(level, self.device))
                 if self.shrinks(i)
-                else shared(level)
+                else shared(level).to(self.device)
             ).flatten(1)
             for i, level in enumerate(features)
         ]
@@ -232,7 +239,7 @@ class HeldFrames(Frames):
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield slices of what is held, as float32."""
-        size = max(1, CHUNK_BYTES // max(1, self.reader.frame_bytes(4)))
+        size = max(1, self.reader.chunk_bytes // max(1, self.reader.frame_bytes(4)))
         for start in range(0, len(self.labels), size):
             part = slice(start, min(start + size, len(self.labels)))
             yield Chunk(part, [level[part].flatten(0, 1).float() for level in self.held])
@@ -250,7 +257,7 @@ class StreamedFrames(Frames):
         """Yield one frame at a time."""
         for place, features in enumerate(_ahead(self.reader, range(len(self.labels)))):
             part = slice(place, place + 1)
-            levels = [m.to(self.reader.device).float().T for m in self.reader.maps(features)]
+            levels = [maps.float().T for maps in self.reader.maps(features)]
             yield Chunk(part, levels)
 
 

@@ -13,7 +13,6 @@ import torch
 from vidseg.classifiers.base import FitContext
 from vidseg.classifiers.linear.exact.frames import (
     AHEAD,
-    CHUNK_BYTES,
     FrameReader,
     Frames,
     HeldFrames,
@@ -43,6 +42,7 @@ class MemoryPlan:
         pixels: mask pixels of one frame.
         parameters: number of weights P.
         aim: pixels in a sample.
+        chunk: bytes of features that are multiplied at once.
         budget: that may be used.
     """
 
@@ -53,6 +53,7 @@ class MemoryPlan:
     pixels: int
     parameters: int
     aim: int
+    chunk: int
     budget: int
 
     @classmethod
@@ -67,6 +68,7 @@ class MemoryPlan:
             target.height * target.width,
             parameters,
             aim,
+            reader.chunk_bytes,
             budget,
         )
 
@@ -85,7 +87,7 @@ class MemoryPlan:
         """Bytes beside the features: labels, scores, sample (twice while joined), Hessian."""
         scores = 0 if self.scores_on_disk else KEPT * self.scores
         sample = 2 * GROWTH * self.aim * (self.parameters + 3) * 4
-        chunk = 3 * max(CHUNK_BYTES, self.single) + (AHEAD + 1) * self.native
+        chunk = 3 * max(self.chunk, self.single) + (AHEAD + 1) * self.native
         return self.frames * self.pixels + scores + sample + chunk + 4 * 8 * self.parameters**2
 
     @property

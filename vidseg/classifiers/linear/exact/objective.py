@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vidseg.classifiers.base import FitContext
@@ -21,6 +22,9 @@ from vidseg.classifiers.linear.exact.frames import Chunk, Frames
 from vidseg.classifiers.linear.exact.losses import Loss
 from vidseg.classifiers.linear.exact.sample import Pick, RowBuffer, Sample, fill, gathered
 from vidseg.classifiers.pyramid import Floats
+
+TOGETHER = 64
+"""Frames whose pixels are worked on together on a GPU."""
 
 Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """Labels, costs, rates and places of some pixels."""
@@ -148,9 +152,9 @@ class Objective:
 
         def value(step: float) -> float:
             total = 0.0
-            for frame in range(len(start)):
-                labels, costs = self._labels(slice(frame, frame + 1))
-                scores = torch.lerp(start[frame], end[frame], step)[None]
+            for frames in self._runs(0, len(start)):
+                labels, costs = self._labels(frames)
+                scores = torch.lerp(start[frames], end[frames], step)
                 total += self.loss.terms(scores, labels, costs).value
             return float(self.ctx.reduce(np.array([total]))[0])
 
@@ -201,20 +205,56 @@ class Objective:
     ) -> list[Columns]:
         """Put the points that are drawn from a chunk into the buffer; return their columns."""
         columns = []
-        for place in range(len(labels)):
-            frame = chunk.frames.start + place
-            seed = (self.ctx.seed, self.meter.draws, self.ctx.rank, frame)
-            chance = np.random.default_rng(seed).random(labels[place].numel(), np.float32)
-            first = (frame * self.ctx.world + self.ctx.rank) * labels[place].numel()
-            pixels, rates = pick.draw(distances[place], costs[place], chance, first)
+        for own in self._runs(0, len(labels)):
+            first, count = chunk.frames.start + own.start, own.stop - own.start
+            chance = self._chance(first, labels[own].numel())
+            always = self._inside(pick.always, first, count)
+            pixels, rates = pick.draw(distances[own], costs[own], chance, always)
             if not len(pixels):
                 continue
-            levels = [level.tensor_split(len(labels))[place] for level in chunk.levels]
+            levels = [
+                level.view(len(labels), -1, level.shape[1])[own].flatten(0, 1)
+                if len(labels) > count
+                else level
+                for level in chunk.levels
+            ]
             rows = self.buffer.more(len(pixels))
             fill(rows, self.frames.pyramid, levels, pixels, self.frames.standard, self.bias)
-            cost = costs[place].ravel()[pixels] / rates
-            columns.append((labels[place].ravel()[pixels], cost, rates, pixels + first))
+            cost = costs[own].ravel()[pixels] / rates
+            places = self._places(pixels, first)
+            columns.append((labels[own].ravel()[pixels], cost, rates, places))
         return columns
+
+    def _runs(self, start: int, stop: int) -> Iterator[slice]:
+        """Yield frames that are worked on together: single ones, many on a GPU."""
+        size = 1 if self.scores.device.type == "cpu" else TOGETHER
+        for first in range(start, stop, size):
+            yield slice(first, min(first + size, stop))
+
+    def _chance(self, first: int, count: int) -> torch.Tensor:
+        """Return uniform numbers in 0..1, drawn by (seed, sample, process, first frame)."""
+        seed = (self.ctx.seed, self.meter.draws, self.ctx.rank, first)
+        device = self.scores.device
+        if device.type == "cpu":
+            return torch.from_numpy(np.random.default_rng(seed).random(count, np.float32))
+        drawn = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]) >> 1
+        return torch.rand(
+            count, generator=torch.Generator(device).manual_seed(drawn), device=device
+        )
+
+    def _places(self, pixels: torch.Tensor, first: int) -> torch.Tensor:
+        """Return the place in the whole training set of pixels of the frames from ``first`` on."""
+        size = self.frames.pyramid.pixels
+        frame = (first + pixels // size) * self.ctx.world + self.ctx.rank
+        return frame * size + pixels % size
+
+    def _inside(self, places: npt.NDArray[np.int64], first: int, count: int) -> torch.Tensor:
+        """Return those of some places that lie in ``count`` frames from ``first`` on, there."""
+        size = self.frames.pyramid.pixels
+        frame, pixel = places // size, places % size
+        own = frame // self.ctx.world - first
+        mine = (frame % self.ctx.world == self.ctx.rank) & (own >= 0) & (own < count)
+        return torch.from_numpy(own[mine] * size + pixel[mine]).to(self.scores.device)
 
     def _joined(self, drawn: list[Columns], aim: int) -> Sample:
         """Return one sample of all that was drawn, in all processes."""

@@ -60,22 +60,19 @@ class Pick:
         self,
         distances: torch.Tensor,
         costs: torch.Tensor,
-        random: npt.NDArray[np.float32],
-        first: int,
+        chance: torch.Tensor,
+        always: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return flat indices and rates of the drawn pixels.
 
         Args:
-            distances: of one frame's pixels to curved loss.
+            distances: of the pixels to curved loss.
             costs: C_i; pixels without cost are never drawn.
-            random: uniform in 0..1, one for each pixel.
-            first: place of the frame's first pixel.
+            chance: uniform in 0..1, one for each pixel.
+            always: flat indices of those that are drawn for certain.
         """
         rates = torch.where(distances <= self.reach, self.near, self.far).ravel()
-        ends = np.searchsorted(self.always, [first, first + len(rates)])
-        always = torch.from_numpy(self.always[slice(*ends)] - first)
-        rates[always.to(rates.device)] = 1.0
-        chance = torch.from_numpy(random).to(rates.device)
+        rates[always] = 1.0
         drawn = ((chance < rates) & (costs.ravel() > 0)).nonzero()[:, 0]
         return drawn, rates[drawn]
 
@@ -181,24 +178,26 @@ def fill(
     standard: Standardisation,
     bias: float | None,
 ) -> None:
-    """Write standardised hypercolumns of some pixels of one frame into ``out``.
+    """Write standardised hypercolumns of some pixels of one or more frames into ``out``.
 
     Args:
         out: ``float32 (n, P)``.
         pyramid: sizes of levels and mask.
-        levels: ``float32 (h_l * w_l, C_l)`` each.
-        pixels: ``int64 (n,)`` flat indices into the mask.
+        levels: ``float32 (frames * h_l * w_l, C_l)`` each.
+        pixels: ``int64 (n,)`` flat indices into the masks.
         standard: the standardisation.
         bias: the bias feature, or None.
     """
     width = sum(level.shape[1] for level in levels)
     out[:, width:] = bias or 0.0
-    y, x = pixels // pyramid.target.width, pixels % pyramid.target.width
+    frame, inside = pixels // pyramid.pixels, pixels % pyramid.pixels
+    y, x = inside // pyramid.target.width, inside % pyramid.target.width
     start = 0
     for level, size in zip(levels, pyramid.levels, strict=True):
         rows, taps_y = _taps(size.height, pyramid.target.height, level.device)
         columns, taps_x = _taps(size.width, pyramid.target.width, level.device)
-        sources = rows[y][:, :, None] * size.width + columns[x][:, None, :]
+        first = (frame * (size.height * size.width))[:, None, None]
+        sources = first + rows[y][:, :, None] * size.width + columns[x][:, None, :]
         table, places = _compact(level, sources.flatten(1))
         weights = taps_y[y][:, :, None] * taps_x[x][:, None, :]
         out[:, start : start + level.shape[1]] = functional.embedding_bag(
