@@ -152,6 +152,33 @@ def test_the_line_between_two_readings_needs_no_reading() -> None:
 
 
 @pytest.mark.parametrize("frames", PATHS)
+@pytest.mark.parametrize("together", [2, 64])
+def test_frames_worked_on_together_give_the_same_sample(frames, together, monkeypatch) -> None:
+    """A GPU works on many frames at once: the same pixels, labels, costs and line."""
+
+    def sampled(together: int) -> tuple[list[torch.Tensor], float]:
+        monkeypatch.setattr(Objective, "together", together)
+        objective, _ = problem(frames, Loss(), 2.0)
+        start, end = np.random.default_rng(1).normal(size=(2, objective.size)) * 0.3
+        objective.read(start, None, 0)
+        kept = objective.scores.clone()
+        # pixels of the first and the last frame are wanted for certain, hardly any other is
+        pixels = objective.frames.pyramid.pixels
+        always = np.array([1, 5, pixels + 2, len(kept) * pixels - 3])
+        _, few = objective.read(end, Pick(np.inf, 1e-9, 1e-9, always), 100)
+        found = list(few.columns)
+        line = objective.along(kept, objective.scores)(0.3)
+        _, whole = objective.read(end, Pick(np.inf, 1.0, 1.0), 10**6)
+        return found + list(whole.columns), line
+
+    (alone, first), (joined, second) = sampled(1), sampled(together)
+    assert 0 < len(alone[0]) <= 4
+    for one, other in zip(alone, joined, strict=True):
+        torch.testing.assert_close(one, other)
+    assert first == pytest.approx(second, rel=1e-6)
+
+
+@pytest.mark.parametrize("frames", PATHS)
 def test_a_sample_of_everything_is_every_pixel(frames) -> None:
     objective, standard = problem(frames, Loss(), 2.0)
     dense = Dense(TRAIN, standard, 2.0)

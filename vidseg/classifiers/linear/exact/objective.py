@@ -108,6 +108,11 @@ class Objective:
         """Number of parameters P."""
         return len(self.frames.standard.mean) + (self.bias is not None)
 
+    @property
+    def together(self) -> int:
+        """Frames whose pixels are worked on together: on a CPU one stays in its cache."""
+        return 1 if self.scores.device.type == "cpu" else TOGETHER
+
     def read(self, point: Floats, pick: Pick | None, aim: int) -> tuple[Reading, Sample | None]:
         """Read all frames once.
 
@@ -152,7 +157,7 @@ class Objective:
 
         def value(step: float) -> float:
             total = 0.0
-            for frames in self._runs(0, len(start)):
+            for frames in self._runs(len(start)):
                 labels, costs = self._labels(frames)
                 scores = torch.lerp(start[frames], end[frames], step)
                 total += self.loss.terms(scores, labels, costs).value
@@ -205,7 +210,7 @@ class Objective:
     ) -> list[Columns]:
         """Put the points that are drawn from a chunk into the buffer; return their columns."""
         columns = []
-        for own in self._runs(0, len(labels)):
+        for own in self._runs(len(labels)):
             first, count = chunk.frames.start + own.start, own.stop - own.start
             chance = self._chance(first, labels[own].numel())
             always = self._inside(pick.always, first, count)
@@ -225,11 +230,10 @@ class Objective:
             columns.append((labels[own].ravel()[pixels], cost, rates, places))
         return columns
 
-    def _runs(self, start: int, stop: int) -> Iterator[slice]:
-        """Yield frames that are worked on together: single ones, many on a GPU."""
-        size = 1 if self.scores.device.type == "cpu" else TOGETHER
-        for first in range(start, stop, size):
-            yield slice(first, min(first + size, stop))
+    def _runs(self, stop: int) -> Iterator[slice]:
+        """Yield frames that are worked on together."""
+        for first in range(0, stop, self.together):
+            yield slice(first, min(first + self.together, stop))
 
     def _chance(self, first: int, count: int) -> torch.Tensor:
         """Return uniform numbers in 0..1, drawn by (seed, sample, process, first frame)."""
