@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,32 @@ def test_compared_arms_are_fitted_at_each_value(place: Place, executor: Any) -> 
     assert (
         numbers(results)["four a dial=0/fold 0/seed 0"] == numbers(results)["four b/fold 0/seed 0"]
     )
+
+
+@pytest.mark.parametrize("executor", [Local, InTurn])
+def test_what_a_tuned_cell_came_to_is_fitted_once(place: Place, executor: Any) -> None:
+    grid = {"a": {**FILTERS, "classifier": "dial", "tune": {"dial": [9, 0]}, "path": True}}
+    bench = place.bench(pipelines=grid)
+    results, _ = place.run(bench, executor())
+    outer = Counter(value for value, videos in dial.FITS if len(videos) == 2)
+    assert outer == {0: 6, 9: 6}, "six cells chose 0, and those of the path at 0 took their fits"
+    assert Counter(dial.LOADS)[0] == 6, "they are scored once as well"
+    found, alone = numbers(results), Place(place.folder / "alone")
+    along = [cell for cell in bench.cells if cell.at is not None]
+    fixed, _ = alone.run(alone.bench(pipelines=grid), cells=along)
+    assert {cell.id: found[cell.id] for cell in along} == numbers(fixed)
+    for cell in along:
+        facts = [dict(one.finished[cell.id].facts) for one in (results, fixed)]
+        assert facts[0].pop("fit_seconds") >= 0 <= facts[1].pop("fit_seconds")
+        assert facts[0] == facts[1]
+        assert results.finished[cell.id].curves == fixed.finished[cell.id].curves
+
+
+def test_a_chosen_threshold_is_that_of_the_cell_itself(place: Place) -> None:
+    grid = {"a": {**FILTERS, "classifier": "dial", "tune": {"dial": [9, 0]}, "path": True}}
+    place.run(place.bench(pipelines=grid, threshold="inner", **ONE_FOLD))
+    outer = Counter(value for value, videos in dial.FITS if len(videos) == 2)
+    assert outer == {0: 4, 9: 2}
 
 
 def test_the_resolved_suite_and_the_record_keep_the_path(place: Place) -> None:

@@ -102,6 +102,7 @@ class Setting:
         init: whose fitted model the classifier starts from.
         tune: the grid of which each cell takes its best; None: ``classifier`` as it is.
         follow: whose choice from that grid is taken, instead of one in inner folds of its own.
+        twin: what chooses from a grid and may come to this classifier: its fit is taken then.
     """
 
     sampler: Spec
@@ -113,6 +114,7 @@ class Setting:
     init: Start | None = None
     tune: Tuning | None = None
     follow: Start | None = None
+    twin: Setting | None = None
 
     @property
     def before(self) -> Start | None:

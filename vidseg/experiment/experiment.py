@@ -44,12 +44,14 @@ from vidseg.experiment.stages import (
     CellResult,
     FitResult,
     ScoreResult,
+    fit_result,
     read_counts,
     read_curves,
     read_facts,
 )
 from vidseg.experiment.threshold import held_out_groups
 from vidseg.experiment.training import PreparedVideo
+from vidseg.experiment.twins import twin_fit
 from vidseg.extractors.base import ExtractorHandle
 from vidseg.types import Model, State
 from vidseg.utils.hashing import digest
@@ -173,12 +175,19 @@ class Experiment(FoldFrames):
             self._started(setting.init, fold, label)
         self._followed(setting, fold, label)
         with self._alone([key], label):
-            kept = self._kept_fit(key, setting, fold)
+            kept = self._kept_fit(key, setting, fold) or self._twin_fit(inputs, setting, fold)
             return kept or self._fit_now(key, inputs, setting, fold, label)
 
     def _kept_fit(self, key: str, setting: Setting, fold: Fold) -> FitResult | None:
         stage = self.ledger.read(key, "fit")
-        return None if stage is None else _fit_result(key, setting, fold, stage, reused=True)
+        return None if stage is None else fit_result(key, setting, fold, stage, reused=True)
+
+    def _twin_fit(self, inputs: dict[str, Any], setting: Setting, fold: Fold) -> FitResult | None:
+        found = twin_fit(self.ledger, setting, inputs, lambda twin: self.key(twin, fold))
+        if found is None:
+            return None
+        stage = self.ledger.write(digest(inputs), "fit", Stage(inputs, found[0]), found[1])
+        return fit_result(digest(inputs), setting, fold, stage, reused=True)
 
     def _started(self, init: Start, fold: Fold, label: str) -> FitResult:
         """Return the cell that another one starts from."""
@@ -313,7 +322,7 @@ class Experiment(FoldFrames):
         stage = self.ledger.write(key, "fit", Stage(inputs, result), model.export())
         shutil.rmtree(job.workdir, ignore_errors=True)
         live.finish(self.ledger.folder(key))
-        fitted = _fit_result(key, asked, fold, stage, reused=False)
+        fitted = fit_result(key, asked, fold, stage, reused=False)
         assert fitted is not None
         return fitted
 
@@ -385,13 +394,3 @@ class Experiment(FoldFrames):
 
     def _score_inputs(self, key: str, fold: Fold) -> dict[str, Any]:
         return score_inputs(self.config, key, fold, self.members(fold.test), self.margin)
-
-
-def _fit_result(
-    key: str, setting: Setting, fold: Fold, stage: Stage, *, reused: bool
-) -> FitResult | None:
-    """Return a fit stage as a result, None where its model was not kept."""
-    if stage.model is None:
-        return None
-    facts, curves = read_facts(stage.result["facts"]), read_curves(stage.result["curves"])
-    return FitResult(key, setting, fold, stage.model, facts, curves, reused)

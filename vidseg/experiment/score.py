@@ -80,7 +80,8 @@ def score_batches(
 ) -> Iterator[tuple[str, CellCounts]]:
     """Yield the counts of each cell: of its baselines by name, then of its model.
 
-    Cells that were trained on the same frames share their baselines, counted once.
+    Cells that were trained on the same frames share their baselines, those of one model and
+    threshold their counts: each is counted once.
 
     Args:
         groups: of :func:`batches`.
@@ -93,6 +94,7 @@ def score_batches(
     known: dict[Hashable, CellCounts] = {}
     for cells in groups:
         contents: dict[str, Hashable] = {}
+        firsts = _firsts(cells, threshold)
         models: dict[tuple[Hashable, str], Model] = {}
         for name, cell in cells.items():
             train = training(cell)
@@ -101,9 +103,10 @@ def score_batches(
                 known[train.content] = {}
                 baselines = side.task.baselines(train).items()
                 models |= {(train.content, kind): model for kind, model in baselines}
-            models[name, MODEL] = load(cell)
+            if firsts[name] == name:
+                models[name, MODEL] = load(cell)
         limits: dict[tuple[Hashable, str], float] = {
-            (name, MODEL): threshold(cell) for name, cell in cells.items()
+            (name, MODEL): threshold(cells[name]) for name in firsts.values()
         }
         counts = evaluate(
             models,
@@ -121,4 +124,22 @@ def score_batches(
             if kind != MODEL:
                 known[owner][kind] = rows
         for name, content in contents.items():
-            yield name, {**known[content], MODEL: counts[name, MODEL]}
+            yield name, {**known[content], MODEL: counts[firsts[name], MODEL]}
+
+
+def _firsts(
+    cells: Mapping[str, FitResult], threshold: Callable[[FitResult], float]
+) -> dict[str, str]:
+    """Return for each cell the first one whose model and threshold are the same."""
+    found: dict[Hashable, str] = {}
+    return {
+        name: found.setdefault(
+            (
+                cell.state.sha256,
+                str(cell.setting.fitted_classifier(cell.facts)),
+                threshold(cell),
+            ),
+            name,
+        )
+        for name, cell in cells.items()
+    }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidseg.experiment.config import Setting
-from vidseg.experiment.ledger import StateFile
+from vidseg.experiment.ledger import Stage, StateFile
 from vidseg.experiment.splits import Fold
 from vidseg.tasks.base import Counts, Task
 
@@ -89,3 +89,13 @@ def read_facts(facts: Mapping[str, Any]) -> dict[str, float]:
 def read_counts(result: Mapping[str, Any], task: Task) -> CellCounts:
     """Return the counts of every model from plain data."""
     return {model: [task.read_counts(row) for row in rows] for model, rows in result.items()}
+
+
+def fit_result(
+    key: str, setting: Setting, fold: Fold, stage: Stage, *, reused: bool
+) -> FitResult | None:
+    """Return a fit stage as a result, None where its model was not kept."""
+    if stage.model is None:
+        return None
+    facts, curves = read_facts(stage.result["facts"]), read_curves(stage.result["curves"])
+    return FitResult(key, setting, fold, stage.model, facts, curves, reused)

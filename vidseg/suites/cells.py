@@ -83,6 +83,7 @@ def _along_path(suite: Suite, arm: Arm, pipeline: str, seed: int, fold: Fold) ->
             init=None,
             tune=None,
             follow=None,
+            twin=setting if setting.tune else None,
         )
         name = f"{setting_name(arm, pipeline)} {path.parameter}={value}"
         id_ = f"{name}/{_place(fold, seed)}"
@@ -111,7 +112,6 @@ def select(cells: Sequence[Cell], patterns: str | Sequence[str] | None) -> list[
     by_id, wanted = {cell.id: cell for cell in cells}, set[str]()
     for cell in found:
         before: Cell | None = cell
-        # an arm that could not be had is not there, also where another is tuned as it
         while before is not None and before.id not in wanted:
             wanted.add(before.id)
             before = by_id.get(before.parent or "")

@@ -203,8 +203,8 @@ class _Course:
 
         try:
             run(feature_jobs(self.opened, left(cells), context))
-            for depth in sorted({cell.depth for cell in cells}):
-                wave = self._startable([cell for cell in cells if cell.depth == depth])
+            for place in sorted({_wave(cell) for cell in cells}):
+                wave = self._startable([cell for cell in cells if _wave(cell) == place])
                 run([Job(context, "fit", (cell.id,)) for cell in wave])
             run(score_jobs(self.opened, left(cells), context))
             run([Job(context, "score", (name,)) for name in tuple(dead)])
@@ -272,6 +272,11 @@ class _Course:
 
     def _line(self, what: str, steps: int) -> contextlib.AbstractContextManager[ProgressBar]:
         return self.progress.task(f"{self.opened.suite.name}: {what}", steps)
+
+
+def _wave(cell: Cell) -> tuple[int, bool]:
+    """Return when a cell is fitted: after what it starts from, and what it may be the twin of."""
+    return cell.depth, cell.setting.twin is not None
 
 
 def feature_jobs(
