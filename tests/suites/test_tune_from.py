@@ -14,6 +14,7 @@ from vidseg.errors import UsageError
 from vidseg.report import build
 from vidseg.suites.cells import select
 from vidseg.suites.executors.local import Local
+from vidseg.suites.plan import refusals
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import make_suite
 
@@ -130,7 +131,30 @@ def test_an_arm_takes_the_choices_of_another(place: Place) -> None:
     assert follow.name == "four leader"
 
 
-def test_an_arm_that_is_tuned_as_one_that_cannot_be_had_fails_by_itself(place: Place) -> None:
+def test_an_arm_that_is_tuned_as_one_that_is_left_out_chooses_itself(place: Place) -> None:
+    arms = {
+        "four": {"sampler": "successive:n=4"},
+        "two": {"sampler": "strided:every=5,n=2", "tuned_as": "four"},
+    }
+    sparse = {"dataset": "synthetic:videos=3,frames=20,size=64x48,labelled=every:5"}
+    split = {"split": "fixed:test=syn00", "comparisons": []}
+    bench = place.bench(pipelines={"leader": LEADER}, arms=arms, **sparse, **split)
+    said = "the arm two is tuned as four, which is left out: it chooses by itself"
+    assert said in bench.left_out.notes
+    (cell,) = select(bench.cells, "two")
+    assert cell.parent is None
+    results, plan = place.run(bench, InTurn())
+    assert plan["inner_fits"] == 2 * 3
+    assert results.finished[cell.id].facts["tune_groups"] == 2
+    assert said in suite_record(bench, bench.cells, results, plan).notes
+    # an arm that stays takes choices from one that stays
+    both = {name: {**arm, "sampler": "strided:every=5,n=2"} for name, arm in arms.items()}
+    bench = place.bench(pipelines={"leader": LEADER}, arms=both, **sparse, **split)
+    assert not bench.left_out.notes
+    assert [one.parent for one in bench.cells][1] == bench.cells[0].id
+
+
+def test_an_arm_that_is_tuned_as_one_that_fails_fails_too(place: Place) -> None:
     arms = {
         "four": {"sampler": "refusing"},
         "two": {"sampler": 1, "tuned_as": "four"},
@@ -140,6 +164,11 @@ def test_an_arm_that_is_tuned_as_one_that_cannot_be_had_fails_by_itself(place: P
     bench = place.bench(pipelines={"leader": LEADER}, arms=arms, **split)
     chosen = select([cell for cell in bench.cells if cell.arm.name != "four"], "two")
     assert [cell.id for cell in chosen] == ["two leader/fold 0/seed 0"]
+    refused = refusals(bench, bench.cells)
+    assert refused["two leader/fold 0/seed 0"] == (
+        "they take the choice of four leader/fold 0/seed 0, which fails"
+    )
+    assert len(refused) == 2
     results, _ = place.run(bench)
     assert list(results.finished) == ["one leader/fold 0/seed 0"]
     assert "this sampler fails" in str(results.failures["two leader/fold 0/seed 0"])

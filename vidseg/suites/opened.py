@@ -28,7 +28,7 @@ class OpenedSuite:
     """An opened suite.
 
     Attributes:
-        suite: the suite.
+        suite: the suite; arms that were ``tuned_as`` one that is left out choose themselves.
         dataset: its data set.
         experiments: by pipeline; pipelines that use the same features share one. What its
             configuration says of sampler, classifier and budget is not used: a cell's setting has
@@ -160,6 +160,9 @@ def open_suite(
         experiment.siblings = experiments
     cells = expand(suite, dataset.groups)
     left = left_out(cells, suite.comparisons, lambda cell: experiments[cell.pipeline])
+    if left.followers:
+        suite = suite.tuned_alone(left.followers)
+        cells = expand(suite, dataset.groups)
     cells = [cell for cell in cells if cell.arm.name not in left.errors]
     if not cells:
         raise left.refusal

@@ -34,7 +34,8 @@ def waiting_cells(opened: OpenedSuite, cells: Sequence[Cell]) -> list[Cell]:
 
 
 def refusals(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
-    """Return by id why cells will fail, as far as their training frames show it.
+    """Return by id why cells will fail, as far as training frames show it, theirs or those of the
+    cells that come before them.
 
     Raises:
         StoreError: it ends the suite, not the cell.
@@ -46,6 +47,10 @@ def refusals(opened: OpenedSuite, cells: Sequence[Cell]) -> dict[str, str]:
         except Exception as error:  # samplers are anybody's
             reraise_fatal(error)
             found[cell.id] = str(explain(error))
+    for cell in sorted(cells, key=lambda cell: cell.depth):
+        if cell.parent in found and cell.id not in found:
+            how = "start from" if cell.setting.init else "take the choice of"
+            found[cell.id] = f"they {how} {cell.parent}, which fails"
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidseg import plugins
@@ -23,16 +23,19 @@ class LeftOut:
         asked: the distance of frames that each arm asks for, by name.
         spacing: the distance of labelled frames, in words: ``"5"``, ``"5 to 10"``.
         comparisons: (a, b) of the comparisons that lose an arm.
+        followers: by name of an arm that stays, the one that it is ``tuned_as`` and that does not:
+            it chooses from the grid itself.
     """
 
     errors: Mapping[str, VidsegError] = field(default_factory=dict)
     asked: Mapping[str, int] = field(default_factory=dict)
     spacing: str = ""
     comparisons: Sequence[tuple[str, str]] = ()
+    followers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
-        """One line for the arms of each spacing, and one for the comparisons that go with them."""
+        """One line for the arms of each spacing, and for what goes with them."""
         lines = []
         for step in dict.fromkeys(self.asked.values()):
             arms = [arm for arm, asked in self.asked.items() if asked == step]
@@ -45,7 +48,10 @@ class LeftOut:
         if self.comparisons:
             named = ", ".join(f"{a} against {b}" for a, b in self.comparisons)
             lines.append(f"not compared, because an arm is left out: {named}")
-        return lines
+        return lines + [
+            f"the arm {arm} is tuned as {like}, which is left out: it chooses by itself"
+            for arm, like in self.followers.items()
+        ]
 
     @property
     def refusal(self) -> VidsegError:
@@ -98,7 +104,20 @@ def left_out(
     materials = experiment(cells[0]).materials.values()
     used = {step for one in materials if (step := usual_spacing(one.labelled)) is not None}
     lost = [(a, b) for a, b, _ in comparisons if a in found or b in found]
-    return LeftOut(found, asked, _from_to(used), lost)
+    return LeftOut(found, asked, _from_to(used), lost, _followers(cells, found))
+
+
+def _followers(cells: Sequence[Cell], gone: Collection[str]) -> dict[str, str]:
+    """Return by name the arms that stay and take choices of one that does not, and that one."""
+    return {
+        cell.arm.name: like
+        for cell in cells
+        if (like := cell.arm.tuned_as) is not None
+        and like in gone
+        and cell.arm.name not in gone
+        and cell.setting.follow is not None
+        and cell.setting.follow.name == f"{like} {cell.setting.follow.pipeline}"
+    }
 
 
 def asked_spacing(sampler: Spec) -> int | None:

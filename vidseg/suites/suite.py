@@ -145,6 +145,11 @@ class Suite:
             return None
         return like, chooser
 
+    def tuned_alone(self, names: Collection[str]) -> Suite:
+        """Return the suite with some arms choosing from grids themselves."""
+        arms = [replace(a, tuned_as=None) if a.name in names else a for a in self.arms]
+        return replace(self, arms=tuple(arms))
+
     def seeds(self, arm: Arm) -> Sequence[int]:
         """Return the seeds over which an arm's scores are averaged."""
         return self.file.seeds if arm.seeds is None else arm.seeds
