@@ -4,11 +4,18 @@ The scenes of a set are divided at random, many times. On each half a suite is r
 ``vidseg suite`` does it, on nothing but the half's own scenes, and its report gives the advice.
 What is followed on the other half is scored by that half's own suite, so no model was trained on
 the scenes that score it. Regret is the score of the arm that is best on the other half, seen
-afterwards, minus the score of the arm that was followed. Beside it stand habits: one frame a
-second, every 20th frame, every 5th. Each division gives two cases.
+afterwards, minus the score of the arm that was followed. Each division gives two cases.
+
+Other rules (``_rules.py``) are given the same halves. Where the report shows an arm all of them
+take it: they differ in what is not shown. Beside them stand the arms, each always taken. "At equal
+labels" is a rule's regret beyond that of arms drawn without looking, with fixed chances, at the
+same mean number of labels (the best such draw, seen afterwards): below 0 looking pays. Standard
+errors are of the spread over divisions; these share scenes, so a new set differs by more.
 
     python -m benchmarks.regret --quick
-    python -m benchmarks.regret --halves 20 --json regret.json
+    python -m benchmarks.regret --halves 20 --json seen.json
+    python -m benchmarks.regret --rows seen.json
+    python -m benchmarks.regret --simulate 200
 """
 
 from __future__ import annotations
@@ -17,9 +24,10 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -30,15 +38,19 @@ configure_threads()
 
 import numpy as np
 
+from benchmarks import _truths
+from benchmarks._followed import case, summary, taken
+from benchmarks._rules import RULES, Seen
 from benchmarks._samples import samples_folder
+from benchmarks._scenes import SETS as ALL_SETS
 from benchmarks._scenes import extractor, find_sets
-from benchmarks._tables import table
 from vidseg.errors import DataError
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import OpenDataset, open_dataset, open_experiment, open_extractor
 from vidseg.extractors.frozen import FrozenExtractor
 from vidseg.report import Report, build
-from vidseg.stats import smallest_groups
+from vidseg.report.spacing import outreached
+from vidseg.stats import Standing, smallest_groups
 from vidseg.store import Store
 from vidseg.suites.cells import expand
 from vidseg.suites.engine import run_cells
@@ -56,7 +68,7 @@ ARMS = {
     "every 20th": "strided:every=20",
     "every 5th": "strided:every=5",
 }
-HABITS = ("1 a second", "every 20th", "every 5th")
+GRID = [0.01, 0.1, 1, 10, 100]
 LEVELS = (0.95, 0.85)
 """Of the advice: the usual one, and one that four scenes can reach."""
 
@@ -114,9 +126,19 @@ class Scenes:
 
 
 def open_scenes(name: str, dataset: Any, samples: Path, folder: Path, options: Row) -> Scenes:
-    """Open a set with the suite that is run on its halves."""
+    """Open a set with the suite that is run on its halves.
+
+    Args:
+        name: of the set.
+        dataset: what it is opened with.
+        samples: where weights are looked for.
+        folder: of store and ledger.
+        options: of the suite; ``classifier`` and ``tune`` are those of its pipeline.
+    """
     arms = {arm: {"sampler": sampler} for arm, sampler in ARMS.items()}
     common = {"extractor": extractor(samples), "classifier": "pixel_svm:C=1"}
+    common |= {key: options[key] for key in ("classifier", "tune") if key in options}
+    options = {key: value for key, value in options.items() if key not in common}
     made = {
         "name": "regret",
         "question": "How many frames of each video are worth labelling?",
@@ -135,65 +157,97 @@ def open_scenes(name: str, dataset: Any, samples: Path, folder: Path, options: R
     return Scenes(name, suite, opened, open_extractor(config), store, ledger)
 
 
-def cases(scenes: Scenes, halves: int, seed: int) -> Iterator[Row]:
-    """Yield two rows for each random division: advice of one half, scores on the other."""
-    rng = np.random.default_rng(seed)
-    for number in range(halves):
-        drawn = rng.permutation(scenes.groups).tolist()
-        middle = len(drawn) // 2
-        reports = [scenes.report(half) for half in (drawn[:middle], drawn[middle:])]
-        for own, other in ((0, 1), (1, 0)):
-            yield {"set": scenes.name, "division": number, **followed(reports[own], reports[other])}
+def divisions(groups: Sequence[str], number: int, seed: int) -> list[tuple[list[str], list[str]]]:
+    """Return distinct divisions into halves in random order, at most so many."""
+    size = len(groups) // 2
+    every = [
+        (list(half), [group for group in groups if group not in half])
+        for half in combinations(groups, size)
+        if 2 * size < len(groups) or groups[0] in half
+    ]
+    order = np.random.default_rng(seed).permutation(len(every))[:number]
+    return [every[place] for place in order]
 
 
-def followed(advising: Report, other: Report) -> Row:
-    """Return what following the advice of one report costs by the other.
+def record(scenes: Scenes, halves: int, seed: int) -> Iterator[Row]:
+    """Yield for each random division what was seen on each half."""
+    for number, division in enumerate(divisions(scenes.groups, halves, seed)):
+        seen = [recorded(scenes.report(half)) for half in division]
+        yield {"set": scenes.name, "division": number, "halves": seen}
 
-    The score is the primary one, 0..1; the cost is the labelled frames of a video, in the mean.
-    """
-    decision, chosen = advising.decision, advising.chosen
-    videos = len(other.dataset["videos"])
-    scores = {one.arm: one.scores[other.primary] for one in other.settings}
-    frames = {one.arm: one.labelled / videos for one in other.settings}
-    best = max(scores, key=lambda arm: scores[arm])
-    rules = {"advice": chosen.arm if chosen else None, "best": best} | {arm: arm for arm in HABITS}
+
+def recorded(report: Report) -> Row:
+    """Return what a suite has seen: its advice, and of each arm frames of a video and scores."""
+    videos = len(report.dataset["videos"])
+    lists = {one.arm: report.frames_of(one.name) or {} for one in report.settings}
+    chosen, decision = report.chosen, report.decision
     return {
         "standing": str(decision.standing.value) if decision else "none",
-        "groups": len(decision.groups) if decision else 0,
-        "scores": scores,
-        "followed": {
-            rule: {"arm": arm, "regret": scores[best] - scores[arm], "frames": frames[arm]}
-            for rule, arm in rules.items()
-            if arm is not None
+        "advice": chosen.arm if chosen else None,
+        "delta": report.delta,
+        "further": outreached(lists, {one.arm: one.labelled for one in report.settings}),
+        "arms": {
+            one.arm: {
+                "frames": one.labelled / videos,
+                "gap": _gap(report, lists[one.arm]),
+                "scores": one.groups,
+            }
+            for one in report.settings
         },
+        "within": [[a, b] for a, b in permutations(lists, 2) if _within(lists[a], lists[b])],
     }
 
 
-def summary(rows: Sequence[Row]) -> str:
-    """Return mean regret and frames of each rule, by set, as a Markdown table."""
-    lines = []
-    for name in dict.fromkeys(row["set"] for row in rows):
-        own = [row for row in rows if row["set"] == name]
-        for rule in ("advice", *HABITS, "best"):
-            taken = [row["followed"][rule] for row in own if rule in row["followed"]]
-            if taken:
-                lines.append([name, *_line(rule, taken, len(own))])
-        for standing in dict.fromkeys(row["standing"] for row in own):
-            those = [row["followed"] for row in own if row["standing"] == standing]
-            taken = [row["advice"] for row in those if "advice" in row]
-            if taken:
-                lines.append([name, *_line(f"advice, {standing}", taken, len(own))])
-    head = ["set", "followed", "cases", "regret, points", "worst", "within 1 point", "frames"]
-    return table(head, lines)
+def _gap(report: Report, frames: Mapping[str, Sequence[int]]) -> float:
+    """Return the mean distance of a video's frames from the nearest of those that are labelled."""
+    rows = [row for row in report.dataset["videos"] if frames.get(str(row["video"]))]
+    found = [
+        abs(np.arange(row["frames"])[:, None] - frames[str(row["video"])]).min(axis=1).mean()
+        for row in rows
+    ]
+    return float(np.mean(found))
 
 
-def _line(rule: str, taken: Sequence[Mapping[str, Any]], of: int) -> list[str]:
-    lost = [100 * case["regret"] for case in taken]
-    within = sum(loss <= 1 for loss in lost) / len(lost)
-    return [
-        rule, f"{len(taken)} of {of}", f"{mean(lost):.1f}", f"{max(lost):.1f}", f"{within:.0%}",
-        f"{mean(case['frames'] for case in taken):.1f}",
-    ]  # fmt: skip
+def _within(own: Mapping[str, Sequence[int]], other: Mapping[str, Sequence[int]]) -> bool:
+    return all(set(frames) <= set(other.get(video, ())) for video, frames in own.items())
+
+
+def cases(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield two cases for each division: what one half advises, followed on the other."""
+    for row in rows:
+        for own, other in (row["halves"], row["halves"][::-1]):
+            yield row | {"standing": own["standing"], "followed": followed(own, other)}
+
+
+def followed(own: Row, other: Row) -> Row:
+    """Return what each rule costs that is given one half and followed on the other.
+
+    Where the report shows an arm every rule takes it; where it has no advice none takes any.
+    """
+    arms = list(own["arms"])
+    rules = {"the advice": own["advice"]} if own["advice"] else {}
+    if own["standing"] == Standing.SHOWN:
+        rules |= dict.fromkeys(RULES, own["advice"])
+    elif rules:
+        rules |= taken(_seen(own), own["delta"], arms)
+    scores = {arm: mean(_defined(one).values()) for arm, one in other["arms"].items()}
+    return case(rules, scores, {arm: one["frames"] for arm, one in other["arms"].items()})
+
+
+def _seen(half: Row) -> Seen:
+    arms = half["arms"]
+    groups = sorted(set.intersection(*(set(_defined(one)) for one in arms.values())))
+    return Seen(
+        np.array([one["frames"] for one in arms.values()]),
+        np.array([[one["scores"][group] for one in arms.values()] for group in groups]),
+        np.array([one["gap"] for one in arms.values()]),
+        np.array([[[a, b] in half["within"] for b in arms] for a in arms]),
+        np.array([[b in half["further"].get(a, ()) for b in arms] for a in arms]),
+    )
+
+
+def _defined(arm: Row) -> dict[str, float]:
+    return {group: score for group, score in arm["scores"].items() if score is not None}
 
 
 def _level(groups: int) -> float:
@@ -201,36 +255,68 @@ def _level(groups: int) -> float:
     return next((v for v in LEVELS if groups // 2 >= smallest_groups(v)), LEVELS[-1])
 
 
+def simulated(number: int, seed: int, delta: float = 0.01) -> Iterator[Row]:
+    """Yield cases whose truth is known, so many of each; regret is that of the true means."""
+    rng = np.random.default_rng(seed)
+    arms = list(_truths.ARMS)
+    frames = {arm: own for arm, (own, _) in _truths.ARMS.items()}
+    for truth in _truths.truths():
+        scores = dict(zip(arms, truth.means.tolist(), strict=True))
+        name = f"simulated, 20 in a row worth {truth.in_a_row:g}"
+        for place in range(number):
+            rules = taken(truth.seen(rng), delta, arms)
+            yield {"set": name, "division": place, "followed": case(rules, scores, frames)}
+
+
 def main() -> None:
-    """Follow the advice on every set and print the table."""
+    """Follow the advice on every set, or on simulated suites, and print the table."""
+    given = _parser().parse_args()
+    if given.simulate:
+        print(summary(list(simulated(given.simulate, given.seed))))
+        return
+    if given.rows:
+        read = (json.loads(path.read_text(encoding="utf-8")) for path in given.rows)
+        print(summary(list(cases(row for rows in read for row in rows))))
+        return
+    rows: list[Row] = []
+    folder = nullcontext(given.store) if given.store else tempfile.TemporaryDirectory()
+    samples = samples_folder(os.devnull if given.quick else given.samples)
+    with folder as store:
+        for name, dataset in find_sets(given.set or SETS, samples).items():
+            scenes = open_scenes(name, dataset, samples, Path(store), _options(given))
+            for row in record(scenes, 2 if given.quick else given.halves, given.seed):
+                rows.append(row)
+                if given.json:
+                    given.json.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    print(summary(list(cases(rows))))
+
+
+def _options(given: argparse.Namespace) -> Row:
+    tuned = {"classifier": "pixel_svm", "tune": {"C": GRID}}
+    return {
+        "image_size": "48x32" if given.quick else given.size,
+        "split": "k-fold:k=2" if given.quick else given.split,
+        "test_stride": given.stride,
+        **(tuned if given.C == "tuned" else {"classifier": f"pixel_svm:C={given.C}"}),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--samples", help="folder of real samples")
     parser.add_argument("--halves", type=int, default=20, help="random divisions of each set")
     parser.add_argument("--size", default="64x48", help="of images and masks")
+    parser.add_argument("--C", default="1", help="of the SVM, or 'tuned': each arm at its own best")
     parser.add_argument("--split", default="leave-one-group-out", help="inside each half")
     parser.add_argument("--stride", type=int, default=20, help="every so many test frames")
-    parser.add_argument("--set", action="append", choices=SETS, help="only this one")
+    parser.add_argument("--set", action="append", choices=tuple(ALL_SETS), help="only this one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--store", type=Path, help="keep features and fits here")
     parser.add_argument("--quick", action="store_true", help="two divisions, generated videos")
-    parser.add_argument("--json", type=Path, help="write the rows here too")
-    given = parser.parse_args()
-    samples = samples_folder(os.devnull if given.quick else given.samples)
-    options = {
-        "image_size": "48x32" if given.quick else given.size,
-        "split": "k-fold:k=2" if given.quick else given.split,
-        "test_stride": given.stride,
-    }
-    rows: list[Row] = []
-    folder = nullcontext(given.store) if given.store else tempfile.TemporaryDirectory()
-    with folder as store:
-        for name, dataset in find_sets(given.set or SETS, samples).items():
-            scenes = open_scenes(name, dataset, samples, Path(store), options)
-            for row in cases(scenes, 2 if given.quick else given.halves, given.seed):
-                rows.append(row)
-                if given.json:
-                    given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(summary(rows))
+    parser.add_argument("--json", type=Path, help="write what was seen on each half here too")
+    parser.add_argument("--rows", type=Path, nargs="+", help="compare the rules on such files")
+    parser.add_argument("--simulate", type=int, help="so many suites of each known truth instead")
+    return parser
 
 
 if __name__ == "__main__":

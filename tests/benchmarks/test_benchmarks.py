@@ -12,7 +12,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from benchmarks import _loops, _ways, aa_study, networks, regret, statistics
+from benchmarks import _loops, _ways, aa_study, networks, statistics
 from benchmarks._judge import Judge
 from benchmarks._runs import seconds_to
 from tests.helpers.training import TinyHandle, TinyTraining
@@ -242,21 +242,3 @@ def test_the_curve_study_survives_curves_without_a_flattening_point(
     rows = list(statistics.curves(np.random.default_rng(0), 2))
     assert {row["point named"] for row in rows} == {0.0}
     assert all(np.isnan(row["covered"]) for row in rows)
-
-
-def test_advice_of_one_half_is_followed_on_the_other(tmp_path: Path) -> None:
-    options = {"image_size": "32x24", "split": "leave-one-group-out", "test_stride": 4}
-    data = "synthetic:videos=4,frames=10,size=48x32,motion=1"
-    scenes = regret.open_scenes("generated", data, tmp_path / "none", tmp_path, options)
-    halves = scenes.groups[:2], scenes.groups[2:]
-    first, second = (scenes.report(half) for half in halves)
-    assert [report.groups for report in (first, second)] == [list(half) for half in halves]
-    row = regret.followed(first, second)
-    best = max(row["scores"].values())
-    assert row["standing"] == "too few groups"
-    assert "advice" not in row["followed"]  # two scenes can show nothing
-    assert row["followed"]["best"]["regret"] == 0
-    for rule in regret.HABITS:
-        assert row["followed"][rule]["regret"] == best - row["scores"][rule] >= 0
-    assert row["followed"]["every 20th"]["frames"] == 1
-    assert row["followed"]["every 5th"]["frames"] == 2

@@ -129,6 +129,28 @@ def test_not_proven_says_what_would_prove_it_and_that_frames_can_be_added() -> N
     assert "not feasible" in build(record).certainty
 
 
+def test_frames_in_a_row_are_a_guess_only_where_that_is_proven() -> None:
+    worth, frames = {"20": 0.52, "1by20": 0.50}, {"20": range(20), "1by20": range(0, 400, 20)}
+    settings = [
+        reports.setting(arm, "svm", TWELVE, lambda a, _: worth[a], frames=frames[arm], noise=0)
+        for arm in worth
+    ]
+    for place, group in enumerate(TWELVE):
+        settings[0].group_scores[group]["iou"] += 0.1 * (-1) ** place
+    arms = {arm: {"sampler": {"use": arm}} for arm in worth}
+    report = build(record := reports.suite("mine", settings, [("20", "1by20")], arms=arms))
+    assert report.headline == (
+        "Start with every 20th frame of each video ('1by20'): the best guess so far, not proven."
+    )
+    assert report.certainty.endswith(
+        "; '20' scored 2.0 more, but frames in a row are taken only where that is proven."
+    )
+    for group in TWELVE:
+        settings[0].group_scores[group]["iou"] = settings[1].group_scores[group]["iou"] + 0.02
+    report = build(record)
+    assert report.headline.startswith("Label the first 20 frames of each video ('20').")
+
+
 def test_the_lead_is_tested_alone_and_the_others_only_if_it_told() -> None:
     worth = {"1": 0.38, "20": 0.44, "1by20": 0.52, "400": 0.58}
     frames = {"1": [0], "20": range(20), "1by20": range(0, 400, 20), "400": range(400)}

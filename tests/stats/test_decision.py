@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,23 @@ def test_not_shown_takes_the_cheapest_near_the_best_and_says_what_would_prove_it
     assert found.means[found.choice] == max(found.means["uniform"], found.means["middle"])
     assert found.groups_needed is not None
     assert found.groups_needed > len(EIGHT)
+
+
+def test_not_shown_takes_another_arm_instead_but_shown_does_not() -> None:
+    arms = {"20": (20.0, 0.51), "1by20": (20.0, 0.51), "5th": (80.0, 0.50), "1": (1.0, 0.2)}
+    made = options(arms, EIGHT, noise=0.05)
+    others = [replace(made[0], instead=("1by20", "1", "absent")), *made[1:]]
+    one, other = decide(made, delta=0.02), decide(others, delta=0.02)
+    assert one is not None
+    assert other is not None
+    assert (one.choice, one.instead_of) == ("20", "")
+    assert (other.choice, other.instead_of, other.best) == ("1by20", "20", "20")
+    assert other.standing is Standing.NOT_PROVEN
+    assert other.p_values == one.p_values, "what is shown does not depend on it"
+    sure = options({**arms, "20": (20.0, 0.65)}, EIGHT)
+    found = decide([replace(sure[0], instead=("1by20",)), *sure[1:]])
+    assert found is not None
+    assert (found.choice, found.standing, found.instead_of) == ("20", Standing.SHOWN, "")
 
 
 def test_below_the_floor_nothing_is_chosen() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 
 from vidseg.experiment.records import SettingRecord, SuiteRecord
 from vidseg.report.arms import in_words
 from vidseg.report.facts import Kind, Report, SettingFacts
 from vidseg.report.pairs import score_by_group
 from vidseg.report.sentence import rate_told
+from vidseg.report.spacing import outreached
 from vidseg.report.wording import NOT_FEASIBLE, count, joined, number, points
 from vidseg.stats import Decision, ExchangeRate, Option, Verdict, decide, smallest_groups
 
@@ -23,6 +25,9 @@ def make_decision(record: SuiteRecord, facts: list[SettingFacts]) -> Decision | 
     open_ = [one for one in facts if _open(one)]
     timed = all(one.effort.get("seconds") for one in open_)
     options = [_option(record, by_name[one.name], one, timed) for one in open_]
+    frames = {one.labels: by_name[one.name].frames for one in options}
+    further = outreached(frames, {one.labels: one.cost for one in options})
+    options = [replace(one, instead=tuple(further.get(one.labels, ()))) for one in options]
     return decide(options, record.delta, record.level) if options else None
 
 
@@ -169,7 +174,18 @@ def _open_choice(report: Report, decision: Decision) -> str:
         said = f"{scenes} did not prove it; more like them would"
     else:
         said = f"{scenes} cannot prove it; about {needed} would"
-    return said + _extend(report, decision)
+    return said + _passed_over(report, decision) + _extend(report, decision)
+
+
+def _passed_over(report: Report, decision: Decision) -> str:
+    """Return that frames in a row scored higher, where the choice takes their place."""
+    if not decision.instead_of:
+        return ""
+    more = decision.means[decision.instead_of] - decision.means[decision.choice or ""]
+    if more <= 0:
+        return ""
+    scored = f"'{report.setting(decision.instead_of).arm}' scored {points(more, sign=False)} more"
+    return f"; {scored}, but frames in a row are taken only where that is proven"
 
 
 def _extend(report: Report, decision: Decision) -> str:

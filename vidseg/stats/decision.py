@@ -35,6 +35,8 @@ class Option:
             is equal for two options, the group says nothing about the two.
         arm: what is labelled. Options of one arm differ in training only, which costs no label, so
             an arm is as good as the best of them; "" for an arm of its own.
+        instead: arms, by ``labels``, one of which is taken instead of it where nothing is shown:
+            its frames lie in a row, and with no more labels theirs reach further, apart.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Option:
     scores: Mapping[str, float | None]
     trained: Mapping[str, str] = field(default_factory=dict)
     arm: str = ""
+    instead: tuple[str, ...] = ()
 
     @property
     def labels(self) -> str:
@@ -63,6 +66,7 @@ class Decision:
         p_values: per arm, the adjusted p of "it is delta or more below the best of all".
         groups: those in which every option has a score, sorted.
         same: by option that was not considered, the one that trained on the same everywhere.
+        instead_of: the option whose place the choice takes, as nothing is shown; "" if none.
         groups_needed: groups like these that would show the choice, were it no worse than any
             other; None if unknown or if it is shown.
         delta, level: as asked.
@@ -78,6 +82,7 @@ class Decision:
     groups_needed: int | None
     delta: float
     level: float
+    instead_of: str = ""
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -93,7 +98,8 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
     - ``shown``: the cheapest arm (of equal costs the one with the highest mean) that is shown to
       lie less than delta below the best.
     - ``not proven``: none is. Among the arms whose mean is at most delta below the highest, the
-      cheapest, of equal costs the one with the highest mean.
+      cheapest, of equal costs the one with the highest mean; where others are to be taken
+      ``instead``, of these the one with the highest mean.
     - ``too few groups``: below :func:`smallest_groups`.
 
     Whichever option ``b`` is truly best, the others are tested against it together: ``H_i: mean of
@@ -140,7 +146,9 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
     first = [max(_of(kept, arm), key=lambda i: float(means[i])) for arm in arms]
     found = [i for i, own in zip(first, p, strict=True) if own <= 1 - level + TIE]
     near = [i for i in first if means[i] >= means.max() - delta * (1 + TIE)]
-    chosen = min(found or near, key=lambda i: (kept[i].cost, -means[i]))
+    guess = min(found or near, key=lambda i: (kept[i].cost, -means[i]))
+    others = [i for i in first if not found and kept[i].labels in kept[guess].instead]
+    chosen = max(others or [guess], key=lambda i: (means[i], -kept[i].cost))
     standing = Standing.TOO_FEW if few else Standing.SHOWN if found else Standing.NOT_PROVEN
     return Decision(
         standing=standing,
@@ -157,6 +165,7 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
         ),
         delta=delta,
         level=level,
+        instead_of="" if few or chosen == guess else kept[guess].name,
     )
 
 
