@@ -136,6 +136,21 @@ def test_a_suite_of_which_every_arm_is_left_out_says_what_can_be_had(place: Plac
         place.bench(dataset=SPARSE, arms=two, comparisons=[])
 
 
+def test_one_labelled_frame_of_each_video_leaves_out_what_asks_for_a_spacing(place: Place) -> None:
+    single = f"{DENSE},labelled=every:100"
+    given = arms(one="window:n=1", row="window:n=3,every=1", far="strided:every=20")
+    compared = [{"a": "one", "b": "row"}]
+    bench = place.bench(dataset=single, arms=given, comparisons=compared)
+    assert {cell.arm.name for cell in bench.cells} == {"one", "far"}
+    assert bench.left_out.notes[0] == (
+        "left out: the arm row: it asks for frames 1 apart, and each video has one labelled frame"
+    )
+    two = arms(row="window:n=3", far="window:n=2,every=5")
+    with pytest.raises(UnlabelledError, match="each video has one labelled frame") as failed:
+        place.bench(dataset=single, arms=two, comparisons=[])
+    assert failed.value.hint == "label more frames of each video"
+
+
 def test_dense_labels_leave_nothing_out(place: Place) -> None:
     bench = place.bench(dataset=DENSE, arms=arms(row="successive:n=4", far="400"), comparisons=[])
     assert not bench.left_out.errors

@@ -13,6 +13,8 @@ from vidseg.samplers.base import usual_spacing
 from vidseg.suites.cells import Cell
 from vidseg.utils.text import plural
 
+ONE_EACH = "each video has one labelled frame"
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -21,7 +23,8 @@ class LeftOut:
     Attributes:
         errors: what the sampler said first, by name of the arm.
         asked: the distance of frames that each arm asks for, by name.
-        spacing: the distance of labelled frames, in words: ``"5"``, ``"5 to 10"``.
+        spacing: the distance of labelled frames, in words: ``"5"``, ``"5 to 10"``; "" where each
+            video has one labelled frame.
         comparisons: (a, b) of the comparisons that lose an arm.
         followers: by name of an arm that stays, the one that it is ``tuned_as`` and that does not:
             it chooses from the grid itself.
@@ -36,14 +39,14 @@ class LeftOut:
     @property
     def notes(self) -> list[str]:
         """One line for the arms of each spacing, and for what goes with them."""
+        there = f"labelled frames are {self.spacing} apart" if self.spacing else ONE_EACH
         lines = []
         for step in dict.fromkeys(self.asked.values()):
             arms = [arm for arm, asked in self.asked.items() if asked == step]
             many = len(arms) > 1
             lines.append(
                 f"left out: {plural('the arm', len(arms))} {', '.join(arms)}: "
-                f"{'they ask' if many else 'it asks'} for frames {step} apart, and labelled frames "
-                f"are {self.spacing} apart"
+                f"{'they ask' if many else 'it asks'} for frames {step} apart, and {there}"
             )
         if self.comparisons:
             named = ", ".join(f"{a} against {b}" for a, b in self.comparisons)
@@ -61,7 +64,9 @@ class LeftOut:
             return first
         return UnlabelledError(
             f"no arm can be had: {'; '.join(self.notes[: len(set(self.asked.values()))])}",
-            hint="give their samplers that spacing: --set arms.NAME.sampler=window:n=10,every=N",
+            hint="give their samplers that spacing: --set arms.NAME.sampler=window:n=10,every=N"
+            if self.spacing
+            else "label more frames of each video",
         )
 
 
@@ -104,7 +109,8 @@ def left_out(
     materials = experiment(cells[0]).materials.values()
     used = {step for one in materials if (step := usual_spacing(one.labelled)) is not None}
     lost = [(a, b) for a, b, _ in comparisons if a in found or b in found]
-    return LeftOut(found, asked, _from_to(used), lost, _followers(cells, found))
+    apart = _from_to(used) if used else ""
+    return LeftOut(found, asked, apart, lost, _followers(cells, found))
 
 
 def _followers(cells: Sequence[Cell], gone: Collection[str]) -> dict[str, str]:
