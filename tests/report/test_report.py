@@ -195,6 +195,19 @@ def test_power_knows_the_number_of_comparisons() -> None:
     assert many > alone
 
 
+def test_differences_that_cancel_need_no_number_of_groups() -> None:
+    one = reports.setting("1", "svm", TWELVE[:8], lambda *_: 0.5, frames=[0])
+    many = reports.setting("20", "svm", TWELVE[:8], lambda *_: 0.5)
+    for place, group in enumerate(TWELVE[:8]):
+        gain = 0.05 if place else -0.35
+        many.group_scores[group]["iou"] = one.group_scores[group]["iou"] + gain
+    (pair,) = build(reports.suite("mine", [one, many], [("1", "20")])).pairs
+    assert pair.result is not None
+    assert pair.result.difference == 0
+    assert pair.groups_for_seen is None
+    assert pair.groups_needed is not None
+
+
 def test_groups_whose_arms_trained_on_the_same_frames_are_no_evidence() -> None:
     record = reports.paper(TWELVE, pipelines=["pixel_svm"])
     record.comparisons = record.comparisons[:1]

@@ -22,11 +22,13 @@ from vidseg.stats import (
     average_seeds,
     compare,
     groups_needed,
+    groups_to_show,
     holm,
     sign_flip,
     smallest_groups,
     with_holm,
 )
+from vidseg.stats.power import MOST
 from vidseg.stats.signflip import DRAWS, EXACT_UP_TO, sign_flips
 
 small = st.lists(st.integers(-20, 20), min_size=2, max_size=8)
@@ -260,6 +262,22 @@ def test_groups_needed_at_the_edges() -> None:
     assert groups_needed([-1.0, 1.0], 1.0, power=0.95) > groups_needed([-1.0, 1.0], 1.0)
     with pytest.raises(UsageError):
         groups_needed([0.1, 0.2], 0)
+
+
+@pytest.mark.parametrize("effect", [1e-12, 1e-300])
+def test_a_search_for_groups_ends(effect: float) -> None:
+    spread = [0.05, -0.05, 0.04, -0.04, 0.03, -0.03, 0.02, -0.02]
+    assert groups_needed(spread, effect) == groups_to_show(spread, effect) == MOST
+
+
+def test_differences_that_cancel_have_no_mean() -> None:
+    a = np.array([0.31, 0.42, 0.53, 0.64, 0.35, 0.46, 0.57, 0.38])
+    b = a + np.array([-0.35] + [0.05] * 7)
+    assert (b - a).mean() != 0, "rounded"
+    names = "abcdefgh"
+    found = compare(dict(zip(names, a, strict=True)), dict(zip(names, b, strict=True)))
+    assert found.difference == 0
+    assert found.p_value == 1
 
 
 @pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(stats.__path__)])

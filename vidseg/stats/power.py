@@ -12,6 +12,8 @@ from vidseg.stats.signflip import EXACT_UP_TO, smallest_groups, tail_rank
 
 CERTAIN = 10.0
 """delta / standard deviation beyond which a handful of groups always tells."""
+MOST = 1_000_000
+"""Groups that are searched for; where it takes more, this number is returned."""
 
 
 def groups_needed(
@@ -39,8 +41,8 @@ def groups_needed(
             ``(1 - level) / comparisons``, as the first of them does. Equivalence is not adjusted.
 
     Returns:
-        The number of groups in all, at least :func:`smallest_groups`; None where the spread is
-        unknown (fewer than two groups).
+        The number of groups in all, at least :func:`smallest_groups`, at most :data:`MOST`; None
+        where the spread is unknown (fewer than two groups).
 
     Raises:
         UsageError: ``delta``, ``power``, ``level`` or ``comparisons`` out of range.
@@ -54,7 +56,7 @@ def groups_needed(
     if spread is None or spread * CERTAIN <= delta:
         return None if spread is None else floor
     groups = max(floor, _normal_size(delta / spread, power, level, comparisons) - 2)
-    while _power(groups, delta / spread, level, comparisons) < power:
+    while groups < MOST and _power(groups, delta / spread, level, comparisons) < power:
         groups += 1
     return groups
 
@@ -76,8 +78,8 @@ def groups_to_show(
         comparisons: tests that share ``1 - level``.
 
     Returns:
-        The number of groups in all, at least :func:`smallest_groups`; None where the spread is
-        unknown.
+        The number of groups in all, at least :func:`smallest_groups`, at most :data:`MOST`; None
+        where the spread is unknown.
 
     Raises:
         UsageError: an argument out of range.
@@ -93,8 +95,12 @@ def groups_to_show(
     if spread is None or spread * CERTAIN <= effect:
         return None if spread is None else floor
     size = effect / spread
-    groups = max(floor, math.floor((float(ndtri(1 - tail) + ndtri(power)) / size) ** 2) - 2)
-    while 1 - nctdtr(groups - 1, size * math.sqrt(groups), stdtrit(groups - 1, 1 - tail)) < power:
+    groups = max(floor, _squared(float(ndtri(1 - tail) + ndtri(power)) / size) - 2)
+
+    def found(n: int) -> float:
+        return float(1 - nctdtr(n - 1, size * math.sqrt(n), stdtrit(n - 1, 1 - tail)))
+
+    while groups < MOST and found(groups) < power:
         groups += 1
     return groups
 
@@ -113,7 +119,12 @@ def _normal_size(effect: float, power: float, level: float, comparisons: int) ->
 
     finds = ndtri(1 - (1 - level) / 2 / comparisons) + ndtri(power)
     equates = ndtri(level) + ndtri((1 + power) / 2)
-    return math.floor((float(max(finds, equates)) / effect) ** 2)
+    return _squared(float(max(finds, equates)) / effect)
+
+
+def _squared(ratio: float) -> int:
+    """Return the square, rounded down; what lies above :data:`MOST` needs no exact number."""
+    return math.floor(min(ratio, math.sqrt(MOST)) ** 2)
 
 
 def _power(groups: int, effect: float, level: float, comparisons: int) -> float:

@@ -129,11 +129,12 @@ def compare(a: Scores, b: Scores, delta: float = 0.01, level: float = 0.95) -> C
     names = sorted((a.keys() | b.keys()) - gone)
     if not names:
         raise DataError("no group has a score in both arms", hint="were both arms tested?")
-    values = _paired(a, b, names)
+    values, tie = _paired(a, b, names)
+    mean = float(values.mean())
     test = sign_flip(values)
     interval, inner = test.interval(level), test.interval(1 - 2 * (1 - level))
     return Comparison(
-        difference=float(values.mean()),
+        difference=mean if abs(mean) > tie else 0.0,
         differences=dict(zip(names, values.tolist(), strict=True)),
         left_out=left_out,
         p_value=test.p_value(),
@@ -207,11 +208,13 @@ def _left_out(a: Scores, b: Scores) -> tuple[LeftOut, ...]:
     return tuple(entries)
 
 
-def _paired(a: Scores, b: Scores, names: Sequence[str]) -> Array:
+def _paired(a: Scores, b: Scores, names: Sequence[str]) -> tuple[Array, float]:
+    """Return b - a of each group, and the size up to which their mean is a rounding error."""
     first = np.array([a[name] for name in names], np.float64)
     second = np.array([b[name] for name in names], np.float64)
     scale = np.maximum(np.abs(first), np.abs(second))
-    return np.where(np.abs(second - first) <= TIE * scale, 0.0, second - first)
+    values = np.where(np.abs(second - first) <= TIE * scale, 0.0, second - first)
+    return values, TIE * float(scale.max())
 
 
 def _verdict(interval: Interval, inner: Interval, delta: float) -> Verdict:
