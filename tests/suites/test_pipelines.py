@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.helpers.suites import Place, install, mapping
 from vidseg.cli.plan_lines import show_plan
-from vidseg.errors import UsageError
+from vidseg.errors import DataError, UsageError
 from vidseg.suites.suite import Suite, load_suite, make_suite
 
 DATA = {"dataset": "synthetic:videos=4", "device": "cpu", "threads": 1}
@@ -130,3 +132,29 @@ def test_the_plan_says_what_is_left_out_and_what_networks_take(
     )
     (found,) = results.finished.values()
     assert plan["images_trained"] == found.facts["frames_seen"] == 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"x": torch.ones(1)}, "the weights are of another architecture: layers .* missing"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
+        (b"cut", "not a readable weights file"),
+        (None, "no such weights file"),
+    ],
+)
+def test_wrong_weights_of_any_pipeline_are_refused_before_the_data_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, said: str
+) -> None:
+    install(monkeypatch)
+    file = tmp_path / "w.safetensors"
+    if isinstance(content, dict):
+        save_file(content, file)
+    elif content is not None:
+        file.write_bytes(content)
+    wrong = {
+        "q": {"extractor": "filters:octaves=1", "classifier": "quick"},
+        "wrong": {"extractor": f"timm:model=test_efficientnet,weights={file}", "classifier": "fcn"},
+    }
+    with pytest.raises(DataError, match=f"w.safetensors: {said}"):
+        Place(tmp_path).bench(pipelines=wrong, dataset="masks:absent")

@@ -182,8 +182,10 @@ def open_extractor(config: RunConfig) -> FrozenExtractor:
 
     Raises:
         PluginError: what the extractor or the classifier refuses.
+        DataError: the extractor's weights are damaged, or of another architecture.
     """
     handle = plugins.create("extractor", config.extractor, where="extractor")
+    getattr(handle, "check", lambda: None)()
     classifier = plugins.create("classifier", config.classifier, where="classifier")
     return FrozenExtractor(
         handle, device=config.device, threads=config.threads, levels=classifier.levels(handle)

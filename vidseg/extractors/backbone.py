@@ -190,6 +190,18 @@ class Backbone(ABC):
             return {}
         return {"path": str(self._file), "sha256": files.file_sha256(self._file)}
 
+    def check(self) -> None:
+        """Refuse a weights file before anything is computed; its values are not read.
+
+        Raises:
+            DataError: it is damaged, a pointer of Git LFS, or of another architecture.
+        """
+        if self._file is not None:
+            known = _known_shapes(type(self), self.model)
+            needed = self.layer_names(known)
+            layers, _ = files.without_prefix(files.layer_shapes(self._file), needed)
+            files.check_layers(layers, known, needed, where=self._file)
+
     def notes(self) -> list[str]:
         """Return what the user should know: mean and std of a file, names that were shortened.
 
@@ -201,7 +213,7 @@ class Backbone(ABC):
             given = any(self._options.values())
             return [f"{self.library}'s {self.model}: {colours}"] if given else []
         needed = self.layer_names(_known_shapes(type(self), self.model))
-        _, prefix = files.without_prefix(files.layer_names(self._given), needed)
+        _, prefix = files.without_prefix(files.layer_shapes(self._given), needed)
         file = self._given.name
         short = [f"{file}: {prefix!r} before the name of every layer is left out"] if prefix else []
         return [f"{file}: {colours}", *short]

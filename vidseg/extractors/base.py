@@ -21,6 +21,9 @@ class ExtractorHandle(Protocol):
 
     A handle that fills parameters from files may have ``used() -> dict[str, Any]``, their values:
     they are logged, and a model that is kept is given them instead of the files.
+
+    A handle may have ``check() -> None``, which refuses what :meth:`build` would refuse, such as
+    weights of another architecture, in a moment: it is called before anything is computed.
     """
 
     contract: ClassVar[int]

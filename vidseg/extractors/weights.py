@@ -105,19 +105,30 @@ def read_weights(path: Path) -> StateDict:
     return _checked_tensors(_loaded(path), path)
 
 
-def layer_names(path: Path) -> dict[str, None]:
-    """Return the names of the layers in a file, without reading their values where possible.
+def layer_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the layers in a file by name; their values are not read where possible.
+
+    Read once in a process unless the file changes.
 
     Raises:
-        DataError: as :func:`read_weights`.
+        DataError: as :func:`read_weights`, but for NaN.
     """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise DataError(f"the weights cannot be read: {error.strerror}", where=path) from error
+    return _layer_shapes(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _layer_shapes(path: Path, size: int, mtime_ns: int) -> dict[str, tuple[int, ...]]:
     if path.suffix == ".safetensors" and not is_lfs_pointer(path):
         from safetensors import safe_open
 
         with contextlib.suppress(Exception), safe_open(path, "pt") as file:
-            return dict.fromkeys(file.keys())
-    loaded = _loaded(path)
-    return dict.fromkeys(map(str, loaded)) if isinstance(loaded, dict) else {}
+            names = list(file.keys())
+            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    return {name: tuple(tensor.shape) for name, tensor in _tensors(_loaded(path), path).items()}
 
 
 def _loaded(path: Path) -> object:
@@ -158,16 +169,23 @@ def _load(path: Path) -> object:
 def _checked_tensors(loaded: object, path: Path) -> StateDict:
     import torch
 
+    state: StateDict = {}
+    for name, tensor in _tensors(loaded, path).items():
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
+        if not bool(torch.isfinite(state[name]).all()):
+            raise DataError(f"layer {name} holds NaN or infinity", where=path)
+    return state
+
+
+def _tensors(loaded: object, path: Path) -> StateDict:
+    import torch
+
     if not isinstance(loaded, dict) or not loaded:
         raise DataError("holds no layers", where=path, hint="save the model's state_dict")
-    state: StateDict = {}
     for name, tensor in loaded.items():
         if not isinstance(tensor, torch.Tensor):
             raise DataError(f"{name!r} is not a tensor", where=path, hint="save a state_dict")
-        state[str(name)] = tensor.float() if tensor.is_floating_point() else tensor
-        if not bool(torch.isfinite(state[str(name)]).all()):
-            raise DataError(f"layer {name} holds NaN or infinity", where=path)
-    return state
+    return {str(name): tensor for name, tensor in loaded.items()}
 
 
 def without_prefix(
@@ -217,9 +235,26 @@ def matched(
         DataError: a needed layer is missing, a layer belongs to no layer of the architecture
             (except :data:`HEAD_PREFIXES`), or a needed one has another shape; names the first.
     """
+    check_layers({n: tuple(layer.shape) for n, layer in state.items()}, known, needed, where=where)
+    return {needed[name]: state[name] for name in needed if name in state}
+
+
+def check_layers(
+    state: Mapping[str, Sequence[int]],
+    known: Mapping[str, Sequence[int]],
+    needed: Iterable[str],
+    *,
+    where: object,
+) -> None:
+    """Refuse the shapes of a file's layers that are of another architecture; see :func:`matched`.
+
+    Raises:
+        DataError: names the first layer of each fault.
+    """
+    needed = list(needed)
     missing = [n for n in needed if n not in state and not n.endswith("num_batches_tracked")]
     extra = [n for n in state if n not in known and not n.startswith(HEAD_PREFIXES)]
-    wrong = [n for n in needed if n in state and tuple(state[n].shape) != tuple(known[n])]
+    wrong = [n for n in needed if n in state and tuple(state[n]) != tuple(known[n])]
     faults = [
         f"{len(names)} {fault} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
         for fault, names in (("missing", missing), ("unknown", extra), ("of another shape", wrong))
@@ -229,9 +264,8 @@ def matched(
         raise DataError(
             f"the weights are of another architecture: layers {'; '.join(faults)}",
             where=where,
-            hint=f"the first layers should be {', '.join(list(needed)[:2])}",
+            hint=f"the first layers should be {', '.join(needed[:2])}",
         )
-    return {needed[name]: state[name] for name in needed if name in state}
 
 
 def require_reachable(url: str, *, wanted: str, timeout: float = 4.0) -> None:

@@ -140,11 +140,13 @@ def open_suite(
         VidsegError: what the data set, the split or a plugin refuses, or every arm is left out.
     """
     first = next(iter(suite.pipelines.values()))
+    # first: a data set may take minutes to open, and wrong weights are found in a moment
+    extractors = {name: open_extractor(config) for name, config in suite.pipelines.items()}
     dataset = open_dataset(first.dataset, progress, store.fact_cache, groups=first.groups)
     shared: dict[str, Experiment] = {}
     experiments = {}
     for name, config in suite.pipelines.items():
-        extractor = open_extractor(config)
+        extractor = extractors[name]
         if extractor.key not in shared:
             shared[extractor.key] = open_experiment(
                 config,
