@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from vidseg.stats import Comparison, compare
 from vidseg.store import Store
 from vidseg.tasks.base import Counts
 from vidseg.utils.progress import Quiet
+from vidseg.utils.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def group_scores(
 
 def one_comparison(number: int, groups: int, study: Study) -> Comparison:
     """Compare two arms on one data set."""
-    with tempfile.TemporaryDirectory(prefix="vidseg-aa-") as folder:
-        experiment = open_set(number, groups, study, Path(folder))
+    with scratch() as folder:
+        experiment = open_set(number, groups, study, folder)
         # the generated videos have the same names in every set: one seed would draw the same
         # frame numbers in all of them, and a lucky draw would count hundreds of times
         a, b = (

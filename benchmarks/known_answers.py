@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,6 +36,7 @@ from vidseg.suites.plan import make_plan, waiting_cells
 from vidseg.suites.record import suite_record
 from vidseg.suites.suite import load_suite
 from vidseg.utils.progress import Quiet
+from vidseg.utils.scratch import scratch
 
 MOTIONS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SMALL: dict[str, Any] = {
@@ -92,8 +92,8 @@ def answer(
     """
     data = f"synthetic:videos={groups},frames={frames},size=96x64,motion={motion},noise={noise}"
     suite = load_suite(name, {**SMALL, **SUITES[name], "dataset": data, **changes})
-    with tempfile.TemporaryDirectory(prefix="vidseg-known-") as folder:
-        store, ledger = Store(Path(folder) / "store"), Ledger(Path(folder) / "ledger")
+    with scratch() as folder:
+        store, ledger = Store(folder / "store"), Ledger(folder / "ledger")
         bench = open_suite(suite, store=store, ledger=ledger, progress=Quiet())
         plan = make_plan(bench, waiting_cells(bench, bench.cells))
         results = run_cells(bench, bench.cells, Local(), context={}, progress=Quiet())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,7 @@ from vidseg.datasets.annotation_records import Snapshot
 from vidseg.datasets.writers.convert import WRITERS, Conversion
 from vidseg.datasets.writers.convert import convert as written
 from vidseg.errors import StoreError, UsageError
+from vidseg.utils.scratch import scratch
 
 FORMATS = tuple(WRITERS)
 EXPORTS = "exports"
@@ -47,8 +47,8 @@ def export(
     try:
         folder = _free(output / EXPORTS, f"{opened.place.name}-{form}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            place = Path(scratch) / opened.place.name
+        with scratch() as temporary:
+            place = temporary / opened.place.name
             place.mkdir()
             _write(snapshot, opened, place)
             dataset = Annotated(str(place), labelled=frames)

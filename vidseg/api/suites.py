@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from vidseg.suites.single import trains_network
 from vidseg.suites.suite import load_suite
 from vidseg.utils.paths import user_path
 from vidseg.utils.progress import Progress
+from vidseg.utils.scratch import scratch
 
 if TYPE_CHECKING:
     from vidseg.suites.executors.base import Executor
@@ -175,8 +175,8 @@ def _logged(
     if not session.places.fresh:
         refill(opened, session.places.ledger, log)
     record = _do(session, opened, cells, progress, pictures, log)
-    with tempfile.TemporaryDirectory(prefix="vidseg-") as scratch:
-        written = write_report([record], folder or Path(scratch))
+    with scratch() as temporary:
+        written = write_report([record], folder or temporary)
         with progress.task("logging to MLflow", None), keeping(folder):
             log.flush()
             log_suite(

@@ -71,6 +71,7 @@ AROUND = frozenset(
         "vidseg.utils.cache",
         "vidseg.utils.files",
         "vidseg.utils.progress",
+        "vidseg.utils.scratch",
         "vidseg.utils.sources",
         "vidseg.utils.stop",
         "vidseg.utils.suggest",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -23,6 +21,7 @@ from vidseg.labels.effort import Effort, by_hand
 from vidseg.labels.key_boxes import spaced
 from vidseg.types import FrameRef, Labels, Mask, Model, State, Video, labelled_frames
 from vidseg.utils.hashing import digest
+from vidseg.utils.scratch import scratch
 from vidseg.utils.stop import check_stop
 
 if TYPE_CHECKING:
@@ -183,11 +182,11 @@ class PseudoLabels:
         classifier = plugins.create("classifier", pipeline.classifier)
         features = "features" in classifier.needs
         prepare(train, self._video.name, Quiet(), stop, features=features)
-        with tempfile.TemporaryDirectory(prefix="vidseg-") as scratch:
+        with scratch() as folder:
             ctx = FitContext(
                 device=pipeline.device,
                 memory_budget=pipeline.memory_budget,
-                workdir=Path(scratch),
+                workdir=folder,
                 budget=pipeline.budget,
                 stop=stop,
             )

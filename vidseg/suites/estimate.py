@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from vidseg import plugins
 from vidseg.classifiers.base import Budget, Classifier, FitContext
@@ -27,6 +25,7 @@ from vidseg.suites.worker import reraise_fatal
 from vidseg.tasks.base import Task
 from vidseg.types import FrameRef, Model
 from vidseg.utils.progress import Quiet
+from vidseg.utils.scratch import scratch
 
 FEW, MORE = 4, 16
 """Training frames of the two fits that are timed."""
@@ -234,14 +233,14 @@ def _fit(
     config = experiment.config
     classifier, _ = make_classifier(setting, check_training(part, experiment.task), experiment.task)
     with (
-        tempfile.TemporaryDirectory(prefix="vidseg-") as folder,
+        scratch() as folder,
         torch_threads(config.threads),
     ):
         ctx = FitContext(
             seed=setting.seed,
             device=config.device,
             memory_budget=config.memory_budget,
-            workdir=Path(folder),
+            workdir=folder,
             budget=Budget(base=1),
             progress=Quiet(),
             stop=experiment.stop,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from vidseg.tracking.model import DIGEST, digest_of, find_model, model_arguments
 from vidseg.tracking.run import OpenRun, valid_name
 from vidseg.tracking.store import load_mlflow, translate_errors
 from vidseg.types import State
+from vidseg.utils.scratch import scratch
 
 
 def log_checkpoints(model: ModelRecord, run: OpenRun) -> list[str]:
@@ -64,10 +64,10 @@ def _logged(record: ModelRecord, step: int, run: OpenRun) -> str:
     client, digest = mlflow.MlflowClient(run.uri), digest_of(record)
     if known := find_model(client, run, digest):
         return known
-    with tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder:
-        arguments = model_arguments(record, Path(folder))
+    with scratch() as folder:
+        arguments = model_arguments(record, folder)
         arguments.pop("input_example")  # it would be predicted once for each
-        files = Path(folder) / "saved"
+        files = folder / "saved"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that there is no example
             mlflow.pyfunc.save_model(str(files), **arguments)

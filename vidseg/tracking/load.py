@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import yaml
 from vidseg.errors import DataError, UsageError
 from vidseg.serving import predictor as served
 from vidseg.tracking.store import connect, connect_existing, load_mlflow, translate_errors
+from vidseg.utils.scratch import scratch
 
 _ADDRESSES = "runs:/RUN_ID/model, models:/NAME/VERSION, models:/NAME@ALIAS or a model's folder"
 
@@ -41,8 +41,8 @@ def open_model(
     scheme = urlsplit(address).scheme
     if len(scheme) < 2:  # one letter is a drive
         raise UsageError(f"{address!r} is no model", where="MODEL", hint=f"give {_ADDRESSES}")
-    with tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder:
-        fetched = _fetch(_full(address), tracking_uri, folder)
+    with scratch() as folder:
+        fetched = _fetch(_full(address), tracking_uri, str(folder))
         return _open_folder(fetched, address, device, threads)
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vidseg.experiment.records import DatasetRecord, RunRecord
@@ -27,6 +25,7 @@ from vidseg.tracking.metrics import (
 )
 from vidseg.tracking.run import LONGEST_TAG, OpenRun, active, batches, log_params, valid_name
 from vidseg.tracking.store import load_mlflow, translate_errors
+from vidseg.utils.scratch import scratch
 
 _BATCH = 1000  # metrics a call; MLflow refuses more
 
@@ -60,9 +59,9 @@ def log_run(
     run = run or active()
     log_params(record.params, run)
     log_dataset(record.dataset, run)
-    with translate_errors(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
-        write_files(record, Path(folder))
-        load_mlflow().MlflowClient(run.uri).log_artifacts(run.run_id, folder)
+    with translate_errors(run.uri), scratch() as folder:
+        write_files(record, folder)
+        load_mlflow().MlflowClient(run.uri).log_artifacts(run.run_id, str(folder))
     _log_tags(record, run, TABLES)
     model_id = log_model(record, run) if record.model else None
     log_metrics(test_points(record), run, model_id=model_id, dataset=record.dataset)

@@ -8,7 +8,6 @@ import io
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from vidseg.tasks.base import Task
 from vidseg.tasks.registry import find_task
 from vidseg.tracking.store import load_mlflow, retry_conflicts, translate_errors
 from vidseg.types import Image, Size
+from vidseg.utils.scratch import scratch
 
 if TYPE_CHECKING:
     from vidseg.tracking.run import OpenRun
@@ -119,14 +119,14 @@ def log_model(record: RunRecord, run: OpenRun) -> str:
     if known is not None:
         return known
     with (
-        tempfile.TemporaryDirectory(prefix="vidseg-model-") as folder,
+        scratch() as folder,
         _same_path(),
         translate_errors(run.uri),
         _activated(mlflow, run),
     ):
         info = mlflow.pyfunc.log_model(
             name=MODEL,
-            **model_arguments(record.model, Path(folder)),
+            **model_arguments(record.model, folder),
             step=max(len(record.folds), record.model.epoch or 0),
             tags={DIGEST: digest},
         )

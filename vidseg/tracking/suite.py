@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from vidseg.tracking.log import log_metrics, log_run
 from vidseg.tracking.run import ERROR, LONGEST_TAG, OpenRun, log_params, open_run, valid_name
 from vidseg.tracking.store import load_mlflow, ping, translate_errors
 from vidseg.utils.hashing import digest
+from vidseg.utils.scratch import scratch
 
 SUITE_FILE = "suite.json"
 REPORT_FOLDER = "report"
@@ -71,9 +71,9 @@ class CellLog:
         client = load_mlflow().MlflowClient(self.run.uri)
         with (
             translate_errors(self.run.uri),
-            tempfile.TemporaryDirectory(prefix="vidseg-") as folder,
+            scratch() as folder,
         ):
-            path = write_cell(cell["key"], cell, Path(folder))
+            path = write_cell(cell["key"], cell, folder)
             client.log_artifact(self.run.run_id, str(path), "cells")
         self.there.add(cell["key"])
 
@@ -146,8 +146,8 @@ def read_kept(run: OpenRun, cell: KeptCell) -> Row | None:
         TrackingError: the store does not answer.
     """
     client = load_mlflow().MlflowClient(run.uri)
-    with translate_errors(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
-        local = Path(client.download_artifacts(cell.run_id, cell.path, folder))
+    with translate_errors(run.uri), scratch() as folder:
+        local = Path(client.download_artifacts(cell.run_id, cell.path, str(folder)))
         try:
             content = json.loads(local.read_text(encoding="utf-8"))
         except ValueError:
@@ -181,9 +181,9 @@ def log_suite(
         _log_setting(setting, run, experiment)
     log_params(_params(record), run)
     client = load_mlflow().MlflowClient(run.uri)
-    with translate_errors(run.uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
-        (Path(folder) / SUITE_FILE).write_text(json.dumps(suite_json), encoding="utf-8")
-        client.log_artifact(run.run_id, str(Path(folder) / SUITE_FILE))
+    with translate_errors(run.uri), scratch() as folder:
+        (folder / SUITE_FILE).write_text(json.dumps(suite_json), encoding="utf-8")
+        client.log_artifact(run.run_id, str(folder / SUITE_FILE))
         for path in report.values():
             if path.is_dir():
                 client.log_artifacts(run.run_id, str(path), f"{REPORT_FOLDER}/{path.name}")
@@ -305,7 +305,7 @@ def _candidates(runs: Sequence[Any], name: str, uri: str) -> list[Any]:
 
 
 def _suite_json(client: Any, uri: str, run: Any) -> Row:
-    with translate_errors(uri), tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
+    with translate_errors(uri), scratch() as folder:
         names = [entry.path for entry in client.list_artifacts(run.info.run_id)]
         if SUITE_FILE not in names:
             raise DataError(
@@ -313,7 +313,7 @@ def _suite_json(client: Any, uri: str, run: Any) -> Row:
                 where=f"tracking store {uri}",
                 hint="give its `vidseg suite` command again",
             )
-        path = Path(client.download_artifacts(run.info.run_id, SUITE_FILE, folder))
+        path = Path(client.download_artifacts(run.info.run_id, SUITE_FILE, str(folder)))
         loaded = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(loaded, dict):
         raise DataError(f"{SUITE_FILE} of run {run.info.run_id} is damaged")
