@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import dial
+from tests.helpers.suites import Place, install
 from vidseg.errors import UnreachableError
+from vidseg.suites.record import suite_record
 from vidseg.tracking.run import OpenRun, open_run
-from vidseg.tracking.suite import CellLog, find_suites, kept_cells, read_kept
+from vidseg.tracking.suite import CellLog, find_suites, kept_cells, log_suite, read_kept
 
 
 def cell(number: int) -> dict[str, Any]:
@@ -88,3 +91,40 @@ def test_the_report_is_about_the_suite_that_ended_last(tracking: str) -> None:
         assert len(found.others) == 1
         assert find_suites(tracking, [found.others[0][:8]])[0].content == {"key": "edited"}
     assert find_suites(tracking, [run.run_id])[0].others == ()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    install(monkeypatch)
+    dial.install(monkeypatch)
+    return Place(tmp_path)
+
+
+def test_a_path_is_lines_of_its_settings(tracking: str, place: Place) -> None:
+    import mlflow
+
+    pipeline = {"extractor": "filters:octaves=1", "classifier": "dial:dial=0"}
+    values: list[Any] = [-1, 0, 0.5]  # the first cannot be fitted
+    bench = place.bench(
+        pipelines={"a": {**pipeline, "path": {"dial": values}}, "b": pipeline},
+        split="fixed:test=syn00",
+    )
+    results, plan = place.run(bench)
+    record = suite_record(bench, bench.cells, results, plan)
+    client = mlflow.MlflowClient()
+    with open_run("vidseg", "tiny", role="suite", key="k") as run:
+        for _ in range(2):  # it is filled again instead of doubled
+            log_suite(record, run, experiment="vidseg", sentence="", suite_json={}, report={})
+    runs = client.search_runs([run.experiment_id], "tags.`vidseg.role` = 'setting'")
+    runs = {one.info.run_name: one for one in runs}
+    assert not [name for name in runs["one b"].data.metrics if name.startswith("path/")]
+    assert runs["one a"].data.params["path"] == "dial of -1, 0, 0.5"
+    for arm in ("one", "four"):
+        of = {
+            name: client.get_metric_history(runs[f"{arm} a"].info.run_id, f"path/{name}")
+            for name in ("dial", "iou", "ap")
+        }
+        assert [(row.step, row.value) for row in of["dial"]] == [(1, 0), (2, 0.5)]
+        own = runs[f"{arm} a"].data.metrics
+        assert of["iou"][0].value == own["test/iou"], "at the value that the pipeline has itself"
+        assert [row.step for row in of["iou"]] == [row.step for row in of["ap"]] == [1, 2]

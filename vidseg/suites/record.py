@@ -250,6 +250,8 @@ def _run_record(opened: OpenedSuite, cells: Sequence[Cell], results: Results) ->
     params["run.seed"] = ",".join(str(seed) for seed in opened.suite.seeds(cell.arm))
     run_cells = run_cells_of(opened, cells, results)
     params |= _tuned_params(run_cells)
+    if (path := opened.suite.path(cell.arm, cell.pipeline)) is not None:
+        params["path"] = str(path)
     return run_record(
         opened.experiments[cell.pipeline],
         run_cells,

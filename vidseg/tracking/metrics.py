@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vidseg.experiment.records import FoldRecord, ModelRecord, RunRecord
+from vidseg.experiment.records import (
+    FoldRecord,
+    ModelRecord,
+    RunRecord,
+    SettingRecord,
+    SuiteRecord,
+)
+from vidseg.tasks.means import mean_over_groups
 from vidseg.tasks.registry import find_task
 
 Point = tuple[str, float, int]
@@ -30,6 +37,24 @@ def fold_points(fold: FoldRecord) -> list[Point]:
     return [(f"fold/{name}", value, fold.index) for name, value in fold.metrics.items()] + [
         (f"fit/{name}", value, fold.index) for name, value in fold.facts.items()
     ]
+
+
+def path_points(record: SuiteRecord, setting: SettingRecord) -> list[Point]:
+    """Return a setting's scores along the path of its pipeline: ``path/<score>``, ``path/<C>``.
+
+    The step is the place of the value among those of the path, so that lines of several settings
+    stand above each other; the value itself, where it is a number, is ``path/<parameter>``.
+    """
+    points: list[Point] = []
+    for one in record.paths:
+        if (one.arm, one.pipeline) != (setting.arm, setting.pipeline):
+            continue
+        step = record.config["pipelines"][one.pipeline]["path"][one.parameter].index(one.value)
+        if isinstance(one.value, int | float) and not isinstance(one.value, bool):
+            points.append((f"path/{one.parameter}", float(one.value), step))
+        means = mean_over_groups(one.group_scores.items())
+        points += [(f"path/{name}", value, step) for name, value in means.items()]
+    return points
 
 
 def curve_name(prefix: str, name: str, fold: int | None) -> str:

@@ -14,6 +14,7 @@ from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.tracking.artifacts import write_cell
 from vidseg.tracking.links import ROLE
 from vidseg.tracking.log import log_metrics, log_run
+from vidseg.tracking.metrics import path_points
 from vidseg.tracking.run import ERROR, LONGEST_TAG, OpenRun, log_params, open_run, valid_name
 from vidseg.tracking.store import load_mlflow, ping, translate_errors
 from vidseg.utils.hashing import digest
@@ -178,7 +179,7 @@ def log_suite(
         TrackingError: the store refuses or is away.
     """
     for setting in record.settings:
-        _log_setting(setting, run, experiment)
+        _log_setting(record, setting, run, experiment)
     log_params(_params(record), run)
     client = load_mlflow().MlflowClient(run.uri)
     with translate_errors(run.uri), scratch() as folder:
@@ -208,12 +209,15 @@ def setting_key(run: OpenRun, setting: str) -> str:
     return digest([run.run_id, setting])
 
 
-def _log_setting(setting: SettingRecord, run: OpenRun, experiment: str) -> None:
+def _log_setting(
+    record: SuiteRecord, setting: SettingRecord, run: OpenRun, experiment: str
+) -> None:
     """Fill the child run of a setting; it is FAILED where a cell of it failed."""
     key, cells = setting_key(run, setting.name), len(setting.run.folds) + len(setting.failures)
     with open_run(experiment, setting.name, role="setting", key=key) as child:
         log_run(setting.run, child, several=cells > 1 or not setting.complete)
         log_metrics([(f"fit/{k}_mean", v, 0) for k, v in setting.facts.items()], child)
+        log_metrics(path_points(record, setting), child)
     error = "; ".join(f"{row['cell']}: {row['error']}" for row in setting.failures)
     client = load_mlflow().MlflowClient(run.uri)
     with translate_errors(run.uri):
