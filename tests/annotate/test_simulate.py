@@ -13,8 +13,9 @@ import vidseg
 from tests.annotate.test_batch import sequence
 from tests.helpers.moving import arc
 from tests.labels.test_propagated import Film
+from vidseg.annotate import simulation
 from vidseg.cli.annotate import Annotate, annotate
-from vidseg.errors import DataError, UsageError
+from vidseg.errors import DataError, Stopped, UsageError
 from vidseg.labels.replay import KnownRuns, Rules, Tally, by_hand, replay_forward, replay_keys
 from vidseg.labels.true_tracks import TrueTrack, Truth, read_truth
 from vidseg.trackers.base import TrackerSource
@@ -128,6 +129,41 @@ def test_the_command_prints_writes_and_logs(tmp_path: Path, tracking: str):
     logged = run.data.metrics["annotator/forward-truth/boxes_per_100"]
     assert logged == pytest.approx(rows["forward", "truth"]["boxes_per_100"])
     assert run.data.params["annotator.tracker"] == "still"
+
+
+def test_a_simulation_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    videos = "synthetic:videos=2,frames=9,size=64x48"
+    replayed: list[str] = []
+    stops = 3
+
+    def watched(of):
+        def replay(truth, *rest):
+            if len(replayed) == stops:
+                raise Stopped("stopped by the test")
+            replayed.append(truth.video.name)
+            return of(truth, *rest)
+
+        return replay
+
+    monkeypatch.setattr(simulation, "replay_forward", watched(simulation.replay_forward))
+    monkeypatch.setattr(simulation, "replay_keys", watched(simulation.replay_keys))
+
+    def simulated(store: str, **rules):
+        return vidseg.simulate_annotator(
+            videos, methods=["forward", "linear"], store=tmp_path / store, tracking=False, **rules
+        ).to_dict()
+
+    with pytest.raises(Stopped):
+        simulated("a")
+    stops = -1
+    found = simulated("a")
+    assert replayed == ["syn00"] * 3 + ["syn01"] * 3, "what was finished is not done again"
+    assert found == simulated("a")
+    assert len(replayed) == 6
+    assert found == simulated("b")
+    assert len(replayed) == 12
+    simulated("a", threshold=0.6)
+    assert len(replayed) == 18, "under other rules it is"
 
 
 def test_values_out_of_range_are_refused():

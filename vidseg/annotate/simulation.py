@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, field
+from functools import cache
 from typing import Any
 
 from vidseg.labels.key_boxes import Objects
@@ -11,8 +12,10 @@ from vidseg.labels.replay import Ask, KnownRuns, Rules, Tally, by_hand, replay_f
 from vidseg.labels.true_tracks import Truth, read_truth
 from vidseg.trackers.base import TrackerSource
 from vidseg.trackers.fill import Method
-from vidseg.types import Video
+from vidseg.types import Memory, Video
+from vidseg.utils.hashing import digest
 from vidseg.utils.progress import Progress
+from vidseg.utils.sources import closure, locate
 
 Row = dict[str, Any]
 
@@ -56,6 +59,7 @@ def simulate(
     rules: Rules,
     objects: Objects,
     progress: Progress,
+    memory: Memory | None = None,
 ) -> Simulation:
     """Replay the truth of videos in every way of working.
 
@@ -66,6 +70,8 @@ def simulate(
         rules: how the annotator works.
         objects: what an object is.
         progress: where to tell how far it is.
+        memory: keeps what each way of working came to on each video, so that a simulation that was
+            stopped goes on; a way whose video, tracker, rules or code changed is replayed again.
 
     Raises:
         VidsegError: the truth cannot be replayed, or a frame cannot be read.
@@ -73,11 +79,12 @@ def simulate(
     totals: dict[tuple[str, str], Tally] = {}
     per_video: list[Row] = []
     straight = bends = 0
+    replays = _Replays(tracker, rules, objects, progress, memory)
     for video in videos:
         truth = read_truth(video, objects)
         found, of = truth.straight
         straight, bends = straight + found, bends + of
-        for way, tally in _ways(truth, tracker, methods, rules, progress):
+        for way, tally in replays.ways(truth, methods):
             totals[way] = totals.get(way, Tally()) + tally
             per_video.append({"video": video.name, **_row(way, tally)})
     settings = {
@@ -92,23 +99,58 @@ def simulate(
     return Simulation(settings, rows, per_video, straight / bends if bends else float("nan"))
 
 
-def _ways(
-    truth: Truth,
-    tracker: TrackerSource,
-    methods: Sequence[Method],
-    rules: Rules,
-    progress: Progress,
-) -> Iterator[tuple[tuple[str, str], Tally]]:
-    for way, tally in by_hand(truth, rules).items():
-        yield (way, "by hand"), tally
-    known = KnownRuns()
-    for method in methods:
-        if method == "forward":
-            yield ("forward", "truth"), replay_forward(truth, tracker, rules, progress)
-            continue
-        for ask in ASKS:
-            tally = replay_keys(truth, tracker, method, ask, rules, progress, known)
-            yield (method, ask), tally
+@dataclass(frozen=True)
+class _Replays:
+    """Replays ways of working, or reads what they came to; attributes as for :func:`simulate`."""
+
+    tracker: TrackerSource
+    rules: Rules
+    objects: Objects
+    progress: Progress
+    memory: Memory | None
+
+    def ways(
+        self, truth: Truth, methods: Sequence[Method]
+    ) -> Iterator[tuple[tuple[str, str], Tally]]:
+        """Yield way and ask of each way of working on one video, and what it came to."""
+        tracker, rules, progress = self.tracker, self.rules, self.progress
+        for name, tally in by_hand(truth, rules).items():
+            yield (name, "by hand"), tally
+        known = KnownRuns()
+        for method in methods:
+            if method == "forward":
+                way = (method, "truth")
+                yield (
+                    way,
+                    self._kept(truth, way, lambda: replay_forward(truth, tracker, rules, progress)),
+                )
+                continue
+            for ask in ASKS:
+
+                def replayed(method: Method = method, ask: Ask = ask) -> Tally:
+                    return replay_keys(truth, tracker, method, ask, rules, progress, known)
+
+                yield (method, ask), self._kept(truth, (method, ask), replayed)
+
+    def _kept(self, truth: Truth, way: tuple[str, str], replay: Callable[[], Tally]) -> Tally:
+        """Return what one way came to on one video, replayed where that is not known."""
+        if self.memory is None:
+            return replay()
+        video = truth.video
+        content = [video.image_key, video.label_key, self.tracker.key, self.objects, *way]
+        key = f"simulated annotator {digest([*content, astuple(self.rules), _code()])}"
+        held = self.memory.get(key)
+        if held is not None:
+            return Tally(**held)
+        tally = replay()
+        self.memory.put(key, asdict(tally))
+        return tally
+
+
+@cache
+def _code() -> str:
+    module, package = locate("vidseg.labels.replay")
+    return digest(closure(module, {package}))
 
 
 def _row(way: tuple[str, str], tally: Tally) -> Row:

@@ -83,6 +83,8 @@ def simulate_annotator(
 ) -> Simulation:
     """Replay the truth of a data set as a human annotator, and count the boxes that are drawn.
 
+    What each way of working came to on each video is kept in the store and not replayed again.
+
     Args:
         dataset: with true boxes on every frame.
         tracker: such as ``"lk"`` or ``"dsst"``.
@@ -120,7 +122,7 @@ def simulate_annotator(
     with showing(progress) as shown:
         if tracking:
             _connect(tracking_uri, shown)
-        found = simulate(open_videos(spec, facts), source, ways, rules, kind, shown)
+        found = simulate(open_videos(spec, facts), source, ways, rules, kind, shown, facts)
         found.settings["dataset"] = str(spec)
         if tracking:
             _log(found, tracking_uri, experiment, str(source.spec), shown)

@@ -179,7 +179,8 @@ def simulate(
 
     `forward` is the paper's way: track, and draw a box where the tracker fails. The other methods
     begin with key boxes and mend the worst frame of each gap: found by looking at every frame
-    (asked by truth), or where the doubt asks.
+    (asked by truth), or where the doubt asks. One that was stopped goes on after the ways and
+    videos that are finished, which the store keeps.
     """
     from vidseg.api.annotate import simulate_annotator
     from vidseg.api.screen import Screen
