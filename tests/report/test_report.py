@@ -12,6 +12,7 @@ import pytest
 
 from tests.helpers import reports
 from vidseg.errors import DataError
+from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, closing, short, suite_from_json, suite_to_json
 from vidseg.report.document import Table
 from vidseg.report.facts import Kind, Report, Role
@@ -106,6 +107,25 @@ def test_of_several_pipelines_the_cheap_arm_that_is_best_anywhere_is_advised() -
     assert (report.chosen.name, report.shown) == ("1 C=1", True)
     assert report.headline.startswith("Label the first frame of each video ('1'), and train with")
     assert "Spend the rest on new scenes." in report.headline
+
+
+def test_a_scene_in_which_two_arms_trained_alike_is_left_out_of_the_advice_and_named() -> None:
+    def record(groups: list[str]) -> SuiteRecord:
+        few = reports.setting("20", "svm", groups, lambda *_: 0.5, noise=0.0)
+        many = reports.setting("400", "svm", groups, lambda *_: 0.501, frames=range(400), noise=0.0)
+        few.trained = {group: group for group in groups}
+        many.trained = {group: f"{group}+" for group in groups} | {groups[0]: groups[0]}
+        return reports.suite("mine", [few, many], [("20", "400")])
+
+    report = build(record(TWELVE[:6]))
+    assert report.headline == "No advice yet: 5 scenes are too few to show anything."
+    out = "; scene-00 left out, where '20' and '400' trained on the same frames."
+    assert report.certainty == f"The least with which anything can be shown is 6 scenes{out}"
+    assert report.to_label is None
+    report = build(record(TWELVE[:7]))
+    assert report.headline.startswith("Label the first 20 frames")
+    assert report.certainty.startswith("Shown on 6 scenes: ")
+    assert report.certainty.endswith(out)
 
 
 def test_not_proven_says_what_would_prove_it_and_that_frames_can_be_added() -> None:

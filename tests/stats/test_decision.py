@@ -83,8 +83,24 @@ def test_arms_that_trained_on_the_same_are_one_and_such_groups_say_nothing() -> 
     pair = [Option("20", 20.0, few.scores, half), Option("50", 50.0, few.scores, other)]
     found = decide(pair)
     assert found is not None
-    assert found.p_values == {"20": 2**-4, "50": 2**-4}, "four groups are left that can tell"
-    assert found.standing is Standing.NOT_PROVEN
+    assert found.p_values == {"20": 1, "50": 1}, "four groups are left that can tell"
+    assert (found.standing, found.choice) == (Standing.TOO_FEW, None)
+    assert (found.compared, set(found.nearest)) == (tuple(EIGHT[:4]), {"20", "50"})
+
+
+def test_two_arms_are_compared_on_the_groups_in_which_they_trained_otherwise() -> None:
+    rows = {"1": (1.0, 0.3), "20": (20.0, 0.5), "50": (50.0, 0.5), "400": (400.0, 0.5)}
+    made = options(rows, EIGHT[:7], noise=0.0)
+    trained = {one.name: {group: f"{group} {one.name}" for group in EIGHT} for one in made}
+    for group in EIGHT[:2]:
+        trained["50"][group] = trained["20"][group]
+    trained["400"]["g0"] = trained["50"]["g0"]
+    found = decide([replace(one, trained=trained[one.name]) for one in made])
+    assert found is not None
+    assert {name for name, p in found.p_values.items() if p == 1} == {"1", "20", "50"}
+    assert (found.standing, found.choice, found.shown) == (Standing.SHOWN, "400", ("400",))
+    assert found.nearest == ("400", "20")
+    assert found.compared == tuple(EIGHT[1:7])
 
 
 def test_an_arm_delta_below_the_best_is_rarely_called_as_good() -> None:

@@ -57,7 +57,7 @@ def headline(report: Report) -> str:
     if decision is None:
         return "Nothing is compared, so nothing is advised."
     if chosen is None:
-        return f"No advice yet: {_scenes(report, decision.groups)} are too few to show anything."
+        return f"No advice yet: {_scenes(report, decision.compared)} are too few to show anything."
     words, trained = f"{in_words(report, chosen)} ('{chosen.arm}')", _pipeline(report, chosen)
     if report.shown:
         return f"Label {words}{trained}.{_spend(report, chosen)}"
@@ -135,8 +135,19 @@ def _certain(report: Report) -> str:
         return _only(report)
     if chosen is None:
         least = smallest_groups(report.level)
-        return f"The least with which anything can be shown is {count(least, 'scene')}"
-    return _shown(report, decision, chosen) if report.shown else _open_choice(report, decision)
+        said = f"The least with which anything can be shown is {count(least, 'scene')}"
+    else:
+        said = _shown(report, decision, chosen) if report.shown else _open_choice(report, decision)
+    return said + _left_out(report, decision)
+
+
+def _left_out(report: Report, decision: Decision) -> str:
+    """Return the scenes that say nothing of the choice, as another arm trained alike there."""
+    gone = [group for group in decision.groups if group not in decision.compared]
+    if not gone:
+        return ""
+    one, other = (f"'{report.setting(name).arm}'" for name in decision.nearest)
+    return f"; {joined(gone)} left out, where {one} and {other} trained on the same frames"
 
 
 def _only(report: Report) -> str:
@@ -149,7 +160,7 @@ def _only(report: Report) -> str:
 
 
 def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
-    said = f"Shown on {_scenes(report, decision.groups)}: "
+    said = f"Shown on {_scenes(report, decision.compared)}: "
     best = report.setting(decision.best)
     if best.name == chosen.name:
         return said + f"no other arm tried is {_delta(report)} better"
@@ -164,13 +175,13 @@ def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
 
 
 def _open_choice(report: Report, decision: Decision) -> str:
-    scenes, needed = _scenes(report, decision.groups), decision.groups_needed
+    scenes, needed = _scenes(report, decision.compared), decision.groups_needed
     if needed is None:
         said = f"{scenes} cannot prove it"
     elif needed > NOT_FEASIBLE:
         said = f"{scenes} cannot prove it, and more than {NOT_FEASIBLE} would be needed: "
         said += "not feasible"
-    elif needed <= len(decision.groups):
+    elif needed <= len(decision.compared):
         said = f"{scenes} did not prove it; more like them would"
     else:
         said = f"{scenes} cannot prove it; about {needed} would"

@@ -65,6 +65,9 @@ class Decision:
         means: mean score of each option over ``groups``.
         p_values: per arm, the adjusted p of "it is delta or more below the best of all".
         groups: those in which every option has a score, sorted.
+        nearest: the choice (with too few groups, what it would be), and the option of another arm
+            that trained otherwise in the fewest groups.
+        compared: these groups; what is shown of the choice rests on no more.
         same: by option that was not considered, the one that trained on the same everywhere.
         instead_of: the option whose place the choice takes, as nothing is shown; "" if none.
         groups_needed: groups like these that would show the choice, were it no worse than any
@@ -78,6 +81,8 @@ class Decision:
     means: Mapping[str, float]
     p_values: Mapping[str, float]
     groups: tuple[str, ...]
+    nearest: tuple[str, str]
+    compared: tuple[str, ...]
     same: Mapping[str, str]
     groups_needed: int | None
     delta: float
@@ -100,7 +105,9 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
     - ``not proven``: none is. Among the arms whose mean is at most delta below the highest, the
       cheapest, of equal costs the one with the highest mean; where others are to be taken
       ``instead``, of these the one with the highest mean.
-    - ``too few groups``: below :func:`smallest_groups`.
+    - ``too few groups``: below :func:`smallest_groups`. Two options are compared on the groups in
+      which they trained on different frames: with fewer of those neither is shown against the
+      other, and where that leaves no arm that could be shown nothing is chosen.
 
     Whichever option ``b`` is truly best, the others are tested against it together: ``H_i: mean of
     (s_b - s_i) >= delta``, one-sided at ``1 - level``, by flipping the signs of all differences of
@@ -140,8 +147,9 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
     table = np.array([[float(one.scores[g] or 0.0) for one in kept] for g in groups])
     means = table.mean(axis=0)
     differences = _differences(table, kept, groups)
-    p = _p_values(differences, delta, [arms.index(one.labels) for one in kept])
-    few = len(groups) < smallest_groups(level)
+    of_arm, least = [arms.index(one.labels) for one in kept], smallest_groups(level)
+    p = _p_values(differences, delta, of_arm, least)
+    few = not _can_be_shown(differences, of_arm, least)
     # of each arm the option with the highest mean stands for it
     first = [max(_of(kept, arm), key=lambda i: float(means[i])) for arm in arms]
     found = [i for i, own in zip(first, p, strict=True) if own <= 1 - level + TIE]
@@ -149,6 +157,7 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
     guess = min(found or near, key=lambda i: (kept[i].cost, -means[i]))
     others = [i for i in first if not found and kept[i].labels in kept[guess].instead]
     chosen = max(others or [guess], key=lambda i: (means[i], -kept[i].cost))
+    apart, nearest = _nearest(differences[:, :, chosen], of_arm, of_arm[chosen])
     standing = Standing.TOO_FEW if few else Standing.SHOWN if found else Standing.NOT_PROVEN
     return Decision(
         standing=standing,
@@ -157,6 +166,8 @@ def decide(options: Sequence[Option], delta: float = 0.01, level: float = 0.95) 
         means={one.name: float(mean) for one, mean in zip(kept, means, strict=True)},
         p_values={arm: float(value) for arm, value in zip(arms, p, strict=True)},
         groups=tuple(groups),
+        nearest=(kept[chosen].name, kept[nearest].name),
+        compared=tuple(group for group, own in zip(groups, apart, strict=True) if own),
         same=same,
         groups_needed=(
             None
@@ -210,18 +221,45 @@ def _differences(table: Array, options: Sequence[Option], groups: Sequence[str])
     return found
 
 
-def _p_values(differences: Array, delta: float, arms: Sequence[int]) -> Array:
-    """Return for each arm the largest adjusted p over whichever option of another is the best."""
+def _p_values(differences: Array, delta: float, arms: Sequence[int], least: int) -> Array:
+    """Return for each arm the largest adjusted p over whichever option of another is the best.
+
+    It is 1 where fewer than ``least`` groups trained otherwise.
+    """
     p = np.zeros(max(arms) + 1)
     for b, best in enumerate(arms):
         others = [i for i, arm in enumerate(arms) if arm != best]
         # a difference of 0 has no sign: such a group is left out of its test
         found = _max_t(np.nan_to_num(differences[:, b, others] + delta))
+        found[(~np.isnan(differences[:, b, others])).sum(axis=0) < least] = 1.0
         own = np.ones_like(p)
         np.minimum.at(own, [arms[i] for i in others], found)
         own[best] = 0.0
         p = np.maximum(p, own)
     return p
+
+
+def _can_be_shown(differences: Array, arms: Sequence[int], least: int) -> bool:
+    """Return whether some arm has against every option of another an option with enough groups."""
+    enough = (~np.isnan(differences)).sum(axis=0) >= least
+    own = np.array(arms)
+    return any(enough[own != arm][:, own == arm].any(axis=1).all() for arm in set(arms))
+
+
+def _nearest(
+    differences: Array, arms: Sequence[int], arm: int
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Return the option of another arm that differs in the fewest groups, and in which.
+
+    Args:
+        differences: of one option, ``(groups, options)``; nan where both trained alike.
+        arms: of the options.
+        arm: of the one.
+    """
+    apart = ~np.isnan(differences)
+    others = [i for i, other in enumerate(arms) if other != arm]
+    nearest = min(others, key=lambda i: int(apart[:, i].sum()))
+    return apart[:, nearest], nearest
 
 
 def _max_t(values: Array) -> npt.NDArray[np.float64]:
