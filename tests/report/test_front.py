@@ -114,26 +114,6 @@ def test_an_arm_says_how_its_labels_are_made() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("sampler", "said"),
-    [
-        ("400:short=all", "the first 400 frames of each video, all where there are fewer"),
-        ("uniform:n=400,short=all", "400 frames spread evenly over each video, all where there"),
-        (
-            "window:n=400,every=1,short=all",
-            "400 frames of each video in a row, anywhere in it, fewer",
-        ),
-        ("mine", "69 to 400 frames of each video"),
-    ],
-)
-def test_an_arm_of_short_videos_says_what_was_asked_for(sampler: str, said: str) -> None:
-    report = build(reports.paper(TWELVE))
-    own = replace(report, config={**report.config, "arms": {"400": {"sampler": sampler}}})
-    one = next(s for s in report.settings if s.arm == "400")
-    assert in_words(own, replace(one, per_video=(69, 400))).startswith(said)
-    assert "fewer" not in in_words(own, replace(one, per_video=(400, 400)))
-
-
 def test_options_in_a_hint_are_code_and_nothing_else_is() -> None:
     report = replace(build(reports.paper(TWELVE)), hints=["<b>: try `--threshold inner`"])
     text = to_html([make_page(report, "s")], "t")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any
 
 from vidseg.report.facts import Report, SettingFacts
+from vidseg.report.taken import Taken
 from vidseg.report.wording import count, number
 
 BOX_SECONDS, POLYGON_SECONDS, LOOK_SECONDS = 7.0, 79.0, 1.0
@@ -34,10 +33,13 @@ REFINED: Mapping[str, str] = {
     "ellipse": "boxes drawn as ellipses",
     "grabcut": "boxes cut out by grabCut",
 }
-COPIES = {
-    "1x20": "the first frame of each video, and 20 noisy copies of it",
-    "20x20": "every 20th frame of each video, and 20 noisy copies of each",
+COPIES: Mapping[str, tuple[str, str]] = {
+    "1x20": ("1", "noisy"),
+    "20x20": ("1by20", "noisy"),
+    "noised": ("1", "noisy"),
+    "augmented": ("1", "augmented"),
 }
+"""Samplers that train on 20 copies, or as many as ``copies``, and not on the frames: on which."""
 
 
 def in_words(report: Report, setting: SettingFacts) -> str:
@@ -47,9 +49,9 @@ def in_words(report: Report, setting: SettingFacts) -> str:
     """
     arms = report.config.get("arms", {})
     arm = arms.get(setting.arm) or {}
-    said = ", ".join(
-        [_frames(_used(arm, "sampler"), setting, _spacing(report, setting)), *_how(arm)]
-    )
+    plain = _used(arm.get("train_labels")) not in SOURCES
+    frames = _frames(arm.get("sampler"), setting, _taken(report, setting), plain)
+    said = ", ".join([frames, *_how(arm)])
     videos = arm.get("videos")
     differ = len({str((one or {}).get("videos")) for one in arms.values()}) > 1
     if not differ or not isinstance(videos, int):
@@ -57,42 +59,86 @@ def in_words(report: Report, setting: SettingFacts) -> str:
     return f"{said}, of {count(videos, 'training video')}"
 
 
-def _used(arm: Any, key: str) -> str:
-    """Return the name of the plugin that an arm names under a key, "" without one."""
-    spec = arm.get(key) if isinstance(arm, Mapping) else None
+def _used(spec: Any) -> str:
+    """Return the name of the plugin that a spec names, "" without one."""
     name = spec.get("use", "") if isinstance(spec, Mapping) else spec or ""
     return str(name).partition(":")[0]
 
 
-def _how(arm: Any) -> list[str]:
+def _how(arm: Mapping[str, Any]) -> list[str]:
     """Return how an arm's training labels are made, where they are not the plain truth."""
-    own = SOURCES.get(_used(arm, "train_labels")), REFINED.get(_used(arm, "refine"))
+    own = SOURCES.get(_used(arm.get("train_labels"))), REFINED.get(_used(arm.get("refine")))
     return [said for said in own if said]
 
 
-def _frames(sampler: str, setting: SettingFacts, spacing: int | None) -> str:
-    n, fewer = _number(setting)
-    if sampler == "all":
-        return "every frame of each video"
+def _taken(report: Report, setting: SettingFacts) -> Taken | None:
+    """Return the frames that a setting takes, None where they are not known."""
+    frames = report.frames_of(setting.name) or {}
+    kept = {video: own for video, own in frames.items() if own}
+    rows = report.dataset["videos"]
+    lengths = {str(r["video"]): int(r["frames"]) for r in rows if r.get("frames") is not None}
+    start = _given(report.config.get("arms", {}).get(setting.arm), "sampler", "start")
+    return Taken(kept, lengths, start if isinstance(start, int) else 0) if kept else None
+
+
+def _given(arm: Any, key: str, option: str) -> Any:
+    """Return an option of the plugin that an arm names under a key, None without one."""
+    spec = arm.get(key) if isinstance(arm, Mapping) else None
+    return spec.get(option) if isinstance(spec, Mapping) else None
+
+
+def _frames(spec: Any, setting: SettingFacts, taken: Taken | None, plain: bool) -> str:
+    """Return which frames a sampler takes: by its name, and by those that it really took.
+
+    Args:
+        spec: of the sampler.
+        setting: for how many frames of a video.
+        taken: the frames; None where they are not known.
+        plain: the training labels are the data set's own.
+    """
+    sampler = _used(spec)
     if sampler in COPIES:
-        return COPIES[sampler]
+        return _copies(sampler, spec, setting, taken, plain)
+    if sampler == "all":
+        return _all(taken, plain)
     if sampler == "per-second":
         return "one frame a second of each video"
-    if sampler in EVERY and spacing:
-        return f"every {ordinal(spacing)} frame of each video"
-    if sampler in FIRST:
-        said = f"the first {n} of each video".replace("first 1 frame ", "first frame ")
-        return f"{said}, all where there are fewer" if fewer else said
+    if sampler in (*FIRST, *EVERY) and taken is not None:
+        return taken.in_words(nth=sampler in EVERY)
+    n, fewer = _number(setting)
     if sampler == "window":
-        apart = f", {count(spacing, 'frame')} apart" if spacing and spacing > 1 else ""
-        row = " in a row" if spacing == 1 else apart
-        said = f"{n} of each video{row}, anywhere in it"
-        return f"{said}, fewer where a video is short" if fewer else said
+        return _window(n, fewer, taken.spacing if taken else None)
     if sampler in SIMILAR:
         return SIMILAR[sampler](n) + (", all where there are fewer" if fewer else "")
     if fewer and setting.per_video is not None:
         n = f"{number(setting.per_video[0])} to {n}"
     return f"{n} of each video"
+
+
+def _copies(
+    sampler: str, spec: Any, setting: SettingFacts, taken: Taken | None, plain: bool
+) -> str:
+    """Return the frames of which copies are made, and that those alone are trained on."""
+    own, kind = COPIES[sampler]
+    given = spec if isinstance(spec, Mapping) else {}
+    base = _frames(given.get("base", own), setting, taken, plain)
+    each = "" if setting.per_video == (1, 1) else "each "
+    copies = int(given.get("copies", 20))
+    many = f"{number(copies)} {kind} {'copy' if copies == 1 else 'copies'}"
+    return f"{base}, {each}replaced by {many} in training"
+
+
+def _all(taken: Taken | None, plain: bool) -> str:
+    if taken is None or taken.whole:
+        return "every frame of each video"
+    return "every labelled frame of each video" if plain else taken.in_words()
+
+
+def _window(n: str, fewer: bool, spacing: int | None) -> str:
+    apart = f", {count(spacing, 'frame')} apart" if spacing and spacing > 1 else ""
+    row = " in a row" if spacing == 1 else apart
+    said = f"{n} of each video{row}, anywhere in it"
+    return f"{said}, fewer where a video is short" if fewer else said
 
 
 def _number(setting: SettingFacts) -> tuple[str, bool]:
@@ -101,15 +147,6 @@ def _number(setting: SettingFacts) -> tuple[str, bool]:
         return "some frames", False
     low, high = setting.per_video
     return count(high, "frame"), low < high
-
-
-def _spacing(report: Report, setting: SettingFacts) -> int | None:
-    """Return the usual distance of the frames that were taken."""
-    for one in report.frame_lists:
-        if one.arm == setting.arm:
-            steps = Counter(b - a for own in one.frames.values() for a, b in pairwise(own))
-            return steps.most_common(1)[0][0] if steps else None
-    return None
 
 
 class Priced(StrEnum):
@@ -166,9 +203,3 @@ def minutes_of(setting: SettingFacts) -> str:
 def label_cost(setting: SettingFacts) -> str:
     """Return the frames that a setting needs labels for, and minutes: ``240 frames, 28 min``."""
     return f"{count(setting.labelled, 'frame')}, {minutes_of(setting)}"
-
-
-def ordinal(n: int) -> str:
-    """Return ``20th``, ``2nd``."""
-    last = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{last}"
