@@ -483,6 +483,27 @@ def test_exchange_rate_is_the_planted_one(ratio: float) -> None:
     assert report.sentence.startswith("Label new videos") == (ratio > 1)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "noise", "said", "told"),
+    [
+        (1.5, 0.03, "We cannot tell yet what a new video is worth. Not shown by 8 scenes.", False),
+        (1.0, 0.001, "Count frames, not videos. Shown on 8 scenes.", True),
+        (3.0, 0.003, "Label new videos before more frames. Shown on 8 scenes.", True),
+        (0.3, 0.003, "Label more frames before new videos. Shown on 8 scenes.", True),
+    ],
+)
+def test_a_rate_is_the_same_only_where_its_interval_lies_close_to_one(
+    ratio: float, noise: float, said: str, told: bool
+) -> None:
+    report = build(reports.iso_budget([f"s{i}" for i in range(8)], ratio, noise=noise))
+    rate = report.grids[0].rate
+    assert rate is not None
+    assert rate.identified
+    assert report.sentence == said
+    assert report.evidence.startswith(report.headline[:-1])
+    assert make_page(report, "s").tone == ("told" if told else "open")
+
+
 def test_exchange_rate_of_four_groups_is_not_identified() -> None:
     assert "not identified at 95 %" in build(reports.iso_budget(FOUR)).evidence
 

@@ -10,10 +10,10 @@ from vidseg.experiment.records import SettingRecord, SuiteRecord
 from vidseg.report.arms import in_words
 from vidseg.report.facts import Kind, Report, SettingFacts
 from vidseg.report.pairs import score_by_group
-from vidseg.report.sentence import rate_told
+from vidseg.report.sentence import rate_advice
 from vidseg.report.spacing import outreached
 from vidseg.report.wording import NOT_FEASIBLE, count, joined, number, points
-from vidseg.stats import Decision, ExchangeRate, Option, Verdict, decide, smallest_groups
+from vidseg.stats import Decision, Option, Verdict, decide, smallest_groups
 
 
 def make_decision(record: SuiteRecord, facts: list[SettingFacts]) -> Decision | None:
@@ -99,17 +99,8 @@ def _rate(report: Report) -> str:
     rate = report.grids[report.lead].rate if report.lead is not None else None
     if rate is None:
         return "What a new video is worth cannot be computed."
-    if not rate_told(rate, report.level):
-        return "We cannot tell yet what a new video is worth."
-    return _rate_advice(rate)
-
-
-def _rate_advice(rate: ExchangeRate) -> str:
-    if rate.low > 1:
-        return "Label new videos before more frames."
-    if rate.high < 1:
-        return "Label more frames before new videos."
-    return "Count frames, not videos."
+    advice = rate_advice(rate, report.level)
+    return f"{advice or 'We cannot tell yet what a new video is worth'}."
 
 
 def certainty(report: Report) -> str:
@@ -216,7 +207,7 @@ def _by_evidence(report: Report) -> str:
     if report.kind is Kind.ISO_BUDGET:
         rate = report.grids[report.lead].rate
         scenes = _scenes(report, rate.groups if rate else report.groups)
-        told = rate is not None and rate_told(rate, report.level)
+        told = rate is not None and rate_advice(rate, report.level)
         return f"{'Shown on' if told else 'Not shown by'} {scenes}"
     pair = report.pairs[report.lead]
     if pair.result is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vidseg.report import axes, closing, comparisons, front, minutes, regularisation, tables
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
-from vidseg.report.sentence import rate_told
+from vidseg.report.sentence import rate_advice
 from vidseg.report.wording import MISSING, count
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
@@ -58,7 +58,7 @@ def _tone(report: Report) -> str:
     told = report.shown
     if report.lead is not None and report.kind is Kind.ISO_BUDGET:
         rate = report.grids[report.lead].rate
-        told = rate is not None and rate_told(rate, report.level)
+        told = rate is not None and bool(rate_advice(rate, report.level))
     elif report.lead is not None and report.kind is Kind.LEAKAGE:
         told = report.pairs[report.lead].told
     return "told" if told else "open"

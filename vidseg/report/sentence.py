@@ -10,6 +10,9 @@ from vidseg.stats import Comparison, ExchangeRate, GainCurve, Interval, Verdict,
 from vidseg.utils.text import plural
 
 PER_VIDEO = "per video"
+NEW_VIDEOS = "Label new videos before more frames"
+SAME_WORTH = 1.25
+"""Exchange rates within this factor of 1 are said to be the same."""
 
 
 def evidence(report: Report) -> str:
@@ -184,11 +187,9 @@ def _grid(report: Report, grid: Grid) -> str:
     groups = count(len(rate.groups), "group")
     floor = p_value(min(1.0, 2.0 ** (1 - len(rate.groups))))
     tail = f"with {groups} the smallest possible p is {floor}"
-    if not rate.identified and rate_told(rate, report.level):
-        return (
-            f"Label new videos before more frames{where}: {at} one frame of a new video is worth "
-            f"{_at_least(rate)}; {tail}"
-        )
+    advice = rate_advice(rate, report.level)
+    if not rate.identified and advice:
+        return f"{advice}{where}: {at} one frame of a new video is worth {_at_least(rate)}; {tail}"
     if not rate.identified:
         seen = (
             "more frames of the videos one has gained nothing"
@@ -199,23 +200,27 @@ def _grid(report: Report, grid: Grid) -> str:
             f"We cannot tell yet what a new video is worth{where}: {at} {seen} "
             f"({rate_interval(rate)}), which is not identified at {level(report.level)}; {tail}"
         )
+    unsure = "We cannot tell yet what a new video is worth"
     return (
-        f"{_rate_advice(rate)}{where}: {at} one frame of a new video is worth {worth(rate)} "
+        f"{advice or unsure}{where}: {at} one frame of a new video is worth {worth(rate)} "
         f"({rate_interval(rate)}); {tail}"
     )
 
 
-def _rate_advice(rate: ExchangeRate) -> str:
+def rate_advice(rate: ExchangeRate, asked: float) -> str:
+    """Return what an exchange rate says to do, "" where it says nothing yet.
+
+    That a frame of a new video is worth one frame of the others is said only where the whole
+    interval lies close to 1: within a factor of :data:`SAME_WORTH`.
+    """
+    surely_new = rate.level >= asked and rate.low > 1 and rate.new_videos > 0
+    if not rate.identified:
+        return NEW_VIDEOS if surely_new else ""
+    if rate.low >= 1 / SAME_WORTH and rate.high <= SAME_WORTH:
+        return "Count frames, not videos"
     if rate.low > 1:
-        return "Label new videos before more frames"
-    if rate.high < 1:
-        return "Label more frames before new videos"
-    return "Count frames, not videos"
-
-
-def rate_told(rate: ExchangeRate, asked: float) -> bool:
-    """Return whether advice can be given: the rate is bounded, or new videos surely win."""
-    return rate.identified or (rate.level >= asked and rate.low > 1 and rate.new_videos > 0)
+        return NEW_VIDEOS
+    return "Label more frames before new videos" if rate.high < 1 else ""
 
 
 def _at_least(rate: ExchangeRate) -> str:
