@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from vidseg.experiment.records import SettingRecord, SuiteRecord
-from vidseg.report.arms import in_words
+from vidseg.report.arms import fewer_videos, in_words, minutes_of
 from vidseg.report.facts import Kind, Report, SettingFacts
 from vidseg.report.pairs import score_by_group
 from vidseg.report.sentence import rate_advice
@@ -19,12 +19,14 @@ from vidseg.stats import Decision, Option, Verdict, decide, smallest_groups
 def make_decision(record: SuiteRecord, facts: list[SettingFacts]) -> Decision | None:
     """Return which setting to take, by labels and score; oracles and failures are no option.
 
+    Arms that train on fewer videos than others are none either: their videos are drawn at random.
     Labels cost a human's seconds where every arm's are known, else one each.
     """
     by_name = {setting.name: setting for setting in record.settings}
-    open_ = [one for one in facts if _open(one)]
-    timed = all(one.effort.get("seconds") for one in open_)
-    options = [_option(record, by_name[one.name], one, timed) for one in open_]
+    drawn = fewer_videos(record.config)
+    open_ = [one for one in facts if _open(one) and one.arm not in drawn]
+    costs = _costs(open_)
+    options = [_option(record, by_name[one.name], one, costs[one.name]) for one in open_]
     frames = {one.labels: by_name[one.name].frames for one in options}
     further = outreached(frames, {one.labels: one.cost for one in options})
     options = [replace(one, instead=tuple(further.get(one.labels, ()))) for one in options]
@@ -37,12 +39,30 @@ def _open(setting: SettingFacts) -> bool:
 
 
 def _option(
-    record: SuiteRecord, setting: SettingRecord, facts: SettingFacts, timed: bool
+    record: SuiteRecord, setting: SettingRecord, facts: SettingFacts, cost: float
 ) -> Option:
     trained = {group: f"{facts.pipeline} {found}" for group, found in facts.trained.items()}
     scores = score_by_group(setting, record.primary)
-    cost = facts.effort["seconds"] if timed else facts.labelled
     return Option(facts.name, cost, scores, trained, facts.arm)
+
+
+def _timed(settings: Sequence[SettingFacts]) -> bool:
+    """Return whether the seconds of a human are counted for the labels of all settings."""
+    return all(one.effort.get("seconds") is not None for one in settings)
+
+
+def _costs(settings: Sequence[SettingFacts]) -> dict[str, float]:
+    """Return what the labels of each cost: seconds if they are known of all, else frames."""
+    if _timed(settings):
+        return {one.name: one.effort["seconds"] for one in settings}
+    return {one.name: float(one.labelled) for one in settings}
+
+
+def _options(report: Report) -> list[SettingFacts]:
+    """Return the settings that the decision is among."""
+    decision = report.decision
+    names = {*decision.means, *decision.same} if decision else set()
+    return [one for one in report.settings if one.name in names]
 
 
 def headline(report: Report) -> str:
@@ -55,7 +75,9 @@ def headline(report: Report) -> str:
         return _rate(report)
     decision, chosen = report.decision, report.chosen
     if decision is None:
-        return "Nothing is compared, so nothing is advised."
+        made = any(pair.result for pair in report.pairs)
+        why = "there is no second arm to choose from" if made else "nothing is compared"
+        return f"No advice: {why}."
     if chosen is None:
         return f"No advice yet: {_scenes(report, decision.compared)} are too few to show anything."
     words, trained = f"{in_words(report, chosen)} ('{chosen.arm}')", _pipeline(report, chosen)
@@ -66,8 +88,8 @@ def headline(report: Report) -> str:
 
 def _spend(report: Report, chosen: SettingFacts) -> str:
     """Return what to do with the labels that the choice saves."""
-    most = max(one.labelled for one in report.settings if not one.oracle)
-    return " Spend the rest on new scenes." if chosen.labelled < most else ""
+    costs = _costs(_options(report))
+    return " Spend the rest on new scenes." if costs[chosen.name] < max(costs.values()) else ""
 
 
 def _pipeline(report: Report, chosen: SettingFacts) -> str:
@@ -123,7 +145,8 @@ def _certain(report: Report) -> str:
         return _by_evidence(report)
     decision, chosen = report.decision, report.chosen
     if decision is None:
-        return _only(report)
+        pair = report.pairs[report.lead or 0] if report.kind is Kind.COMPARISONS else None
+        return _by_evidence(report) if pair and pair.result else _only(report)
     if chosen is None:
         least = smallest_groups(report.level)
         said = f"The least with which anything can be shown is {count(least, 'scene')}"
@@ -157,12 +180,20 @@ def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
         return said + f"no other arm tried is {_delta(report)} better"
     lost = decision.means[best.name] - decision.means[chosen.name]
     behind = f"{points(lost, sign=False)} behind the best arm tried, '{best.arm}'"
-    saved = (
-        f", with {number(chosen.labelled)} labelled frames instead of {number(best.labelled)}"
-        if chosen.labelled < best.labelled
-        else ""
-    )
+    saved = _saved(report, chosen, best)
     return said + f"it is {behind}, surely less than {_delta(report)}{saved}"
+
+
+def _saved(report: Report, chosen: SettingFacts, best: SettingFacts) -> str:
+    """Return what the choice costs instead of the best, where that is less."""
+    options = _options(report)
+    costs = _costs(options)
+    if costs[chosen.name] >= costs[best.name]:
+        return ""
+    if _timed(options):
+        own, theirs = minutes_of(chosen), minutes_of(best)
+        return f", with {own} of labelling instead of {theirs}" if own != theirs else ""
+    return f", with {number(chosen.labelled)} labelled frames instead of {number(best.labelled)}"
 
 
 def _open_choice(report: Report, decision: Decision) -> str:
@@ -213,7 +244,8 @@ def _by_evidence(report: Report) -> str:
     if pair.result is None:
         return pair.reason[:1].upper() + pair.reason[1:]
     scenes = _scenes(report, pair.result.groups)
-    by = f"it scores {points(pair.result.difference)} {report.unit} points"
+    it = "it" if pair.leaky else f"'{pair.arm_b}'"
+    by = f"{it} scores {points(pair.result.difference)} {report.unit} points"
     if pair.told:
         return f"Shown on {scenes}: {by} against '{pair.arm_a}'"
     needed = pair.groups_for_seen

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from vidseg.experiment.records import Row
 from vidseg.report.facts import Report, SettingFacts
 from vidseg.report.taken import Taken
 from vidseg.report.wording import count, number
@@ -52,11 +54,24 @@ def in_words(report: Report, setting: SettingFacts) -> str:
     plain = _used(arm.get("train_labels")) not in SOURCES
     frames = _frames(arm.get("sampler"), setting, _taken(report, setting), plain)
     said = ", ".join([frames, *_how(arm)])
-    videos = arm.get("videos")
-    differ = len({str((one or {}).get("videos")) for one in arms.values()}) > 1
-    if not differ or not isinstance(videos, int):
+    differ = len({drawn_videos(report.config, name) for name in arms}) > 1
+    videos = drawn_videos(report.config, setting.arm)
+    if not differ or videos is None:
         return said
     return f"{said}, of {count(videos, 'training video')}"
+
+
+def drawn_videos(config: Row, arm: str) -> int | None:
+    """Return on how many videos of a fold an arm trains, drawn at random; None: on all."""
+    videos = (config.get("arms", {}).get(arm) or {}).get("videos")
+    return videos if isinstance(videos, int) else None
+
+
+def fewer_videos(config: Row) -> list[str]:
+    """Return the arms that train on fewer videos than another one of the suite."""
+    drawn = {name: drawn_videos(config, name) for name in config.get("arms", {})}
+    most = max((videos or math.inf for videos in drawn.values()), default=math.inf)
+    return [name for name, videos in drawn.items() if (videos or math.inf) < most]
 
 
 def _used(spec: Any) -> str:
@@ -165,7 +180,7 @@ class Priced(StrEnum):
 def label_seconds(setting: SettingFacts) -> tuple[float, Priced]:
     """Return what a setting's labels take, in seconds, and how that is known."""
     effort = setting.effort
-    if effort.get("seconds"):
+    if effort.get("seconds") is not None:
         return effort["seconds"], Priced.MEASURED
     if effort.get("boxes"):
         return effort["boxes"] * BOX_SECONDS, Priced.BOXES

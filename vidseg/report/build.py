@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.report.advice import certainty, headline, make_decision
+from vidseg.report.arms import drawn_videos, fewer_videos
 from vidseg.report.effective import effective_table
 from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, Role, SettingFacts
 from vidseg.report.grids import make_curves, make_grids
@@ -30,7 +31,8 @@ def build(record: SuiteRecord) -> Report:
     pairs = make_pairs(record, {setting.name: setting for setting in settings})
     curves, grids = make_curves(record, settings), make_grids(record, settings)
     kind = _kind(pairs, curves, grids)
-    decision = None if kind is Kind.LEAKAGE else make_decision(record, settings)
+    frames_matter = kind not in (Kind.LEAKAGE, Kind.ISO_BUDGET)
+    decision = make_decision(record, settings) if frames_matter else None
     lead = _lead(kind, settings, pairs, curves, grids, decision)
     draft = Report(
         suite=record.name,
@@ -58,12 +60,12 @@ def build(record: SuiteRecord) -> Report:
         curves=curves,
         grids=grids,
         effective=effective_table(record.settings),
-        frame_lists=_frame_lists(record, decision, kind),
+        frame_lists=_frame_lists(record, decision),
         config=record.config,
         axes=record.axes,
         margin=record.margin,
         plan=record.plan,
-        notes=_notes(record),
+        notes=_notes(record, kind),
         task=record.task,
         hints=make_hints(record, settings, pairs),
         paths=make_paths(record, pairs),
@@ -178,27 +180,27 @@ def _lead(
     return next(iter(leads or told or own or made or places), None)
 
 
-def _frame_lists(record: SuiteRecord, decision: Decision | None, kind: Kind) -> list[FrameList]:
+def _frame_lists(record: SuiteRecord, decision: Decision | None) -> list[FrameList]:
     """Return each distinct list once: pipelines of an arm usually take the same frames.
 
     The chosen one comes first. Those of an oracle are left out: only who has all labels can take
-    them. A suite about new videos chooses among numbers of videos, and advises no frames.
+    them. Those of some videos, drawn at random, are never advised.
     """
     choice = decision.choice if decision else None
     shown = decision is not None and decision.standing is Standing.SHOWN
-    advises = kind in (Kind.COMPARISONS, Kind.GAIN_CURVE, Kind.SETTINGS)
     open_ = [one for one in record.settings if not _arm(record, one.arm).get("oracle")]
     ordered = sorted(open_, key=lambda setting: setting.name != choice)
     lists: list[FrameList] = []
     for setting in ordered:
         known = any(one.arm == setting.arm and one.frames == setting.frames for one in lists)
         if setting.frames and not known:
-            sure = shown and advises and setting.name == choice
+            whole = drawn_videos(record.config, setting.arm) is None
+            sure = shown and whole and setting.name == choice
             lists.append(FrameList(setting.name, setting.arm, sure, dict(setting.frames)))
     return lists
 
 
-def _notes(record: SuiteRecord) -> list[str]:
+def _notes(record: SuiteRecord, kind: Kind) -> list[str]:
     own = [note for setting in record.settings for note in setting.run.notes]
     empty: list[Row] = [r for r in record.dataset.videos if r.get("positive_share") == 0]
     oracles = [
@@ -207,7 +209,12 @@ def _notes(record: SuiteRecord) -> list[str]:
         for name in record.config.get("arms", {})
         if _arm(record, name).get("oracle")
     ]
-    notes, lack = [*record.notes, *oracles, *own], find_task(record.task).words.empty
+    drawn = [
+        f"the arm {name!r} trains on fewer videos, drawn at random in each fold: it is compared, "
+        "and never advised"
+        for name in (() if kind is Kind.ISO_BUDGET else fewer_videos(record.config))
+    ]
+    notes, lack = [*record.notes, *oracles, *drawn, *own], find_task(record.task).words.empty
     for row in empty:
         if not any(lack in note and str(row["video"]) in note for note in notes):
             notes.append(f"{lack} in {row['video']}: left out of both arms of comparisons")
