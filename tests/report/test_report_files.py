@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -21,6 +22,7 @@ from vidseg.report.agreement import with_disagreements
 from vidseg.report.charts import nice_ticks
 from vidseg.report.closing import ranges
 from vidseg.report.document import Table
+from vidseg.report.facts import Report
 from vidseg.report.frames import TAG, cvat_xml, unique_names
 from vidseg.report.html import marked, to_html
 from vidseg.report.pages import make_page
@@ -331,6 +333,40 @@ def test_suites_on_the_same_videos_that_disagree_say_why() -> None:
     assert "The suite one on the same videos advises the first 400" in second.hints[-1]
     assert with_disagreements([made[0]])[0].hints == made[0].hints
     assert with_disagreements([made[0], made[0]])[0].hints == made[0].hints
+
+
+def test_suites_that_disagree_name_the_conditions_that_differ() -> None:
+    groups = [f"g{i}" for i in range(8)]
+
+    def made(name: str, gain: float, **more: Any) -> Report:
+        worth = {"1": 0.4, "20": 0.4 + gain}
+        settings = [
+            reports.setting(
+                arm, "svm", groups, lambda a, _: worth[a], frames=range(int(arm)), noise=0.001
+            )
+            for arm in worth
+        ]
+        record = reports.suite(name, settings, [("1", "20")], **more)
+        return build(record)
+
+    one, coarse = made("one", 0.03), made("two", 0.03, delta=0.05)
+    assert (
+        with_disagreements([one, coarse])[0]
+        .hints[-1]
+        .endswith(": differences matter from 5.0 points on there, from 1.0 here")
+    )
+    other = made("three", -0.03)
+    other.config.update(threshold="inner", test_stride=20)
+    assert (
+        with_disagreements([one, other])[0]
+        .hints[-1]
+        .endswith(": its threshold and test stride are not the same")
+    )
+    rate = build(reports.iso_budget(groups))
+    assert with_disagreements([one, rate])[0].hints == one.hints
+    again = made("four", 0.03)
+    again.config["arms"]["20"] = {"sampler": {"use": "first", "n": 20}}
+    assert with_disagreements([one, again])[0].hints == one.hints
 
 
 def test_a_page_opens_with_what_to_do_and_folds_the_rest() -> None:

@@ -14,6 +14,8 @@ from vidseg.report.sentence import rate_advice
 from vidseg.report.spacing import outreached
 from vidseg.report.wording import NOT_FEASIBLE, count, joined, number, points
 from vidseg.stats import Decision, Option, Verdict, decide, smallest_groups
+from vidseg.tasks.registry import find_task
+from vidseg.utils.text import plural
 
 
 def make_decision(record: SuiteRecord, facts: list[SettingFacts]) -> Decision | None:
@@ -80,6 +82,9 @@ def headline(report: Report) -> str:
         return f"No advice: {why}."
     if chosen is None:
         return f"No advice yet: {_scenes(report, decision.compared)} are too few to show anything."
+    if report.unbeaten is not None:
+        baseline = find_task(report.task).words.baselines.get(report.unbeaten, report.unbeaten)
+        return f"No advice yet: '{chosen.arm}' does not beat {baseline}."
     words, trained = f"{in_words(report, chosen)} ('{chosen.arm}')", _pipeline(report, chosen)
     if report.shown:
         return f"Label {words}{trained}.{_spend(report, chosen)}"
@@ -108,13 +113,21 @@ def _leakage(report: Report) -> str:
     b = f"'{pair.arm_b}'"
     match pair.result.verdict:
         case Verdict.BETTER:
-            return f"Do not trust the split {b}."
+            return f"Do not trust {_flattering(report)}."
         case Verdict.WORSE:
             return f"The split {b} does not flatter."
         case Verdict.EQUIVALENT:
             return f"The splits {b} and '{pair.arm_a}' score the same."
         case _:
             return f"We cannot tell yet whether the split {b} flatters: split by scene."
+
+
+def _flattering(report: Report) -> str:
+    """Return every split that is shown to flatter."""
+    better = [p for p in report.pairs if p.leaky and p.result and p.told]
+    better = [p for p in better if p.result and p.result.verdict is Verdict.BETTER]
+    names = list(dict.fromkeys(f"'{pair.arm_b}'" for pair in better))
+    return f"the {plural('split', len(names))} {joined(names)}"
 
 
 def _rate(report: Report) -> str:
@@ -147,6 +160,8 @@ def _certain(report: Report) -> str:
     if decision is None:
         pair = report.pairs[report.lead or 0] if report.kind is Kind.COMPARISONS else None
         return _by_evidence(report) if pair and pair.result else _only(report)
+    if report.unbeaten is not None:
+        return "Such scores say little about frames; try more scenes, another extractor or C"
     if chosen is None:
         least = smallest_groups(report.level)
         said = f"The least with which anything can be shown is {count(least, 'scene')}"

@@ -7,7 +7,13 @@ from dataclasses import replace
 
 from vidseg.report.arms import in_words
 from vidseg.report.facts import Report, SettingFacts
-from vidseg.report.wording import count, joined, points
+from vidseg.report.wording import count, joined, level, points
+
+APART = frozenset(
+    "name question primary delta level dataset arms comparisons device threads memory_budget "
+    "max_time executor".split()
+)
+"""Keys of a suite file that do not explain other advice, or are told in other words."""
 
 
 def with_disagreements(reports: Sequence[Report]) -> list[Report]:
@@ -25,9 +31,12 @@ def _differ(one: Report, other: Report) -> bool:
     a, b = one.chosen, other.chosen
     if one is other or a is None or b is None:
         return False
+    if one.unbeaten is not None or other.unbeaten is not None:
+        return False
     same_data = one.dataset["digest"] == other.dataset["digest"]
-    same_advice = in_words(one, a) == in_words(other, b) and a.labelled == b.labelled
-    return same_data and not same_advice
+    frames, theirs = one.frames_of(a.name), other.frames_of(b.name)
+    same = frames == theirs if frames and theirs else in_words(one, a) == in_words(other, b)
+    return same_data and not (same and a.labelled == b.labelled)
 
 
 def _line(one: Report, other: Report) -> str:
@@ -41,12 +50,30 @@ def _line(one: Report, other: Report) -> str:
     )
     lacks = [arm for arm in _arms(other) if arm not in _arms(one)]
     parts = [f"it tried arms that this one has not ({joined(lacks)})"] if lacks else []
-    for key, name in (("pipelines", "pipelines"), ("image_size", "image size"), ("split", "split")):
-        if one.config.get(key) != other.config.get(key):
-            parts.append(f"its {name} {'are' if name == 'pipelines' else 'is'} not the same")
+    parts += _conditions(one, other)
     if not (one.shown and other.shown):
         parts.append("what is not proven may differ by chance")
     return f"{said}: {joined(parts)}" if parts else said
+
+
+def _conditions(one: Report, other: Report) -> list[str]:
+    """Return what was not the same for the other suite."""
+    parts = []
+    if one.primary != other.primary:
+        parts.append(f"it goes by {other.unit}, this one by {one.unit}")
+    elif one.delta != other.delta:
+        sizes = [points(report.delta, sign=False) for report in (other, one)]
+        parts.append(f"differences matter from {sizes[0]} points on there, from {sizes[1]} here")
+    if one.level != other.level:
+        parts.append(f"its level is {level(other.level)}, here {level(one.level)}")
+    keys = [key for key in {**one.config, **other.config} if key not in APART]
+    changed = [key for key in keys if one.config.get(key) != other.config.get(key)]
+    if changed:
+        verb = "is" if len(changed) == 1 and not changed[0].endswith("s") else "are"
+        parts.append(
+            f"its {joined([key.replace('_', ' ') for key in changed])} {verb} not the same"
+        )
+    return parts
 
 
 def _told(report: Report, setting: SettingFacts) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from vidseg.experiment.records import Row, SettingRecord, SuiteRecord
 from vidseg.report.advice import certainty, headline, make_decision
 from vidseg.report.arms import drawn_videos, fewer_videos
+from vidseg.report.baselines import unbeaten
 from vidseg.report.effective import effective_table
 from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, Role, SettingFacts
 from vidseg.report.grids import make_curves, make_grids
@@ -17,7 +18,7 @@ from vidseg.report.pairs import make_pairs, score_by_group
 from vidseg.report.regularisation import make_paths, turning
 from vidseg.report.sentence import evidence
 from vidseg.report.tuned import chosen_values, grid_of
-from vidseg.stats import Decision, Standing
+from vidseg.stats import Decision, Standing, Verdict
 from vidseg.tasks.registry import find_task
 
 
@@ -67,7 +68,7 @@ def build(record: SuiteRecord) -> Report:
         plan=record.plan,
         notes=_notes(record, kind),
         task=record.task,
-        hints=make_hints(record, settings, pairs),
+        hints=make_hints(record, settings, pairs, decision),
         paths=make_paths(record, pairs),
         pictures=record.pictures,
     )
@@ -160,7 +161,8 @@ def _lead(
 ) -> int | None:
     """Return what the evidence is about: the lead comparison, else the first that could be made.
 
-    One of the choice goes before the others. Of several curves it is the one of the choice.
+    A split that is shown to flatter goes before all, one of the choice before the others. Of
+    several curves it is the one of the choice.
     """
     if kind is Kind.GAIN_CURVE:
         choice = decision.choice if decision else None
@@ -174,10 +176,11 @@ def _lead(
     made = [i for i in places if pairs[i].result is not None]
     leads = [i for i in places if pairs[i].role is Role.LEAD]
     told = [i for i in made if kind is Kind.LEAKAGE and pairs[i].told]
+    flatter = [i for i in told if (found := pairs[i].result) and found.verdict is Verdict.BETTER]
     chosen = {s.arm for s in settings if decision and s.name == decision.choice}
     counted = [i for i in made if pairs[i].role is not Role.SENSITIVITY]
     own = [i for i in counted if chosen & {pairs[i].arm_a, pairs[i].arm_b}]
-    return next(iter(leads or told or own or made or places), None)
+    return next(iter(flatter or leads or told or own or made or places), None)
 
 
 def _frame_lists(record: SuiteRecord, decision: Decision | None) -> list[FrameList]:
@@ -194,10 +197,16 @@ def _frame_lists(record: SuiteRecord, decision: Decision | None) -> list[FrameLi
     for setting in ordered:
         known = any(one.arm == setting.arm and one.frames == setting.frames for one in lists)
         if setting.frames and not known:
-            whole = drawn_videos(record.config, setting.arm) is None
-            sure = shown and whole and setting.name == choice
+            sure = shown and setting.name == choice and _worth_labelling(record, setting)
             lists.append(FrameList(setting.name, setting.arm, sure, dict(setting.frames)))
     return lists
+
+
+def _worth_labelling(record: SuiteRecord, setting: SettingRecord) -> bool:
+    """Return whether a setting beats its baselines, and has frames of all videos."""
+    baselines = {str(row["baseline"]): row.get(record.primary) for row in setting.run.baselines}
+    beats = unbeaten(setting.run.headline.get(record.primary), baselines) is None
+    return beats and drawn_videos(record.config, setting.arm) is None
 
 
 def _notes(record: SuiteRecord, kind: Kind) -> list[str]:

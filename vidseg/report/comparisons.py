@@ -175,17 +175,6 @@ def _remarks(report: Report) -> list[str]:
     return [*dict.fromkeys(asked), *refused, *alike, *said]
 
 
-def carried_line(pair: Pair) -> str:
-    """Return which group makes the difference of a comparison, "" where none does."""
-    if not pair.carried or pair.result is None:
-        return ""
-    return (
-        f"{pair.a} against {pair.b}: one group makes the difference, {pair.carried} with "
-        f"{points(pair.result.differences[pair.carried])} points; without it the mean is "
-        f"{points(pair.without)} instead of {points(pair.result.difference)}"
-    )
-
-
 def left_out(report: Report) -> list[str]:
     """Return which groups are missing from comparisons that could be made, and why."""
     counts: Counter[str] = Counter()

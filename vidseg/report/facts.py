@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from vidseg.experiment.records import PictureRecord, Row
+from vidseg.report.baselines import unbeaten
 from vidseg.stats import (
     Allocation,
     Comparison,
@@ -336,8 +337,15 @@ class Report:
 
     @property
     def shown(self) -> bool:
-        """Whether the choice is shown."""
-        return self.decision is not None and self.decision.standing is Standing.SHOWN
+        """Whether the choice is shown, with a score that says something."""
+        shown = self.decision is not None and self.decision.standing is Standing.SHOWN
+        return shown and self.unbeaten is None
+
+    @property
+    def unbeaten(self) -> str | None:
+        """The baseline that the choice does not beat, None if it beats all."""
+        one = self.chosen
+        return unbeaten(one.scores.get(self.primary), one.baselines) if one else None
 
     @property
     def unit(self) -> str:

@@ -137,6 +137,8 @@ def _standing(report: Report, one: SettingFacts) -> str:
     chosen = report.chosen
     if one.oracle:
         return "oracle"
+    if report.unbeaten is not None:
+        return MISSING
     if chosen is not None and one.arm == chosen.arm:
         return "take it" if report.shown else "best guess"
     good = report.decision.shown if report.decision else ()

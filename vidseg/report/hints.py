@@ -6,23 +6,32 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from vidseg.experiment.records import Row, RunRecord, SuiteRecord
-from vidseg.report.comparisons import carried_line
+from vidseg.report.baselines import unbeaten
 from vidseg.report.facts import Pair, SettingFacts
-from vidseg.report.wording import joined, points
+from vidseg.report.pairs import alike, carrying, score_by_group
+from vidseg.report.tuned import end_of_grid
+from vidseg.report.wording import count, joined, points
+from vidseg.stats import Decision
 from vidseg.tasks.base import Task
 from vidseg.tasks.registry import find_task
 
 NAMED = 3
+SEEN = 0.0005
+"""The smallest difference that is printed as one."""
 
 
 def make_hints(
-    record: SuiteRecord, settings: Sequence[SettingFacts], pairs: Sequence[Pair]
+    record: SuiteRecord,
+    settings: Sequence[SettingFacts],
+    pairs: Sequence[Pair],
+    decision: Decision | None = None,
 ) -> list[str]:
     """Return one line for each kind of thing that a reader should not miss."""
     task = find_task(record.task)
     lines = [
-        *(_few_folds(record) if pairs else ()),
-        *(line for pair in pairs if (line := carried_line(pair))),
+        *_few_folds(record),
+        *_one_group(record, pairs, decision),
+        *_at_an_end(record, settings),
         *_thresholds(record, task),
         *_beaten(record, settings, task),
         *_empty(record, settings, task),
@@ -35,12 +44,71 @@ def _few_folds(record: SuiteRecord) -> list[str]:
     """Return that scenes share models, where there are fewer folds than scenes."""
     split = record.config.get("split", {})
     scenes = len({group for one in record.settings for group in one.group_scores})
-    if split.get("use") != "k-fold" or split["k"] >= scenes:
+    folds = {"k-fold": split.get("k", scenes), "fixed": 1}.get(split.get("use", ""), scenes)
+    if folds >= scenes:
         return []
     return [
-        f"{split['k']} folds of {scenes} scenes: scenes that share a model err together, so equal "
-        "arms differ significantly more often than a verdict allows (in two folds 12 times in 100 "
-        "instead of 5); a first look: `--split leave-one-group-out` gives verdicts"
+        f"{count(folds, 'fold')} of {scenes} scenes: scenes that share a model err together, so "
+        "equal arms differ significantly more often than a verdict allows (in two folds 12 times "
+        "in 100 instead of 5); a first look: `--split leave-one-group-out` gives verdicts"
+    ]
+
+
+def _one_group(record: SuiteRecord, pairs: Sequence[Pair], decision: Decision | None) -> list[str]:
+    """Return which group makes or hides the difference of a comparison, or of the advice."""
+    lines = [
+        _carried(pair.a, pair.b, pair.result.differences, pair.carried, pair.without)
+        for pair in pairs
+        if pair.result is not None and pair.carried and pair.without is not None
+    ]
+    found = _rivals(record, decision) if decision else None
+    if found is None or any({pair.a, pair.b} == set(found) for pair in pairs if pair.result):
+        return lines
+    differences = _differences(record, *found)
+    group, rest = carrying(differences, record.delta)
+    return [*lines, _carried(*found, differences, group, rest)] if rest is not None else lines
+
+
+def _carried(a: str, b: str, differences: Mapping[str, float], group: str, without: float) -> str:
+    mean = statistics.fmean(differences.values())
+    does = "makes the" if abs(without) < abs(mean) else "hides a"
+    return (
+        f"{a} against {b}: one group {does} difference, {group} with "
+        f"{points(differences[group])} points; without it the mean is {points(without)} instead of "
+        f"{points(mean)}"
+    )
+
+
+def _rivals(record: SuiteRecord, decision: Decision) -> tuple[str, str] | None:
+    """Return the setting that is advised and the best of the other arms, the better one last."""
+    arms = {one.name: one.arm for one in record.settings}
+    choice, means = decision.choice, decision.means
+    others = [name for name in means if choice and arms[name] != arms[choice]]
+    if choice is None or not others:
+        return None
+    rival = max(others, key=lambda name: means[name])
+    return (rival, choice) if means[choice] >= means[rival] else (choice, rival)
+
+
+def _differences(record: SuiteRecord, a: str, b: str) -> dict[str, float]:
+    """Return b - a of each group whose models trained on different frames."""
+    first, second = (next(s for s in record.settings if s.name == name) for name in (a, b))
+    left, right = (score_by_group(one, record.primary) for one in (first, second))
+    same = set(alike(first, second)) if first.pipeline == second.pipeline else set()
+    values = {g: (left.get(g), right.get(g)) for g in left if g not in same}
+    return {g: y - x for g, (x, y) in values.items() if x is not None and y is not None}
+
+
+def _at_an_end(record: SuiteRecord, settings: Sequence[SettingFacts]) -> list[str]:
+    """Return which settings mostly chose an end of their grid."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in settings:
+        if end := end_of_grid(record.config, one.pipeline, one.tuned):
+            found.setdefault(end, []).append(one.name)
+    return [
+        f"{joined(names, NAMED)}: most cells chose {parameter} = {value}, an end of the grid; a "
+        "better value may lie beyond: widen `tune`"
+        for (parameter, value), names in found.items()
     ]
 
 
@@ -77,19 +145,10 @@ def _beaten(record: SuiteRecord, settings: Sequence[SettingFacts], task: Task) -
     """Return which settings do not beat a predictor that looks at no shape."""
     worse: dict[str, list[str]] = {}
     for one in settings:
-        kind = _unbeaten(one.scores.get(record.primary), one.baselines)
+        kind = unbeaten(one.scores.get(record.primary), one.baselines)
         if kind is not None:
             worse.setdefault(kind, []).append(one.name)
     return [_not_beaten(names, kind, task) for kind, names in worse.items()]
-
-
-def _unbeaten(score: float | None, baselines: Mapping[str, float | None]) -> str | None:
-    """Return the best baseline, None where the score is above it or nothing is known."""
-    known = {kind: value for kind, value in baselines.items() if value is not None}
-    if score is None or not known:
-        return None
-    kind = max(known, key=lambda name: known[name] or 0.0)
-    return kind if score <= (known[kind] or 0.0) else None
 
 
 def _not_beaten(names: Sequence[str], kind: str, task: Task) -> str:
@@ -107,7 +166,7 @@ def run_hints(run: RunRecord) -> list[str]:
     found = [(run.name, run.headline)]
     found += [(f"{run.name} on {row['video']}", _numbers(row)) for row in run.per_video]
     baselines = {str(row["baseline"]): row.get(a) for row in run.baselines}
-    kind = _unbeaten(run.headline.get(a), baselines)
+    kind = unbeaten(run.headline.get(a), baselines)
     return [*_off(found, a, b, task), *([_not_beaten([run.name], kind, task)] if kind else [])]
 
 
@@ -154,6 +213,15 @@ def _opposite(record: SuiteRecord, pairs: Sequence[Pair], task: Task) -> list[st
         for pair in pairs
         if pair.result is not None
         and pair.ranking is not None
-        and pair.result.difference * pair.ranking < 0
-        and min(abs(pair.result.difference), abs(pair.ranking)) >= record.delta
+        and _disagree(pair.result.difference, pair.ranking, record.delta, told=pair.told)
     ]
+
+
+def _disagree(one: float, other: float, delta: float, *, told: bool) -> bool:
+    """Return whether differences go opposite ways, one of them far enough to matter.
+
+    What is printed as 0.0 has no direction.
+    """
+    if one * other >= 0 or min(abs(one), abs(other)) < SEEN:
+        return False
+    return told or max(abs(one), abs(other)) >= delta

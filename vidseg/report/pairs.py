@@ -118,7 +118,7 @@ def _pair(
     arms: Row = record.config.get("arms", {})
     splits = [(arms.get(arm) or {}).get("split") for arm in (one.arm_a, one.arm_b)]
     guarded = family if tried.role is Role.FAMILY else 1
-    carried, without = _carried(result, record.delta) if result else ("", None)
+    carried, without = carrying(result.differences, record.delta) if result else ("", None)
     return Pair(
         a=one.a,
         b=one.b,
@@ -143,15 +143,37 @@ def _pair(
     )
 
 
-def _carried(result: Comparison, delta: float) -> tuple[str, float | None]:
-    """Return the group that makes more than half of a difference that matters, and the rest."""
-    mean, values = result.difference, result.differences
-    if len(values) < 3 or abs(mean) < delta:
+def carrying(differences: Mapping[str, float], delta: float) -> tuple[str, float | None]:
+    """Return the group that makes or hides a difference that matters, and the mean without it.
+
+    It makes it where less than half is left without it. It hides it where it goes against all the
+    others and the mean of these is ``delta`` or more, that of all less.
+
+    Example:
+        >>> carrying({"a": -0.33, "b": 0.05, "c": 0.05, "d": 0.05}, 0.1)
+        ('a', 0.05)
+    """
+    values = {group: value for group, value in differences.items() if math.isfinite(value)}
+    if len(values) < 3:
         return "", None
+    mean = math.fsum(values.values()) / len(values)
     sign = math.copysign(1.0, mean)
-    group = max(values, key=lambda name: sign * values[name])
-    rest = (mean * len(values) - values[group]) / (len(values) - 1)
-    return (group, rest) if sign * rest < CARRIED * abs(mean) else ("", None)
+    without = {
+        group: math.fsum(v for other, v in values.items() if other != group) / (len(values) - 1)
+        for group in values
+    }
+    if abs(mean) >= delta:
+        group = max(values, key=lambda name: sign * values[name])
+        return (
+            (group, without[group]) if sign * without[group] < CARRIED * abs(mean) else ("", None)
+        )
+    return next(((g, w) for g, w in without.items() if _hides(values, g, w, delta)), ("", None))
+
+
+def _hides(values: Mapping[str, float], group: str, without: float, delta: float) -> bool:
+    others = [value for other, value in values.items() if other != group]
+    against = all(value * values[group] < 0 for value in others)
+    return against and abs(without) >= delta
 
 
 def _difference_in(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vidseg.experiment.config import CHOSEN
@@ -28,6 +29,26 @@ def chosen_values(config: Row, setting: SettingRecord) -> tuple[tuple[str, int],
     found = [(str(value), indices.count(index)) for index, value in enumerate(values)]
     own = f"{_own(config, setting, parameter)} (not tuned)"
     return tuple(one for one in (*found, (own, indices.count(-1))) if one[1])
+
+
+def end_of_grid(
+    config: Row, pipeline: str, tuned: Sequence[tuple[str, int]]
+) -> tuple[str, str] | None:
+    """Return parameter and value of the end of its own grid that most cells chose, else None.
+
+    Args:
+        config: of the suite.
+        pipeline: its name; one that follows another's choices has no grid of its own.
+        tuned: as of :func:`chosen_values`.
+    """
+    own = (config.get("pipelines", {}).get(pipeline) or {}).get("tune")
+    grid = grid_of(config, pipeline) if own else None
+    if grid is None or not tuned:
+        return None
+    value, most = max(tuned, key=lambda one: one[1])
+    ends = {str(grid[1][0]), str(grid[1][-1])}
+    half = sum(cells for _, cells in tuned) / 2
+    return (grid[0], value) if value in ends and most > half else None
 
 
 def _own(config: Row, setting: SettingRecord, parameter: str) -> Any:
