@@ -10,8 +10,21 @@ from vidseg.report.facts import Report, SettingFacts
 from vidseg.report.wording import count, joined, level, points
 
 APART = frozenset(
-    "name question primary delta level dataset arms comparisons device threads memory_budget "
-    "max_time executor".split()
+    [
+        "name",
+        "question",
+        "primary",
+        "delta",
+        "level",
+        "dataset",
+        "arms",
+        "comparisons",
+        "device",
+        "threads",
+        "memory_budget",
+        "max_time",
+        "executor",
+    ]
 )
 """Keys of a suite file that do not explain other advice, or are told in other words."""
 
