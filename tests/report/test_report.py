@@ -14,6 +14,7 @@ from tests.helpers import reports
 from vidseg.errors import DataError
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, closing, short, suite_from_json, suite_to_json
+from vidseg.report.comparisons import comparisons
 from vidseg.report.document import Table
 from vidseg.report.facts import Kind, Report, Role
 from vidseg.report.pages import make_page
@@ -537,6 +538,34 @@ def test_incomplete_grid_says_so() -> None:
     report = build(record)
     assert report.grids[0].rate is None
     assert "cannot be computed" in report.evidence
+
+
+def test_a_comparison_with_an_oracle_is_by_itself() -> None:
+    level = {"a": 0.4, "b": 0.45, "c": 0.43, "oracle": 0.6}
+    settings = [reports.setting(arm, "svm", TWELVE, lambda a, _: level[a]) for arm in level]
+    record = reports.suite("s", settings, [("a", "b"), ("a", "c"), ("a", "oracle")])
+    record.config["arms"]["oracle"]["oracle"] = True
+    report = build(record)
+    assert [(p.role, p.family) for p in report.pairs] == [
+        (Role.FAMILY, 2),
+        (Role.FAMILY, 2),
+        (Role.ORACLE, 1),
+    ]
+    oracle = report.pairs[2].result
+    assert oracle
+    assert oracle.p_adjusted == oracle.p_value == pytest.approx(2**-11)
+    section = comparisons(report)
+    assert section
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    assert [(len(t.rows), "Holm's p" in t.head) for t in tables] == [(2, True), (1, False)]
+
+
+def test_a_split_that_scored_higher_is_not_trusted_without_proof() -> None:
+    record = reports.leakage(FOUR)
+    assert build(record).sentence == (
+        "Split by scene. The split 'by frame' scored 20.3 IoU points higher here, which is not "
+        "proven. 4 scenes cannot prove it; about 6 would."
+    )
 
 
 def test_leakage_is_no_advice() -> None:

@@ -44,6 +44,14 @@ def test_the_lead_is_not_in_the_family_and_checks_are_not_either() -> None:
     )
 
 
+def test_comparisons_with_an_oracle_are_not_in_the_family() -> None:
+    selectors = load_suite("selectors", {"dataset": "synthetic:videos=4"})
+    assert said(selectors, 8) == ""
+    assert "6 comparisons: after Holm's correction the smallest possible p is 0.0938" in said(
+        selectors, 7
+    )
+
+
 def test_a_lead_that_is_not_made() -> None:
     data = {"dataset": "synthetic:videos=4"}
     paper = load_suite("paper", data)

@@ -114,7 +114,13 @@ def test_the_resolved_suite_as_a_file_gives_the_same_cells(tmp_path: Path, name:
         ("question:", "qestion:", r"mine.yaml:2 qestion: there is no key 'qestion'; did you mean"),
         ("name: mine\n", "", "mine.yaml name: is missing"),
         ("name: mine", "name: a/b", "mine.yaml:1 name: 'a/b' is refused"),
-        ("question: does", "delta: 2\nquestion: does", "mine.yaml:2 delta: 2 is refused"),
+        (
+            "question: does",
+            "delta: 2\nquestion: does",
+            "yaml:2 delta: 2 is refused: .*0.01 is",
+        ),
+        ("question: does", "level: 95\nquestion: does", "yaml:2 level: 95 is refused: .*0.95 is"),
+        ("question: does", "seeds: 0\nquestion: does", "yaml:2 seeds: 0 is refused: .*1 to 1000"),
         ("question: does", "seeds: [0, 0]\nquestion: does", "mine.yaml:2 seeds.*0 stands twice"),
         ("question: does", "seeds: [0, x]\nquestion: does", r"mine.yaml:2 seeds.1: 'x' is refused"),
         ("question: does", "primary: jou\nquestion: does", "mine.yaml:2 primary: 'jou' is refused"),
@@ -155,6 +161,16 @@ def test_the_resolved_suite_as_a_file_gives_the_same_cells(tmp_path: Path, name:
         ("every: [1, 0.5e1]", "every: []", "mine.yaml:20 arms.*matrix.every"),
         ("b: 2 of 1", "b: 2 of 11", "mine.yaml:23 comparisons.1.b: .*did you mean '2 of 1'"),
         ("b: 20}", "b: 1}", "mine.yaml:22 comparisons.0: compares '1' with itself"),
+        (
+            "b: 2 of 1",
+            "b: 20",
+            "yaml:23 comparisons.1: compares '1' and '20', as comp.*0 d",
+        ),
+        (
+            "{a: 1, b: 2 of 1",
+            "{a: 20, b: 1",
+            "yaml:23 comparisons.1: compares '20' and '1', as",
+        ),
         ("b: 20}", "c: 20}", "mine.yaml:22 comparisons.0"),
         ("{sampler: 1}", "{sampler: 1, pipelines: [b]}", "comparisons.0: no pipeline runs both"),
         ("b: 20}", "b: 200, lead: true}", "comparisons.0.b: there is no arm '200'"),
@@ -313,6 +329,21 @@ def test_a_wrong_value_of_the_command_line_is_not_blamed_on_the_file(tmp_path: P
         load_suite(path, {"delta": 7})
     with pytest.raises(UsageError, match=r"^pipelines.a.classifier, as the command line has it"):
         load_suite(path, {"pipelines.*.classifier": "sdg"})
+
+
+def test_a_number_of_seeds_counts_from_0(tmp_path: Path) -> None:
+    assert load_suite(write(tmp_path), {"seeds": 3}).mapping()["seeds"] == [0, 1, 2]
+    assert load_suite(write(tmp_path), {"seeds": [3]}).mapping()["seeds"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("name", "lead"),
+    [("leakage", ("group", "frame", "svm")), ("labels", ("key frames", "mended", "svm"))],
+)
+def test_the_comparison_that_answers_the_question_leads(
+    name: str, lead: tuple[str, str, str]
+) -> None:
+    assert load_suite(name, {"dataset": "synthetic:videos=4"}).lead == lead
 
 
 def test_changes_reach_the_cells(tmp_path: Path) -> None:

@@ -119,7 +119,14 @@ def _leakage(report: Report) -> str:
         case Verdict.EQUIVALENT:
             return f"The splits {b} and '{pair.arm_a}' score the same."
         case _:
-            return f"We cannot tell yet whether the split {b} flatters: split by scene."
+            return _unproven(report, pair.result.difference, b)
+
+
+def _unproven(report: Report, higher: float, split: str) -> str:
+    if higher <= 0:
+        return f"Split by scene: whether the split {split} flatters cannot be told yet."
+    by = f"{points(higher, sign=False)} {report.unit} points"
+    return f"Split by scene. The split {split} scored {by} higher here, which is not proven."
 
 
 def _flattering(report: Report) -> str:
@@ -265,7 +272,8 @@ def _by_evidence(report: Report) -> str:
         return f"Shown on {scenes}: {by} against '{pair.arm_a}'"
     needed = pair.groups_for_seen
     would = f"; about {needed} would" if needed and needed <= NOT_FEASIBLE else ""
-    return f"{scenes} cannot prove it{would} ({by})"
+    said = "" if pair.result.difference > 0 else f" ({by})"
+    return f"{scenes} cannot prove it{would}{said}"
 
 
 def _scenes(report: Report, groups: Collection[str]) -> str:

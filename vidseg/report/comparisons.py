@@ -27,12 +27,16 @@ def comparisons(report: Report) -> Section | None:
         return None
     made = [pair for pair in report.pairs if pair.result]
     checks = [pair for pair in made if pair.role is Role.SENSITIVITY]
-    counted = [pair for pair in made if pair not in checks]
+    oracles = [pair for pair in made if pair.role is Role.ORACLE]
+    counted = [pair for pair in made if not pair.role.alone]
     blocks: list[Block] = []
     if made:
         blocks.append(_forest(report, made))
     if counted:
         blocks.append(_comparison_table(report, counted, "Comparisons"))
+    if oracles:
+        title = "With an oracle: each by itself, outside the family"
+        blocks.append(_comparison_table(report, oracles, title))
     if checks:
         title = "The same with other pipelines: each by itself, outside the family"
         blocks.append(_comparison_table(report, checks, title))
@@ -98,7 +102,7 @@ def _comparison_table(report: Report, pairs: list[Pair], title: str) -> Table:
         if pair.result
     ]
     alike = [i for i in (2, 3) if len({row[i] for row in rows}) == 1]
-    alike += [7] * all(pair.role is Role.SENSITIVITY for pair in pairs)
+    alike += [7] * all(pair.role.alone for pair in pairs)
     head, *rows = ([cell for i, cell in enumerate(row) if i not in alike] for row in [head, *rows])
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})
     unit = report.unit

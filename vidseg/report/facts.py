@@ -38,13 +38,19 @@ class Role(StrEnum):
 
     ``lead``: tested alone. ``family``: guarded by Holm with the others of its kind.
     ``exploratory``: no verdict, because the lead could not tell. ``sensitivity``: by itself; a
-    check with another pipeline.
+    check with another pipeline. ``oracle``: by itself; one arm is an oracle, never advised.
     """
 
     LEAD = "lead"
     FAMILY = "family"
     EXPLORATORY = "exploratory"
     SENSITIVITY = "sensitivity"
+    ORACLE = "oracle"
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is outside the family: no other comparison bears on its verdict."""
+        return self in (Role.SENSITIVITY, Role.ORACLE)
 
 
 @dataclass(frozen=True)

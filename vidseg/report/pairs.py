@@ -49,15 +49,22 @@ def _tried(
     record: SuiteRecord, settings: Mapping[str, SettingRecord], one: ComparisonRecord
 ) -> _Tried:
     a, b = settings[one.a], settings[one.b]
-    pipeline = record.config.get("pipelines", {}).get(one.pipeline) or {}
-    role = Role.SENSITIVITY if pipeline.get("sensitivity") else Role.FAMILY
-    role = Role.LEAD if one.lead else role
-    same = alike(a, b)
+    same, role = alike(a, b), _role(record, one)
     try:
         result, reason = _compared(record, a, b, one, same)
     except DataError as error:
         result, reason = None, error.what
     return _Tried(one, role, same, result, reason)
+
+
+def _role(record: SuiteRecord, one: ComparisonRecord) -> Role:
+    if one.lead:
+        return Role.LEAD
+    if (record.config.get("pipelines", {}).get(one.pipeline) or {}).get("sensitivity"):
+        return Role.SENSITIVITY
+    arms: Row = record.config.get("arms", {})
+    oracle = any((arms.get(arm) or {}).get("oracle") for arm in (one.arm_a, one.arm_b))
+    return Role.ORACLE if oracle else Role.FAMILY
 
 
 def _compared(

@@ -71,12 +71,14 @@ def chances(suite: Suite, groups: int, arms: set[str]) -> list[str]:
 
 
 def _counted(suite: Suite, arms: set[str]) -> list[tuple[str, str, str]]:
-    """Return (a, b, pipeline) of the comparisons that are no sensitivity checks."""
+    """Return (a, b, pipeline) of the comparisons that are no checks and not with an oracle."""
     run = {arm.name: arm.pipelines for arm in suite.arms if arm.name in arms}
+    oracles = {arm.name for arm in suite.arms if arm.oracle}
     return [
         (a, b, name)
         for name in suite.pipelines
         if name not in suite.sensitivity
         for a, b, _ in suite.comparisons
+        if (a, b, name) == suite.lead or not oracles & {a, b}
         if name in run.get(a, ()) and name in run.get(b, ())
     ]

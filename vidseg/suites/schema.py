@@ -32,8 +32,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
+MOST_SEEDS = 1000
 Seeds = (
-    Annotated[int, Field(ge=1, le=1000)]
+    Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 )
 """A number of seeds, from 0, or the seeds."""
@@ -126,8 +127,8 @@ class SuiteFile(_Strict):
     question: str
     about: str = ""
     primary: str = Field(default_factory=lambda: find_task().primary)
-    delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    delta: float = 0.01
+    level: float = 0.95
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     fold_seed: Annotated[int, Field(ge=0)] = 0
     seconds_per_box: Annotated[float, Field(ge=0)] | None = None
@@ -146,10 +147,34 @@ class SuiteFile(_Strict):
             )
         return primary
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _may_be_number(cls, seeds: Any) -> Any:
+        """Take a number of seeds, as an arm may have it."""
+        if not isinstance(seeds, int) or isinstance(seeds, bool):
+            return seeds
+        if not 1 <= seeds <= MOST_SEEDS:
+            raise ValueError(f"a number of seeds is 1 to {MOST_SEEDS}; a list has the seeds, [7]")
+        return list(range(seeds))
+
     @field_validator("seeds")
     @classmethod
     def _seeds_once(cls, seeds: list[int]) -> list[int]:
         return _each_once(seeds)
+
+    @field_validator("delta", mode="before")
+    @classmethod
+    def _is_difference(cls, delta: Any) -> Any:
+        if isinstance(delta, int | float) and not 0 < delta < 1:
+            raise ValueError("a difference of scores lies between 0 and 1: 0.01 is one point")
+        return delta
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _is_level(cls, level: Any) -> Any:
+        if isinstance(level, int | float) and not 0.5 < level < 1:
+            raise ValueError("a level lies between 0.5 and 1: 0.95 is 95 %")
+        return level
 
     @field_validator("comparisons")
     @classmethod

@@ -359,7 +359,7 @@ def _comparisons(
     file: SuiteFile, arms: Sequence[Arm], source: Source
 ) -> tuple[tuple[str, str, str], ...]:
     by_name = {arm.name: arm for arm in arms}
-    found = []
+    found: list[tuple[str, str, str]] = []
     for place, comparison in enumerate(file.comparisons):
         keys = ["comparisons", str(place)]
         a, b = str(comparison.a), str(comparison.b)
@@ -372,6 +372,13 @@ def _comparisons(
                 )
         if a == b:
             raise UsageError(f"compares {a!r} with itself", where=source.place(keys))
+        earlier = [{one[0], one[1]} for one in found]
+        if {a, b} in earlier:
+            raise UsageError(
+                f"compares {a!r} and {b!r}, as comparisons.{earlier.index({a, b})} does",
+                where=source.place(keys),
+                hint="remove one of them",
+            )
         if not set(by_name[a].pipelines) & set(by_name[b].pipelines):
             raise UsageError(
                 f"no pipeline runs both {a!r} and {b!r}",
