@@ -19,7 +19,7 @@ from vidseg.report.document import Table
 from vidseg.report.facts import Kind, Report, Role
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
-from vidseg.report.tables import budget
+from vidseg.report.tables import budget, effective
 from vidseg.stats import Verdict
 
 FOUR = ["TUD-Stadtmitte", "TUD-Campus", "MOT16-09-quarter", "KITTI-17"]
@@ -566,6 +566,35 @@ def test_a_split_that_scored_higher_is_not_trusted_without_proof() -> None:
         "Split by scene. The split 'by frame' scored 20.3 IoU points higher here, which is not "
         "proven. 4 scenes cannot prove it; about 6 would."
     )
+
+
+def test_the_rows_of_another_pipeline_name_it() -> None:
+    record = reports.paper(TWELVE)
+    record.config["pipelines"]["sgd"]["sensitivity"] = True
+    section = comparisons(build(record))
+    assert section
+    family, checks = (block for block in section.blocks if isinstance(block, Table))
+    assert "pipeline" not in family.head
+    assert {row[checks.head.index("pipeline")] for row in checks.rows} == {"sgd"}
+
+
+def test_one_scene_is_too_few() -> None:
+    assert build(reports.paper(["a"])).headline == (
+        "No advice yet: 1 scene is too few to show anything."
+    )
+
+
+def test_a_video_without_effective_frames_is_named() -> None:
+    report = build(reports.leakage(TWELVE))
+    left = dataclasses.replace(report, effective=report.effective[1:])
+    found = [effective(one) for one in (report, left)]
+    notes = [
+        [note for b in one.blocks if isinstance(b, Table) for note in b.notes]
+        for one in found
+        if one
+    ]
+    gone = str(report.effective[0]["video"])
+    assert [any(f"Left out: {gone};" in note for note in own) for own in notes] == [False, True]
 
 
 def test_leakage_is_no_advice() -> None:

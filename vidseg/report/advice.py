@@ -81,7 +81,9 @@ def headline(report: Report) -> str:
         why = "there is no second arm to choose from" if made else "nothing is compared"
         return f"No advice: {why}."
     if chosen is None:
-        return f"No advice yet: {_scenes(report, decision.compared)} are too few to show anything."
+        scenes = _scenes(report, decision.compared)
+        few = "is" if scenes == "1 scene" else "are"
+        return f"No advice yet: {scenes} {few} too few to show anything."
     if report.unbeaten is not None:
         baseline = find_task(report.task).words.baselines.get(report.unbeaten, report.unbeaten)
         return f"No advice yet: '{chosen.arm}' does not beat {baseline}."

@@ -101,7 +101,8 @@ def _comparison_table(report: Report, pairs: list[Pair], title: str) -> Table:
         for pair in pairs
         if pair.result
     ]
-    alike = [i for i in (2, 3) if len({row[i] for row in rows}) == 1]
+    named = any(pair.role is Role.SENSITIVITY for pair in pairs)
+    alike = [i for i in (2, 3)[named:] if len({row[i] for row in rows}) == 1]
     alike += [7] * all(pair.role.alone for pair in pairs)
     head, *rows = ([cell for i, cell in enumerate(row) if i not in alike] for row in [head, *rows])
     floors = sorted({pair.result.p_floor for pair in pairs if pair.result})

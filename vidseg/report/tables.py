@@ -221,6 +221,14 @@ def effective(report: Report) -> Section | None:
         f"From the autocorrelation of {unit} over time, over settings and seeds. This is about how "
         "exactly a video's own score is known; verdicts count groups, never frames."
     ]
+    known = {str(row["video"]) for row in report.effective}
+    if gone := [
+        name for row in report.dataset["videos"] if (name := str(row["video"])) not in known
+    ]:
+        notes.append(
+            f"Left out: {joined(gone)}; not tested, its score undefined on some frames, or its "
+            "scored frames not equally spaced."
+        )
     table = Table("Effective test frames", head, rows, notes=notes)
     return Section("Effective test frames", "effective", [table])
 
