@@ -14,12 +14,13 @@ from tests.helpers import reports
 from vidseg.errors import DataError
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, closing, short, suite_from_json, suite_to_json
+from vidseg.report.arms import in_words
 from vidseg.report.comparisons import comparisons
 from vidseg.report.document import Table
 from vidseg.report.facts import Kind, Report, Role
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
-from vidseg.report.tables import budget, effective
+from vidseg.report.tables import budget, effective, paper
 from vidseg.stats import Verdict
 
 FOUR = ["TUD-Stadtmitte", "TUD-Campus", "MOT16-09-quarter", "KITTI-17"]
@@ -595,6 +596,27 @@ def test_a_video_without_effective_frames_is_named() -> None:
     ]
     gone = str(report.effective[0]["video"])
     assert [any(f"Left out: {gone};" in note for note in own) for own in notes] == [False, True]
+
+
+def test_arms_that_are_split_in_different_ways_say_what_they_are_tested_on() -> None:
+    record = reports.leakage(TWELVE)
+    record.config["split"] = {"use": "leave-one-group-out"}
+    report = build(record)
+    scene, frame = (in_words(report, one) for one in report.settings)
+    assert scene.endswith(", tested on other scenes")
+    assert frame.endswith(", tested on other frames of the same videos")
+
+
+def test_stand_ins_of_the_paper_say_how_they_are_regularised() -> None:
+    record = reports.paper(TWELVE)
+    record.config["pipelines"]["pixel_svm"]["classifier"]["C_mode"] = "sum"
+    section = paper(build(record))
+    assert section
+    notes = [note for b in section.blocks if isinstance(b, Table) for note in b.notes]
+    assert (
+        "pixel_svm stands beside the paper's liblinear: the same loss, at liblinear's own scale."
+        in notes
+    )
 
 
 def test_leakage_is_no_advice() -> None:

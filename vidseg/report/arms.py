@@ -35,6 +35,11 @@ REFINED: Mapping[str, str] = {
     "ellipse": "boxes drawn as ellipses",
     "grabcut": "boxes cut out by grabCut",
 }
+TESTED: Mapping[str, str] = {
+    "block": "another time of the same videos",
+    "frame": "other frames of the same videos",
+}
+"""What arms are tested on that are not split by scene, by split."""
 COPIES: Mapping[str, tuple[str, str]] = {
     "1x20": ("1", "noisy"),
     "20x20": ("1by20", "noisy"),
@@ -54,6 +59,9 @@ def in_words(report: Report, setting: SettingFacts) -> str:
     plain = _used(arm.get("train_labels")) not in SOURCES
     frames = _frames(arm.get("sampler"), setting, _taken(report, setting), plain)
     said = ", ".join([frames, *_how(arm)])
+    split = _used(arm.get("split") or report.config.get("split"))
+    if split and len({str((one or {}).get("split")) for one in arms.values()}) > 1:
+        said += f", tested on {TESTED.get(split, 'other scenes')}"
     differ = len({drawn_videos(report.config, name) for name in arms}) > 1
     videos = drawn_videos(report.config, setting.arm)
     if not differ or videos is None:

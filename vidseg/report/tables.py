@@ -301,9 +301,18 @@ def _stand_ins(report: Report, table: PublishedTable) -> list[str]:
         ):
             pairs[setting.pipeline] = published
     return [
-        f"{ours} stands beside the paper's {published}: the same objective."
+        f"{ours} stands beside the paper's {published}: {_objective(report, ours)}."
         for ours, published in pairs.items()
     ]
+
+
+def _objective(report: Report, pipeline: str) -> str:
+    """Return how a pipeline's loss is weighed against its regularisation."""
+    classifier = report.config["pipelines"][pipeline].get("classifier") or {}
+    if classifier.get("C_mode") == "sum":
+        return "the same loss, at liblinear's own scale"
+    tuned = any(one.tuned for one in report.settings if one.pipeline == pipeline)
+    return f"the same loss{', C chosen by inner groups' if tuned else ''}"
 
 
 def _score_names(table: PublishedTable) -> list[str]:
