@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,23 @@ import pytest
 
 from tests.helpers.suites import COUNTS, Place, install
 from vidseg.experiment.training import TrainingFrames
-from vidseg.suites import estimate
-from vidseg.suites.estimate import Rate, Times, calibrate
+from vidseg.experiment.training_labels import TrainingLabels
+from vidseg.suites import estimate, label_times, probes
+from vidseg.suites.estimate import calibrate
+from vidseg.suites.growth import Curve, Growth
+from vidseg.suites.label_times import time_labels
 from vidseg.suites.opened import OpenedSuite
 from vidseg.suites.plan import describe_plan, make_plan
+from vidseg.suites.probes import Times
+from vidseg.utils.stopwatch import TRIES, Reading, Stopwatch
 
-KNOWN = Times(1.0, Rate(100.0, 10.0), None, 0.0, 0.5, 0.25, 2.0, 0.125)
+FIT = Growth(Curve(((1, 110.0), (2, 120.0))), again=1.0)
+"""100 seconds, and 10 for each frame."""
+KNOWN = Times(frame=1.0, fit=FIT, read=0.5, model=0.25, baselines=2.0, learn=0.125)
+TRACKED = {
+    "arms": {"all": {"sampler": "all", "train_labels": "propagated:every=4,tracker=still"}},
+    "comparisons": [],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,37 +45,47 @@ def planned(bench: OpenedSuite) -> dict[str, Any]:
     return plan | calibrate(bench, bench.cells, plan)
 
 
-def test_a_rate_goes_through_two_timings_and_never_falls() -> None:
-    assert Rate.through((4, 1.0), (16, 2.2))(100) == pytest.approx(10.6)
-    assert Rate.through((4, 2.0), (16, 1.0))(32) == pytest.approx(2.0)
-    assert Rate.through((4, 1.0), (4, 1.2))(8) == pytest.approx(2.4)
-    assert Rate.through((4, 1.0), (16, 8.0))(32) == pytest.approx(16.0)
+def knowing(monkeypatch: pytest.MonkeyPatch, times: Times) -> None:
+    monkeypatch.setattr(estimate, "time_parts", lambda opened, cells: times)
 
 
 def test_fits_and_scores_of_every_cell_are_counted(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "_times", lambda opened, cells: KNOWN)
+    knowing(monkeypatch, KNOWN)
     plan = planned(place.bench())
     # three folds: `one` trains on 2 frames, `four` on 8; each tests 8 frames
     assert plan["seconds_fits"] == 3 * (2 * 100 + 10 * (2 + 8))
     assert plan["seconds_scoring"] == 3 * (8 * (0.5 + 2 * 0.25 + 2 * 2.0) + 0.125 * (2 + 8))
     assert plan["seconds_forwards"] == plan["forwards_announced"] == 24
-    assert "about 17 min in one process" in describe_plan(plan)
-    assert "24 s for frames and features, 15 min for fits" in describe_plan(plan)
+    assert "seconds_labels" not in plan
+    told = describe_plan(plan)
+    assert "about 17 min in one process on this machine when it is idle: 24 s for frames," in told
+    assert "15 min for fits" in told
+    assert "labels" not in told
 
 
-def test_readings_of_a_fit_count_as_often_as_there_are_epochs(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(estimate, "_times", lambda opened, cells: KNOWN)
-    often = {"q": {"extractor": "filters:octaves=1", "classifier": "quick:reading=5"}}
-    assert planned(place.bench(pipelines=often))["seconds_fits"] == 3 * (2 * 100 + 50 * (2 + 8))
+def test_masks_are_made_once_for_each_frame(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    knowing(monkeypatch, Times(0.0, FIT, label=1.0))
+    assert planned(place.bench())["seconds_forwards"] == 24
+
+
+def test_further_epochs_count(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    knowing(monkeypatch, KNOWN)
+    often = {"q": {"extractor": "filters:octaves=1", "classifier": "sgd:epochs=5"}}
+    # by the paper's rule 5 epochs with one frame of each video, 3 with four
+    expected = 3 * (2 * 100 + 10 * (2 + 8) + 2 * 4 + 8 * 2)
+    assert planned(place.bench(pipelines=often))["seconds_fits"] == expected
+
+
+def test_no_fit_takes_longer_than_it_may(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    knowing(monkeypatch, KNOWN)
+    assert planned(place.bench(max_time=20))["seconds_fits"] == 6 * 20
 
 
 def test_inner_fits_of_a_grid_count(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Times(1.0, Rate(100.0, 10.0), Rate(1000.0, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0)
-    monkeypatch.setattr(estimate, "_times", lambda opened, cells: known)
+    known = Times(1.0, FIT, grid=7.0, read=0.5, model=0.25)
+    knowing(monkeypatch, known)
     tuned = {
         "q": {
             "extractor": "filters:octaves=1",
@@ -72,15 +94,28 @@ def test_inner_fits_of_a_grid_count(place: Place, monkeypatch: pytest.MonkeyPatc
         }
     }
     plain = 3 * (2 * 100 + 10 * (2 + 8))
-    # two training groups, so two inner folds in each of six cells
-    assert planned(place.bench(pipelines=tuned))["seconds_fits"] == plain + 6 * 2 * 1000
+    # two training groups, so two inner folds, each with half of the frames, in each of six cells
+    inner = 3 * 2 * 7 * (110 + 140)
+    held = 3 * 2 * (1 + 4) * (0.5 + 2 * 0.25)
+    assert planned(place.bench(pipelines=tuned))["seconds_fits"] == plain + inner + held
+
+
+def test_values_of_a_path_take_as_long_as_they_do(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = {"extractor": "filters:octaves=1", "classifier": "quick"}
+    bench = place.bench(pipelines={"q": {**pipeline, "path": {"reading": [1, 2]}}})
+    slow = next(str(cell.setting.classifier) for cell in bench.cells if cell.at == 2)
+    knowing(monkeypatch, Times(1.0, FIT, {slow: 3.0}))
+    plain = 3 * (2 * 100 + 10 * (2 + 8))
+    assert planned(bench)["seconds_fits"] == plain * (1 + 1 + 3)
 
 
 def test_a_real_estimate_fits_a_few_frames_only_and_keeps_no_cell(place: Place) -> None:
     bench = place.bench()
     COUNTS.clear()
     plan = planned(bench)
-    assert 0 < COUNTS["fits"] <= 2 * estimate.TRIES
+    assert 0 < COUNTS["fits"] <= 1 + 2 * TRIES
     assert not list((place.folder / "ledger").rglob("*.json"))
     assert all(0 < plan[f"seconds_{part}"] < 60 for part in ("forwards", "fits", "scoring"))
     assert "untimed" not in plan
@@ -108,7 +143,7 @@ def test_labels_that_cannot_be_learnt_end_no_dry_run(
     mask = TrainingFrames.mask
     nothing = lambda self, ref: np.full_like(mask(self, ref), -1)  # noqa: E731
     monkeypatch.setattr(TrainingFrames, "mask", nothing)
-    assert planned(place.bench())["untimed"] == ["q"]
+    assert planned(place.bench())["untimed"] == ["the fits of q"]
 
 
 def test_finished_fits_take_no_time(place: Place) -> None:
@@ -122,5 +157,65 @@ def test_a_classifier_that_cannot_be_timed_is_named(place: Place) -> None:
             pipelines={"q": {"extractor": "filters:octaves=1", "classifier": "quick:trouble=fail"}}
         )
     )
-    assert plan["untimed"] == ["q"]
+    assert plan["untimed"] == ["the fits of q"]
     assert "the fits of q could not be timed and come on top" in describe_plan(plan)
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every look at the clock take a hundredth of a second."""
+    looks = itertools.count()
+
+    def clocks() -> Reading:
+        now = next(looks) / 100
+        return Reading(now, now, now, 0.0)
+
+    monkeypatch.setattr(label_times, "Stopwatch", lambda *given, **more: Stopwatch(clocks=clocks))
+
+
+def test_a_trackers_labels_are_timed_for_a_moment_and_grown_with_its_steps(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticking(monkeypatch)
+    bench = place.bench(dataset="synthetic:videos=3,frames=60,size=64x48", **TRACKED)
+    train = [bench.training(cell) for cell in bench.cells]
+    labels = {name: one.labels for t in train if t is not None for name, one in t.labelled.items()}
+    steps = sum(one.work([]) for one in labels.values())
+    assert steps > 2 * 100 * label_times.LONG
+    # the clock is looked at in each step
+    assert time_labels(bench, bench.cells) == (pytest.approx(steps / 100, rel=0.05), [])
+
+
+def test_labels_that_are_kept_take_no_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = place.bench(**TRACKED)
+    for cell in bench.cells:
+        train = bench.training(cell)
+        assert train is not None
+        for one in train.labelled.values():
+            one.labels.mask(0)
+    ticking(monkeypatch)
+    seconds, untimed = time_labels(bench, bench.cells)
+    assert seconds < 0.2  # looks at masks
+    assert not untimed
+
+
+def test_labels_of_which_nothing_is_there_after_a_moment_are_named(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticking(monkeypatch)
+
+    def slow(self: Any, indices: Any, task: Any, stop: Any) -> None:
+        while True:
+            stop()
+
+    monkeypatch.setattr(TrainingLabels, "prepare", slow)
+    knowing(monkeypatch, KNOWN)
+    plan = planned(place.bench(**TRACKED))
+    assert "the labels propagated:every=4" in describe_plan(plan)
+
+
+def test_a_dry_run_makes_no_labels_to_time_fits_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = place.bench(**TRACKED)
+    monkeypatch.setattr(TrainingLabels, "mask", None)
+    assert probes.time_parts(bench, bench.cells).fit is not None

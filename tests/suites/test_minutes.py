@@ -50,7 +50,7 @@ def test_of_still_objects_all_frames_cost_what_key_frames_do_and_teach_what_all_
     assert mended.boxes == keys.boxes * 2 / 3  # the first frame and the last
     assert everything.looks == 51
     assert everything.boxes == keys.boxes * 17 / 3
-    show_minutes(bench, bench.suite.price)
+    show_minutes(found, bench.suite.price)
     assert "7 s a box drawn, 2 s a frame looked at" in capsys.readouterr().out
 
     results, plan = place.run(bench)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ import click
 from vidseg.utils.text import plural
 
 if TYPE_CHECKING:
-    from vidseg.labels.effort import Price
+    from vidseg.labels.effort import Effort, Price
     from vidseg.suites.cells import Cell
     from vidseg.suites.opened import OpenedSuite
 
@@ -26,6 +26,7 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
     """
     from vidseg.cli.screen import show_table
     from vidseg.suites.chances import describe_chances
+    from vidseg.suites.effort import efforts
     from vidseg.suites.estimate import calibrate
     from vidseg.suites.plan import (
         describe_not_run,
@@ -38,6 +39,8 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
     waiting = list(cells) if fresh else waiting_cells(opened, cells)
     plan = make_plan(opened, waiting)  # first: it counts the forwards that samplers need
     refused = refusals(opened, cells)
+    # it makes the labels of simulated annotators, which are kept: there is nothing to time then
+    found = efforts(opened) if opened.suite.price is not None else {}
     plan |= calibrate(opened, waiting, plan)
     left = {cell.id for cell in waiting}
     states = {cell.id: "to do" if cell.id in left else "finished" for cell in cells}
@@ -51,20 +54,18 @@ def show_plan(opened: OpenedSuite, cells: Sequence[Cell], *, fresh: bool) -> Non
     if opened.suite.not_run:
         click.echo(describe_not_run(opened.suite))
     if opened.suite.price is not None:
-        show_minutes(opened, opened.suite.price)
+        show_minutes(found, opened.suite.price)
     for line in describe_chances(opened):
         click.echo(line)
     for reason, count in Counter(refused.values()).items():
         click.echo(f"{count} {plural('cell', count)} will fail: {reason}")
 
 
-def show_minutes(opened: OpenedSuite, price: Price) -> None:
+def show_minutes(found: Mapping[str, Effort], price: Price) -> None:
     """Print what a human does for the labels of each arm."""
     from vidseg.cli.screen import show_table
     from vidseg.labels.effort import OF_MASKS
-    from vidseg.suites.effort import efforts
 
-    found = efforts(opened)
     rows = [
         {
             "arm": arm,

@@ -135,6 +135,11 @@ class TrainingLabels:
             self._masks.put(index, self._refined(index, image))
             task.advance()
 
+    def work(self, indices: Sequence[int]) -> int:
+        """Return how much :meth:`prepare` has to do: steps of a tracker, or frames."""
+        steps: Callable[[], int] = getattr(self._source, "steps", lambda: 1)
+        return max(len(indices), steps())
+
     @property
     def _stored(self) -> StoredMasks:
         if self._kept is None:

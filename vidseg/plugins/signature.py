@@ -53,10 +53,16 @@ def parameters(cls: type[Any]) -> list[inspect.Parameter]:
 
 def hint(cls: type[Any], name: str) -> Any:
     """Return the annotation of a parameter, names resolved; None where that fails."""
+    return _hints(cls.__init__).get(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _hints(init: Callable[..., None]) -> dict[str, Any]:
+    """Return the annotations of all parameters, names resolved; none where that fails."""
     try:
-        return typing.get_type_hints(cls.__init__, include_extras=True).get(name)
+        return typing.get_type_hints(init, include_extras=True)
     except Exception:
-        return None
+        return {}
 
 
 def fit(cls: type[Any], name: str, value: Any) -> Any:
@@ -105,12 +111,15 @@ def checker(cls: type[Any]) -> Callable[..., dict[str, Any]]:
     Raises:
         Exception: pydantic does not understand the annotations.
     """
+    return _checker(cls.__init__) if parameters(cls) else dict
+
+
+@functools.lru_cache(maxsize=256)
+def _checker(init: Callable[..., None]) -> Callable[..., dict[str, Any]]:
+    """Return the function for one ``__init__``: to make it takes milliseconds."""
     from pydantic import ConfigDict, validate_call
 
-    if not parameters(cls):
-        return dict
-
-    @functools.wraps(cls.__init__)
+    @functools.wraps(init)
     def given(self: None, **values: Any) -> dict[str, Any]:
         return values
 

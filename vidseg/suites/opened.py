@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from vidseg import plugins
 from vidseg.errors import StoreError
+from vidseg.experiment import score
 from vidseg.experiment.experiment import Experiment
 from vidseg.experiment.ledger import Ledger
 from vidseg.experiment.open import OpenDataset, open_dataset, open_experiment, open_extractor
@@ -121,7 +121,7 @@ def _if_possible(find: Callable[[], Found]) -> Found | None:
 
 def reads_features(cell: Cell) -> bool:
     """Return whether a cell's classifier works on the extractor's features, not on images."""
-    return "features" in plugins.create("classifier", cell.setting.classifier).needs
+    return score.reads_features(cell.setting.classifier)
 
 
 def open_suite(

@@ -213,14 +213,20 @@ def describe_plan(plan: Row) -> str:
 
 
 def _told_seconds(plan: Row) -> str:
-    parts = [float(plan[f"seconds_{part}"]) for part in ("forwards", "fits", "scoring")]
-    features, fits, scoring = map(rounded_seconds, parts)
+    told = {
+        "labels": "for training labels",
+        "forwards": "for frames, features and masks",
+        "fits": "for fits",
+        "scoring": "for scoring",
+    }
+    parts = {name: float(plan.get(f"seconds_{name}", 0.0)) for name in told}
+    named = [name for name in told if name != "labels" or parts[name]]
     text = (
-        f"about {rounded_seconds(sum(parts))} in one process, as timed on this machine now: "
-        f"{features} for frames and features, {fits} for fits, {scoring} for scoring"
+        f"about {rounded_seconds(sum(parts.values()))} in one process on this machine when it is "
+        f"idle: {', '.join(f'{rounded_seconds(parts[name])} {told[name]}' for name in named)}"
     )
     if "untimed" in plan:
-        text += f"; the fits of {', '.join(plan['untimed'])} could not be timed and come on top"
+        text += f"; {', '.join(plan['untimed'])} could not be timed and come on top"
     return text
 
 
