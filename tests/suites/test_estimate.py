@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -161,21 +162,44 @@ def test_a_classifier_that_cannot_be_timed_is_named(place: Place) -> None:
     assert "the fits of q could not be timed and come on top" in describe_plan(plan)
 
 
-def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every look at the clock take a hundredth of a second."""
+def ticking(monkeypatch: pytest.MonkeyPatch, module: ModuleType, seconds: float = 0.01) -> None:
+    """Let every look at the clock take some seconds."""
     looks = itertools.count()
 
     def clocks() -> Reading:
-        now = next(looks) / 100
+        now = next(looks) * seconds
         return Reading(now, now, now, 0.0)
 
-    monkeypatch.setattr(label_times, "Stopwatch", lambda *given, **more: Stopwatch(clocks=clocks))
+    monkeypatch.setattr(module, "Stopwatch", lambda *given, **more: Stopwatch(clocks=clocks))
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(0.01, [4, 16, 40]), (10.0, [4, 16])])
+def test_quick_fits_are_timed_at_more_sizes(
+    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
+) -> None:
+    ticking(monkeypatch, probes, seconds)
+    videos = "synthetic:videos=3,frames=20,size=64x48"
+    bench = place.bench(dataset=videos, arms={"all": {"sampler": "all"}}, comparisons=[])
+    fit = probes.time_parts(bench, bench.cells).fit
+    assert fit is not None
+    assert [frames for frames, _ in fit.once.points] == sizes
+    assert fit.again == 0
+
+
+def test_further_epochs_are_timed_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking(monkeypatch, probes)
+    epochs = {"q": {"extractor": "filters:octaves=1", "classifier": "sgd:epochs=2"}}
+    bench = place.bench(pipelines=epochs)
+    fit = probes.time_parts(bench, bench.cells).fit
+    assert fit is not None
+    # all fits seem to take as long: then an epoch takes all of it
+    assert fit.again == pytest.approx(fit.once(8) / 8)
 
 
 def test_a_trackers_labels_are_timed_for_a_moment_and_grown_with_its_steps(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticking(monkeypatch)
+    ticking(monkeypatch, label_times)
     bench = place.bench(dataset="synthetic:videos=3,frames=60,size=64x48", **TRACKED)
     train = [bench.training(cell) for cell in bench.cells]
     labels = {name: one.labels for t in train if t is not None for name, one in t.labelled.items()}
@@ -192,7 +216,7 @@ def test_labels_that_are_kept_take_no_time(place: Place, monkeypatch: pytest.Mon
         assert train is not None
         for one in train.labelled.values():
             one.labels.mask(0)
-    ticking(monkeypatch)
+    ticking(monkeypatch, label_times)
     seconds, untimed = time_labels(bench, bench.cells)
     assert seconds < 0.2  # looks at masks
     assert not untimed
@@ -201,7 +225,7 @@ def test_labels_that_are_kept_take_no_time(place: Place, monkeypatch: pytest.Mon
 def test_labels_of_which_nothing_is_there_after_a_moment_are_named(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticking(monkeypatch)
+    ticking(monkeypatch, label_times)
 
     def slow(self: Any, indices: Any, task: Any, stop: Any) -> None:
         while True:

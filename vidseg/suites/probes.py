@@ -32,7 +32,7 @@ HEADS = (4, 4)
 """Training frames of the first fit that is timed, and how many times more the next one has."""
 NETWORKS = (1, 2)
 """The same for networks, which see an image at a time."""
-LONG = 2.0
+LONG = 4.0
 """Seconds that a fit may take if it is not needed: beyond the two that make a line."""
 LOOKED = 64
 """Frames of which one that can be learnt by itself is sought."""
@@ -95,7 +95,7 @@ def time_parts(opened: OpenedSuite, cells: Sequence[Cell]) -> Times:
         with torch_threads(config.threads):
             probe = _Probe(experiment, cell.setting, known, watch, reads_features(cell))
             fit, part, model = probe.growth()
-            specs, grid = probe.factors(cells, part)
+            specs, grid = probe.factors(cells, part, fit(len(part.refs)))
             check = watch.least(lambda: check_training(part, experiment.task)) / len(part.refs)
     except Exception as error:  # a classifier is anybody's; the suite will say what is wrong
         reraise_fatal(error)
@@ -196,17 +196,24 @@ class _Probe:
             count *= factor
         second = min(1, len(kept) - 1)
         quick = second if 2 * timings[second][1] <= LONG else 0
-        again = self._again(kept[quick][0], timings[quick][1])
-        return Growth(Curve.through(timings), again), *kept[second]
+        once = Curve.through(timings)
+        # with noise an epoch may seem to take longer than a fit of one epoch
+        frames = timings[-1][0]
+        again = min(
+            self._again(kept[quick][0], timings[quick][1]),
+            (once(2 * frames) - once(frames)) / frames,
+        )
+        return Growth(once, again), *kept[second]
 
     def factors(
-        self, cells: Sequence[Cell], part: TrainingFrames
+        self, cells: Sequence[Cell], part: TrainingFrames, once: float
     ) -> tuple[dict[str, float], float]:
         """Return how many times longer fits of other classifiers and of a grid take.
 
         Args:
             cells: of the pipeline.
             part: a few frames.
+            once: seconds of a fit of them.
         """
         own = self.setting.classifier
         others = {str(one.setting.classifier): one.setting.classifier for one in cells}
@@ -214,7 +221,7 @@ class _Probe:
         tuned = next((one.setting for one in cells if one.setting.chooses), None)
         if tuned is None and not others:
             return {}, 1.0
-        once = max(self._timed(part)[0], 1e-9)
+        once = max(once, 1e-9)
         specs = {name: self._timed(part, spec)[0] / once for name, spec in others.items()}
         grid = 1.0 if tuned is None else self.watch.least(lambda: self._grid(tuned, part)) / once
         return specs, grid
