@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from vidseg import plugins
@@ -26,6 +24,7 @@ from vidseg.suites.worker import reraise_fatal
 from vidseg.tasks.base import Task
 from vidseg.types import FrameRef, Model
 from vidseg.utils.progress import Quiet
+from vidseg.utils.scratch import scratch
 from vidseg.utils.stopwatch import Stopwatch
 
 HEADS = (4, 4)
@@ -278,12 +277,12 @@ class _Probe:
         config, task = self.experiment.config, self.experiment.task
         made, _ = make_classifier(setting, check_training(part, task), task)
         classifier: Any = made  # the contract has no fit_path: few have one
-        with tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
+        with scratch() as folder:
             ctx = FitContext(
                 seed=setting.seed,
                 device=config.device,
                 memory_budget=config.memory_budget,
-                workdir=Path(folder),
+                workdir=folder,
                 budget=budget,
                 progress=Quiet(),
                 stop=self.experiment.stop,
