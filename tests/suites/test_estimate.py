@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.suites import COUNTS, Place, install
+from tests.helpers.suites import COUNTS, Place, Quick, install
 from vidseg.experiment.training import TrainingFrames
 from vidseg.experiment.training_labels import TrainingLabels
 from vidseg.suites import estimate, label_times, probes
@@ -187,13 +187,19 @@ def test_quick_fits_are_timed_at_more_sizes(
 
 
 def test_further_epochs_are_timed_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticking(monkeypatch, probes)
-    epochs = {"q": {"extractor": "filters:octaves=1", "classifier": "sgd:epochs=2"}}
-    bench = place.bench(pipelines=epochs)
-    fit = probes.time_parts(bench, bench.cells).fit
-    assert fit is not None
-    # all fits seem to take as long: then an epoch takes all of it
-    assert fit.again == pytest.approx(fit.once(8) / 8)
+    """A fit takes 5 seconds, and one for each frame in each epoch."""
+    now, fit = [0.0], Quick.fit
+
+    def slow(self: Quick, train: Any, handle: Any, ctx: Any) -> Any:
+        now[0] += 5 + len(train.refs) * ctx.budget.epochs(1, 2)
+        return fit(self, train, handle, ctx)
+
+    monkeypatch.setattr(Quick, "reads", lambda self, images, budget: budget.epochs(images, 2))
+    monkeypatch.setattr(Quick, "fit", slow)
+    watch = Stopwatch(clocks=lambda: Reading(now[0], now[0], now[0], 0.0))
+    monkeypatch.setattr(probes, "Stopwatch", lambda *given, **more: watch)
+    bench = place.bench()
+    assert probes.time_parts(bench, bench.cells).fit == Growth(Curve(((4, 9.0), (8, 13.0))), 1.0)
 
 
 def test_a_trackers_labels_are_timed_for_a_moment_and_grown_with_its_steps(
