@@ -274,14 +274,57 @@ def test_what_looks_wrong_gets_a_line_that_says_what_to_try() -> None:
     b.run.headline["accuracy"] = 0.91
     for group in TWELVE:
         b.group_scores[group] = {**b.group_scores[group], "ap": a.group_scores[group]["ap"] - 0.05}
-    far, beaten, empty, opposite = build(record).hints
+    beaten, empty, opposite, far = build(record).hints
     assert far.startswith("IoU is far below AP: 1 svm on scene-03 (1.3 beside 66.4).")
     assert "try `--threshold inner`" in far
     assert beaten.startswith("20 svm does not beat mean mask")
     assert empty.startswith("20 svm does not beat all background in accuracy (92.0 %): go")
     assert opposite.startswith("1 svm against 20 svm: IoU +")
     assert ", AP \N{MINUS SIGN}5.0. They disagree" in opposite
-    assert "  look: IoU is far below AP" in short(build(record))
+    assert "  check: 20 svm does not beat mean mask" in short(build(record))
+
+
+def test_what_looks_wrong_is_one_line_a_kind_the_advice_first() -> None:
+    arms = ("1", "5", "20", "50", "400")
+    made = [
+        reports.setting(
+            arm, "svm", TWELVE, lambda a, _: 0.5 - 0.1 * (a == "1"), frames=range(int(arm))
+        )
+        for arm in arms
+    ]
+    for one in made[1:]:
+        one.trained = {group: f"{group} {one.arm}" for group in TWELVE}
+    made[4].trained = dict(made[3].trained)
+    for one in made:
+        one.video_scores = {
+            g: {**row, "iou": 0.1, "ap": 0.5} for g, row in one.group_scores.items()
+        }
+        one.run.headline["accuracy"] = 0.95
+    made[0].run.headline["accuracy"] = 0.5
+    report = build(reports.suite("mine", made, [("1", "5"), ("5", "20")]))
+    assert report.chosen is not None
+    first, second = report.hints
+    assert first.startswith(f"IoU is far below AP: {report.chosen.name} on scene-00 (10.0 beside")
+    assert " and 9 more videos. The threshold" in first
+    assert second.startswith("1 svm does not beat all background in accuracy")
+    assert report.near == 1
+    terminal = short(report)
+    assert "  check: IoU is far below AP" in terminal
+    assert "  check: 1 line more in the report" in terminal
+    for one in made:
+        one.run.headline["ap"] = 2 * one.run.headline["iou"] + 0.3
+        one.run.headline["accuracy"] = 0.5
+    far, nothing = build(reports.suite("mine", made, [])).hints
+    assert " and 1 more setting. The threshold" in far, "50 and 400 trained alike: one arm"
+    assert nothing.startswith("No setting beats all background in accuracy (92.0 %): go")
+
+
+def test_four_lines_stand_in_front_and_the_others_below() -> None:
+    report = dataclasses.replace(build(reports.paper(TWELVE)), hints=list("abcdef"))
+    page = make_page(report, "s")
+    lines = {s.anchor: s.blocks[0].items for s in page.sections if s.blocks[0].kind == "bullets"}  # type: ignore[union-attr]
+    assert lines["s-hints"] == ["a.", "b.", "c.", "d."]
+    assert lines["s-more"][:2] == ["e.", "f."]
 
 
 def test_folds_that_share_a_model_get_a_line() -> None:

@@ -13,7 +13,7 @@ from vidseg.report.baselines import unbeaten
 from vidseg.report.effective import effective_table
 from vidseg.report.facts import Curve, FrameList, Grid, Kind, Pair, Report, Role, SettingFacts
 from vidseg.report.grids import make_curves, make_grids
-from vidseg.report.hints import make_hints
+from vidseg.report.hints import Hint, in_order, make_hints, one_line
 from vidseg.report.pairs import make_pairs, score_by_group
 from vidseg.report.regularisation import make_paths, turning
 from vidseg.report.sentence import evidence
@@ -68,14 +68,31 @@ def build(record: SuiteRecord) -> Report:
         plan=record.plan,
         notes=_notes(record, kind),
         task=record.task,
-        hints=make_hints(record, settings, pairs, decision),
         paths=make_paths(record, pairs),
         pictures=record.pictures,
     )
-    draft = dataclasses.replace(draft, hints=[*draft.hints, *turning(draft)])
+    draft = _with_hints(draft, record)
     return dataclasses.replace(
         draft, headline=headline(draft), certainty=certainty(draft), evidence=evidence(draft)
     )
+
+
+def _with_hints(draft: Report, record: SuiteRecord) -> Report:
+    main = _main(draft)
+    hints = make_hints(record, draft.settings, draft.pairs, draft.decision, main)
+    turns = [Hint(line) for line in one_line(turning(draft), "comparison")]
+    lines, near = in_order([*hints, *turns], main)
+    return dataclasses.replace(draft, hints=lines, near=near)
+
+
+def _main(report: Report) -> set[str]:
+    """Return the settings that the advice is about; none where it is about all."""
+    if report.chosen is not None:
+        return {report.chosen.name}
+    if report.lead is None or report.kind not in (Kind.COMPARISONS, Kind.LEAKAGE):
+        return set()
+    pair = report.pairs[report.lead]
+    return {pair.a, pair.b}
 
 
 def _about_labels(record: SuiteRecord) -> str:

@@ -291,7 +291,8 @@ class Report:
         config: the resolved suite file.
         axes: values of each arm of a grid.
         margin: of the task, in target pixels.
-        hints: what looks wrong, and what to try.
+        hints: what looks wrong, and what to try: one line a kind, those about the advice first.
+        near: how many of the hints are about the advice or the whole suite.
         pictures: test frames of the main settings; none where they are not wanted.
         plan: what was announced and done.
         notes: facts that the reader should know.
@@ -327,6 +328,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     task: str = DEFAULT
     hints: list[str] = field(default_factory=list)
+    near: int = 0
     paths: list[Path] = field(default_factory=list)
     pictures: list[PictureRecord] = field(default_factory=list)
 

@@ -17,17 +17,29 @@ from vidseg.report.document import (
     Text,
 )
 from vidseg.report.facts import Kind, Report, SettingFacts
+from vidseg.report.hints import one_line
 from vidseg.report.wording import MISSING, count, number, points
 from vidseg.tasks.registry import find_task
 
+HINTS = 4
 CHARTED = ("curve", "exchange", "comparisons")
 """Sections whose first figure may stand in front, the telling one first."""
 
 
 def hints(report: Report) -> Section | None:
-    """Return what a reader should not miss."""
-    lines = [f"{line}." for line in (*report.hints, *merged(report))]
+    """Return what a reader should not miss, :data:`HINTS` lines at most."""
+    lines = _hints(report)[:HINTS]
     return Section("What looks wrong", "hints", [Bullets(lines)]) if lines else None
+
+
+def more_hints(report: Report) -> Section | None:
+    """Return the lines for which there is no place in front."""
+    lines = _hints(report)[HINTS:]
+    return Section("What else looks wrong", "more", [Bullets(lines)]) if lines else None
+
+
+def _hints(report: Report) -> list[str]:
+    return [f"{line}." for line in (*report.hints, *one_line(merged(report), "arm"))]
 
 
 def arms(report: Report) -> Section | None:

@@ -25,6 +25,7 @@ ORDER: tuple[Callable[[Report], Section | None], ...] = (
     tables.effective,
     closing.frames,
     closing.failures,
+    front.more_hints,
     closing.conditions,
 )
 

@@ -73,11 +73,12 @@ def would_take(groups: int | None) -> str:
     return number(groups)
 
 
-def joined(names: Sequence[str], limit: int = 6) -> str:
-    """Return ``a, b and c``; beyond ``limit`` names, how many more."""
+def joined(names: Sequence[str], limit: int = 6, kind: str = "") -> str:
+    """Return ``a, b and c``; beyond ``limit`` names how many more, and what they are."""
     shown = list(names[:limit])
     if len(names) > limit:
-        return f"{', '.join(shown)} and {len(names) - limit} more"
+        more = len(names) - limit
+        return f"{', '.join(shown)} and {more} more{f' {plural(kind, more)}' if kind else ''}"
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 

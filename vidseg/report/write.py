@@ -21,10 +21,12 @@ from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
 from vidseg.report.pages import make_page
 from vidseg.report.regularisation import choices
-from vidseg.report.wording import errors, level, number, p_value, points, span
+from vidseg.report.wording import count, errors, level, number, p_value, points, span
 from vidseg.utils.files import replacing
 
 FORMAT = 1
+CHECKS = 3
+"""Lines on the terminal about what looks wrong, at most."""
 CVAT = "cvat"
 """Folder of the files for CVAT."""
 
@@ -101,7 +103,10 @@ def short(report: Report) -> str:
         )
         name = " ".join(part for part in (curve.pipeline, curve.label) if part)
         lines.append(f"  {name}, frames: {report.primary} %  {scores}")
-    lines += [f"  look: {said}" for said in report.hints]
+    own = report.hints[: min(report.near, CHECKS)]
+    lines += [f"  check: {said}" for said in own]
+    if left := len(report.hints) - len(own):
+        lines.append(f"  check: {count(left, 'line')} more in the report")
     lines += [f"  failed: {said}" for said in errors(report.failures)]
     return "\n".join(lines)
 
