@@ -16,7 +16,7 @@ from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, closing, short, suite_from_json, suite_to_json
 from vidseg.report.arms import in_words
 from vidseg.report.comparisons import comparisons
-from vidseg.report.document import Table
+from vidseg.report.document import Bullets, Table
 from vidseg.report.facts import Kind, Report, Role
 from vidseg.report.pages import make_page
 from vidseg.report.published import TABLES, paper_pipeline, tables_for
@@ -322,7 +322,7 @@ def test_what_looks_wrong_is_one_line_a_kind_the_advice_first() -> None:
 def test_four_lines_stand_in_front_and_the_others_below() -> None:
     report = dataclasses.replace(build(reports.paper(TWELVE)), hints=list("abcdef"))
     page = make_page(report, "s")
-    lines = {s.anchor: s.blocks[0].items for s in page.sections if s.blocks[0].kind == "bullets"}  # type: ignore[union-attr]
+    lines = {s.anchor: b.items for s in page.sections for b in s.blocks if isinstance(b, Bullets)}
     assert lines["s-hints"] == ["a.", "b.", "c.", "d."]
     assert lines["s-more"][:2] == ["e.", "f."]
 
