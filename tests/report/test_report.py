@@ -187,7 +187,7 @@ def test_the_lead_is_tested_alone_and_the_others_only_if_it_told() -> None:
     assert [(p.role, p.told) for p in none.pairs] == [(Role.FAMILY, False)] * 2 + [
         (Role.SENSITIVITY, True)
     ] * 2
-    assert "none of them can be shown" in none.evidence
+    assert "none of them can be shown better or worse" in none.evidence
     record.comparisons[1].lead = True
     report = build(record)
     assert [pair.role for pair in report.pairs][:2] == [Role.FAMILY, Role.LEAD]
@@ -205,6 +205,71 @@ def test_the_lead_is_tested_alone_and_the_others_only_if_it_told() -> None:
     assert tables["Comparisons"].head[1] == "verdict"
     assert [row[1] for row in tables["Comparisons"].rows] == ["exploratory", "cannot tell"]
     assert len(tables["The same with other pipelines: each by itself, outside the family"].rows)
+
+
+@pytest.mark.parametrize("why", ["failed", "same"])
+def test_a_lead_without_a_result_leaves_the_others_to_holm(why: str) -> None:
+    worth = {"1": 0.38, "20": 0.44, "5": 0.43, "1by20": 0.52, "400": 0.58}
+    settings = [
+        reports.setting(
+            arm,
+            "svm",
+            TWELVE[:8],
+            lambda a, _: worth[a],
+            frames=range(place + 1),
+            noise=0.004,
+            failures=[{"cell": "c", "error": "disk full"}]
+            if (arm, why) == ("400", "failed")
+            else (),
+        )
+        for place, arm in enumerate(worth)
+    ]
+    if why == "same":
+        settings[3].trained = settings[4].trained = {group: group for group in TWELVE[:8]}
+    record = reports.suite("mine", settings, [("1", "20"), ("1", "5"), ("1by20", "400")])
+    record.comparisons[2].lead = True
+    report = build(record)
+    assert [pair.role for pair in report.pairs] == [Role.FAMILY, Role.FAMILY, Role.LEAD]
+    assert [p.result and p.result.verdict for p in report.pairs] == ["better", "better", None]
+    assert [p.result.p_adjusted for p in report.pairs if p.result] == [2 * 2**-7] * 2
+    (line,) = [hint for hint in report.hints if "lead" in hint]
+    assert line.startswith("the lead comparison, 1by20 → 400, could not be made (")
+    assert line.endswith("Holm's correction guards all together")
+    assert "could not tell, so" not in str(_tables(report)["Comparisons"].notes)
+
+
+def test_exploratory_comparisons_promise_what_holm_would_take() -> None:
+    worth = {"1": 0.38, "20": 0.40, "5": 0.395, "1by20": 0.52, "400": 0.52}
+    settings = [
+        reports.setting(
+            a, "svm", TWELVE[:8], lambda a, _: worth[a], frames=range(i + 1), noise=0.02
+        )
+        for i, a in enumerate(worth)
+    ]
+    pairs = [("1by20", "400"), ("1", "20"), ("1", "5"), ("5", "20")]
+    plain = build(reports.suite("mine", settings, pairs[1:])).pairs
+    record = reports.suite("mine", settings, pairs)
+    record.comparisons[0].lead = True
+    report = build(record)
+    assert {pair.role for pair in report.pairs[1:]} == {Role.EXPLORATORY}
+    for pair, other in zip(report.pairs[1:], plain, strict=True):
+        assert (pair.family, pair.p_floor) == (other.family, other.p_floor) == (3, 3 * 2**-7)
+        assert pair.groups_for_seen == other.groups_for_seen
+        assert pair.groups_needed == other.groups_needed
+    assert any(pair.groups_for_seen for pair in plain)
+    assert "after Holm's correction over 3" in _tables(report)["Comparisons"].notes[0]
+
+
+def test_equivalent_is_said_where_holm_leaves_nothing_to_show() -> None:
+    settings = [
+        reports.setting(arm, "svm", TWELVE[:6], lambda *_: 0.5, frames=range(n), noise=0.0005)
+        for arm, n in (("1", 1), ("20", 20), ("400", 400))
+    ]
+    report = build(reports.suite("mine", settings, [("1", "20"), ("20", "400")]))
+    assert {p.result and p.result.verdict for p in report.pairs} == {Verdict.EQUIVALENT}
+    said = "none of them can be shown better or worse"
+    assert said in report.evidence
+    assert said in _tables(report)["Comparisons"].notes[0]
 
 
 def test_power_knows_the_number_of_comparisons() -> None:

@@ -21,8 +21,9 @@ def test_holm_is_in_the_floor() -> None:
     two = suite()
     assert said(two, 5).startswith("5 scenes can never tell: the smallest possible p is 0.0625; 6")
     assert said(two, 6) == (
-        "6 scenes can never tell 2 comparisons: after Holm's correction the smallest possible p is "
-        "0.0625; 7 scenes are the least, or mark one of them lead: true, which is tested alone"
+        "6 scenes can never show 2 comparisons better or worse, at most equivalent: after Holm's "
+        "correction the smallest possible p is 0.0625; 7 "
+        "scenes are the least, or mark one of them lead: true, which is tested alone"
     )
     assert said(two, 7) == ""
     assert said(suite(comparisons=[]), 2) == ""
@@ -35,7 +36,7 @@ def test_the_lead_is_not_in_the_family_and_checks_are_not_either() -> None:
     ]
     assert said(suite(comparisons=pairs), 6) == ""
     more = [*pairs, {"a": "1 every 1", "b": "20 every 5"}]
-    assert said(suite(comparisons=more), 6).startswith("6 scenes can never tell the other 2 comp")
+    assert said(suite(comparisons=more), 6).startswith("6 scenes can never show the other 2 comp")
     check = {"extractor": "filters", "classifier": "sgd", "sensitivity": True}
     assert said(suite(comparisons=pairs, **{"pipelines.sgd": check}), 6) == ""
     check = {"extractor": "filters", "classifier": "sgd"}
@@ -47,7 +48,7 @@ def test_the_lead_is_not_in_the_family_and_checks_are_not_either() -> None:
 def test_comparisons_with_an_oracle_are_not_in_the_family() -> None:
     selectors = load_suite("selectors", {"dataset": "synthetic:videos=4"})
     assert said(selectors, 8) == ""
-    assert "6 comparisons: after Holm's correction the smallest possible p is 0.0938" in said(
+    assert "6 comparisons better or worse, at most equivalent: after Holm's correction" in said(
         selectors, 7
     )
 
@@ -65,6 +66,18 @@ def test_a_lead_that_is_not_made() -> None:
     (line,) = missing_lead(unet, {arm.name for arm in unet.arms})
     assert "(without 1by20)" in line
     assert missing_lead(suite(), set()) == []
+
+
+def test_a_lead_that_is_not_made_is_not_asked_for_again() -> None:
+    pairs = [
+        {"a": "1 every 1", "b": "20 every 1", "lead": True},
+        {"a": "1 every 1", "b": "20 every 5"},
+        {"a": "1 every 5", "b": "20 every 5"},
+    ]
+    one = suite(comparisons=pairs)
+    (line,) = chances(one, 6, {arm.name for arm in one.arms} - {"20 every 1"})
+    assert "can never show 2 comparisons" in line
+    assert "lead: true" not in line
 
 
 def test_the_groups_that_folds_test_on_count(place: Place) -> None:

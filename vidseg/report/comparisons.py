@@ -126,13 +126,16 @@ def _guarded(report: Report, pairs: list[Pair]) -> str:
     family = [pair for pair in pairs if pair.role is Role.FAMILY]
     said = f"; {lead.arm_a} → {lead.arm_b} leads and is tested alone" if lead else ""
     if any(pair.role is Role.EXPLORATORY for pair in pairs):
-        return f"{said}: it could not tell, so the others are exploratory and have no verdict."
+        guarded = max(pair.family for pair in pairs if pair.role is Role.EXPLORATORY)
+        taken = f"; what would show or settle them is after Holm's correction over {guarded}"
+        said += ": it could not tell, so the others are exploratory and have no verdict"
+        return f"{said}{taken if guarded > 1 else ''}."
     if len(family) > 1:
         floor = p_value(min(pair.p_floor for pair in family))
         said += f"; Holm's p guards {len(family)} together, smallest possible {floor}, and "
         said += "verdicts use it"
         if min(pair.p_floor for pair in family) > 1 - report.level:
-            said += ": with so few groups none of them can be shown"
+            said += ": with so few groups none of them can be shown better or worse"
     return f"{said}."
 
 

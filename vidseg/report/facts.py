@@ -111,7 +111,8 @@ class Pair:
         result: the comparison on the primary score; None if it cannot be made.
         reason: why it cannot.
         role: what its verdict is worth.
-        family: how many comparisons are guarded together, this one among them.
+        family: how many comparisons are guarded together, this one among them; of exploratory
+            ones, how many would be.
         same_groups: groups that are left out, because both arms trained on the same frames.
         carried: the group without which less than half of the difference is left, "" if none.
         without: the mean difference of the others.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vidseg.experiment.records import Row, RunRecord, SuiteRecord
 from vidseg.report.baselines import unbeaten
-from vidseg.report.facts import Pair, SettingFacts
+from vidseg.report.facts import Pair, Role, SettingFacts
 from vidseg.report.pairs import alike, carrying, score_by_group
 from vidseg.report.tuned import end_of_grid
 from vidseg.report.wording import count, joined, points
@@ -50,6 +50,7 @@ def make_hints(
     counted = sorted(pairs, key=lambda pair: not {pair.a, pair.b} & set(main))
     return [
         *_few_folds(record),
+        *_no_lead(pairs),
         *_one_group(record, counted, decision),
         *_at_an_end(record, own),
         *_thresholds(record, names, task),
@@ -96,6 +97,18 @@ def _few_folds(record: SuiteRecord) -> list[Hint]:
         "in 100 instead of 5); a first look: `--split leave-one-group-out` gives verdicts"
     )
     return [Hint(line)]
+
+
+def _no_lead(pairs: Sequence[Pair]) -> list[Hint]:
+    """Return that the lead comparison could not be made, and what that means for the others."""
+    return [
+        Hint(
+            f"the lead comparison, {pair.arm_a} → {pair.arm_b}, could not be made ({pair.reason}): "
+            "none is tested alone, Holm's correction guards all together"
+        )
+        for pair in pairs
+        if pair.role is Role.LEAD and pair.result is None
+    ]
 
 
 def _one_group(record: SuiteRecord, pairs: Sequence[Pair], decision: Decision | None) -> list[Hint]:

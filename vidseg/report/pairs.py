@@ -12,6 +12,8 @@ from vidseg.report.facts import Pair, Role, SettingFacts
 from vidseg.stats import Comparison, Verdict, compare, groups_needed, with_holm
 from vidseg.tasks.registry import find_task
 
+GUARDED = (Role.FAMILY, Role.EXPLORATORY)
+"""Roles of the comparisons that Holm's correction guards, once the lead allows it."""
 CARRIED = 0.5
 """A group carries a mean if less than this part is left without it."""
 
@@ -31,7 +33,7 @@ def make_pairs(record: SuiteRecord, facts: Mapping[str, SettingFacts]) -> list[P
     """Return every comparison of the record; those that cannot be made say why."""
     settings = {setting.name: setting for setting in record.settings}
     tried = _guarded([_tried(record, settings, one) for one in record.comparisons])
-    family = sum(one.role is Role.FAMILY and one.result is not None for one in tried)
+    family = sum(one.role in GUARDED and one.result is not None for one in tried)
     return [_pair(record, facts, settings, one, family) for one in tried]
 
 
@@ -88,9 +90,12 @@ def _compared(
 
 
 def _guarded(tried: Sequence[_Tried]) -> list[_Tried]:
-    """Return the comparisons after Holm, or without a verdict where the lead has none."""
-    leads = [one for one in tried if one.role is Role.LEAD]
-    if leads and not any(_tells(one.result) for one in leads):
+    """Return the comparisons after Holm, or without a verdict where the lead found no difference.
+
+    A lead that could not be compared was not tested: Holm's correction guards the others.
+    """
+    leads = [one.result for one in tried if one.role is Role.LEAD and one.result is not None]
+    if leads and not any(_tells(one) for one in leads):
         return [_explored(one) if one.role is Role.FAMILY else one for one in tried]
     family = [one.result for one in tried if one.role is Role.FAMILY and one.result is not None]
     made = iter(with_holm(family))
@@ -102,8 +107,8 @@ def _guarded(tried: Sequence[_Tried]) -> list[_Tried]:
     ]
 
 
-def _tells(result: Comparison | None) -> bool:
-    return result is not None and result.verdict is not Verdict.CANNOT_TELL
+def _tells(result: Comparison) -> bool:
+    return result.verdict is not Verdict.CANNOT_TELL
 
 
 def _explored(one: _Tried) -> _Tried:
@@ -124,7 +129,7 @@ def _pair(
     a, b = settings[one.a], settings[one.b]
     arms: Row = record.config.get("arms", {})
     splits = [(arms.get(arm) or {}).get("split") for arm in (one.arm_a, one.arm_b)]
-    guarded = family if tried.role is Role.FAMILY else 1
+    guarded = family if tried.role in GUARDED else 1
     carried, without = carrying(result.differences, record.delta) if result else ("", None)
     return Pair(
         a=one.a,

@@ -94,7 +94,7 @@ def _floor(report: Report, pair: Pair, result: Comparison) -> str:
     if not result.interval.bounded:
         said += f" and no {level(report.level)} interval is bounded"
     elif pair.p_floor > 1 - report.level:
-        said += ", so that none of them can be shown"
+        said += ", so that none of them can be shown better or worse"
     if pair.same_groups:
         left = count(len(pair.same_groups), "group")
         said += f"; {left} left out, where both arms trained on the same frames"

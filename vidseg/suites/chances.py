@@ -63,10 +63,12 @@ def chances(suite: Suite, groups: int, arms: set[str]) -> list[str]:
     if groups >= needed:
         return []
     who = f"the other {family} comparisons" if lead else f"{family} comparisons"
-    rather = "" if lead else ", or mark one of them lead: true, which is tested alone"
+    marked = any(one.lead for one in suite.file.comparisons)
+    rather = "" if marked else ", or mark one of them lead: true, which is tested alone"
     return [
-        f"{scenes} can never tell {who}: after Holm's correction the smallest possible p is "
-        f"{family * 2.0 ** (1 - groups):.3g}; {needed} scenes are the least{rather}"
+        f"{scenes} can never show {who} better or worse, at most equivalent: after Holm's "
+        f"correction the smallest possible p is {family * 2.0 ** (1 - groups):.3g}; {needed} "
+        f"scenes are the least{rather}"
     ]
 
 

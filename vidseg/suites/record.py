@@ -29,6 +29,7 @@ from vidseg.experiment.records import (
 )
 from vidseg.experiment.stages import MODEL, CellResult
 from vidseg.suites.cells import Cell
+from vidseg.suites.chances import missing_lead
 from vidseg.suites.effort import arm_effort, has_boxes, used_frames
 from vidseg.suites.engine import Results
 from vidseg.suites.opened import OpenedSuite
@@ -103,6 +104,7 @@ def suite_record(
         },
         notes=[
             *opened.left_out.notes,
+            *missing_lead(opened.suite, {cell.arm.name for cell in cells}),
             *_spacings(opened, settings),
             *opened.dataset.notes,
             *opened.store.notes,
