@@ -95,6 +95,14 @@ def test_a_fit_that_is_not_the_curve_gives_no_flattening_point(means: list[float
     assert fit.best == [1, 2, 5, 10, 20][int(np.argmax(means))]
 
 
+@pytest.mark.parametrize("means", [[35, 50, 55, 50, 34], [35, 50, 55, 45, 34.8]])
+def test_a_curve_that_rises_and_falls_again_is_neither_flat_nor_rising(means: list[float]) -> None:
+    table = {f"g{i}": [m / 100 + 0.02 * i for m in means] for i in range(8)}
+    assert fit_gain_curve([1, 2, 5, 10, 20], table).shape == "peaked"
+    turned = {group: [1 - value for value in row] for group, row in table.items()}
+    assert fit_gain_curve([1, 2, 5, 10, 20], turned).shape == "cannot tell"
+
+
 def test_a_group_with_a_hole_is_left_out() -> None:
     rows = {f"g{i}": [0.1 * i + 0.01 * j for j in range(7)] for i in range(6)}
     fit = fit_gain_curve(COUNTS, rows | {"hole": [0.1, None, 0.3, 0.3, 0.3, 0.3, 0.3]})

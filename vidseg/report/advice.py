@@ -9,7 +9,7 @@ from dataclasses import replace
 from vidseg.experiment.records import SettingRecord, SuiteRecord
 from vidseg.report.arms import fewer_videos, in_words, minutes_of
 from vidseg.report.facts import Kind, Report, SettingFacts
-from vidseg.report.pairs import score_by_group
+from vidseg.report.pairs import few_folds, score_by_group
 from vidseg.report.sentence import rate_advice
 from vidseg.report.spacing import outreached
 from vidseg.report.wording import NOT_FEASIBLE, count, joined, number, points
@@ -149,8 +149,17 @@ def _rate(report: Report) -> str:
 
 def certainty(report: Report) -> str:
     """Return how sure the headline is, in one sentence."""
-    parts = [_certain(report), *_failed(report)]
+    parts = [_certain(report), *_shared_models(report), *_failed(report)]
     return " ".join(f"{part}." for part in parts if part)
+
+
+def _shared_models(report: Report) -> list[str]:
+    """Return that a verdict on fewer folds than scenes is none."""
+    scenes = {group for one in report.settings for group in one.groups}
+    few = few_folds(report.config.get("split", {}), len(scenes))
+    return (
+        [f"A first look only: {count(few, 'fold')} of {count(len(scenes), 'scene')}"] if few else []
+    )
 
 
 def _failed(report: Report) -> list[str]:
@@ -201,11 +210,28 @@ def _shown(report: Report, decision: Decision, chosen: SettingFacts) -> str:
     said = f"Shown on {_scenes(report, decision.compared)}: "
     best = report.setting(decision.best)
     if best.name == chosen.name:
-        return said + f"no other arm tried is {_delta(report)} better"
+        said += f"no other arm tried is {_delta(report)} better"
+        return said + _cheaper(report, decision, chosen)
     lost = decision.means[best.name] - decision.means[chosen.name]
     behind = f"{points(lost, sign=False)} behind the best arm tried, '{best.arm}'"
     saved = _saved(report, chosen, best)
     return said + f"it is {behind}, surely less than {_delta(report)}{saved}"
+
+
+def _cheaper(report: Report, decision: Decision, chosen: SettingFacts) -> str:
+    """Return which arm of fewer labels lies within delta, and is not shown to do."""
+    costs, own = _costs(_options(report)), decision.means[chosen.name]
+    near = [
+        one
+        for one in map(report.setting, decision.means)
+        if costs[one.name] < costs[chosen.name] and own - decision.means[one.name] <= report.delta
+    ]
+    if not near:
+        return ""
+    least = min(near, key=lambda one: costs[one.name])
+    lost = points(own - decision.means[least.name], sign=False)
+    labels = f"{number(least.labelled)} labelled frames instead of {number(chosen.labelled)}"
+    return f"; whether '{least.arm}' would do ({labels}, {lost} points behind) is not shown"
 
 
 def _saved(report: Report, chosen: SettingFacts, best: SettingFacts) -> str:

@@ -124,7 +124,12 @@ def _guarded(report: Report, pairs: list[Pair]) -> str:
     """Return which comparisons are guarded together, and what that costs."""
     lead = next((pair for pair in pairs if pair.role is Role.LEAD), None)
     family = [pair for pair in pairs if pair.role is Role.FAMILY]
-    said = f"; {lead.arm_a} → {lead.arm_b} leads and is tested alone" if lead else ""
+    said = ""
+    if lead:
+        named = f"{lead.arm_a} → {lead.arm_b}"
+        said = f"; {named} leads and is tested alone"
+        if lead.result is None:
+            said = f"; {named}, which leads, could not be made"
     if any(pair.role is Role.EXPLORATORY for pair in pairs):
         guarded = max(pair.family for pair in pairs if pair.role is Role.EXPLORATORY)
         taken = f"; what would show or settle them is after Holm's correction over {guarded}"

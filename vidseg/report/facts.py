@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from vidseg.experiment.records import PictureRecord, Row
 from vidseg.report.baselines import unbeaten
@@ -21,6 +18,7 @@ from vidseg.stats import (
     Verdict,
 )
 from vidseg.tasks.registry import DEFAULT, find_task
+from vidseg.utils.json import finite
 
 
 class Kind(StrEnum):
@@ -388,17 +386,3 @@ class Report:
         for picture in data["pictures"]:
             del picture["jpeg"]
         return {**data, "sentence": self.sentence}
-
-
-def finite(value: Any) -> Any:
-    """Return plain data with tuples as lists, keys as text, and None for nan and infinite."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, str):
-        return str(value)
-    number = value.item() if hasattr(value, "item") else value
-    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -86,10 +86,9 @@ def _first(found: Sequence[Hint]) -> list[Hint]:
 
 def _few_folds(record: SuiteRecord) -> list[Hint]:
     """Return that scenes share models, where there are fewer folds than scenes."""
-    split = record.config.get("split", {})
     scenes = len({group for one in record.settings for group in one.group_scores})
-    folds = {"k-fold": split.get("k", scenes), "fixed": 1}.get(split.get("use", ""), scenes)
-    if folds >= scenes:
+    folds = few_folds(record.config.get("split", {}), scenes)
+    if not folds:
         return []
     line = (
         f"{count(folds, 'fold')} of {scenes} scenes: scenes that share a model err together, so "

@@ -42,6 +42,20 @@ def score_by_group(setting: SettingRecord, score: str) -> dict[str, float | None
     return {group: scores.get(score) for group, scores in setting.group_scores.items()}
 
 
+def few_folds(split: Row, scenes: int) -> int:
+    """Return how many folds test the scenes where they are fewer, so that scenes share models.
+
+    Args:
+        split: of the suite's configuration.
+        scenes: that are tested on.
+
+    Returns:
+        The number of folds; 0 where each scene has a model of its own.
+    """
+    folds = {"k-fold": int(split.get("k", scenes)), "fixed": 1}.get(split.get("use", ""), scenes)
+    return folds if folds < scenes else 0
+
+
 def alike(a: SettingRecord, b: SettingRecord) -> list[str]:
     """Return the groups for which the models of two settings trained on the same."""
     return [group for group, found in a.trained.items() if b.trained.get(group) == found]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from vidseg.errors import DataError
 from vidseg.experiment.records import PathRecord, SuiteRecord
 from vidseg.report.charts import Line, curves
+from vidseg.report.comparisons import verdict
 from vidseg.report.document import Block, Bullets, Figure, Section, Table, Text
 from vidseg.report.facts import Pair, Path, PathPoint, Report, Role, SettingFacts
 from vidseg.report.pairs import score_by_group
@@ -101,7 +102,7 @@ def turning(report: Report) -> list[str]:
 
 def path_line(report: Report, path: Path) -> str:
     """Return whether the answer of a comparison turns along its path, with both figures."""
-    own = f"{_best(report, path)} {_told(path.own)}"
+    own = f"{_best(report, path)} {_own(report, path)}"
     point = _turn(report, path)
     if point is None:
         values = [one.result.difference for one in path.points]
@@ -110,12 +111,14 @@ def path_line(report: Report, path: Path) -> str:
             f"{path.arm_a} → {path.arm_b} does not turn along the path of {path.parameter} "
             f"({ends} {report.unit} points; {own})"
         )
-    known = {point.result.verdict, path.own.verdict} != {Verdict.CANNOT_TELL}
+    known = _differs(report, path.own, point.result)
+    gain = points(point.result.difference)
+    sure = _how_sure(point.result, str(point.result.verdict))
     return (
         f"{path.arm_a} → {path.arm_b} {'depends' if known else 'may depend'} on the "
         "regularisation: at "
-        f"{path.parameter} = {point.value} '{path.arm_b}' gains {points(point.result.difference)} "
-        f"{report.unit} points over '{path.arm_a}' ({_how_sure(point.result)}), {own}"
+        f"{path.parameter} = {point.value} '{path.arm_b}' gains {gain} {report.unit} points over "
+        f"'{path.arm_a}' ({sure}), {own}"
     )
 
 
@@ -125,14 +128,31 @@ def _best(report: Report, path: Path) -> str:
 
 
 def _told(result: Comparison) -> str:
-    return f"{points(result.difference)} ({_how_sure(result)})"
+    return f"{points(result.difference)} ({_how_sure(result, str(result.verdict))})"
 
 
-def _how_sure(result: Comparison) -> str:
+def _own(report: Report, path: Path) -> str:
+    """Return the comparison with the verdict that it has among the others of the suite."""
+    pairs = {(pair.a, pair.b): verdict(pair) for pair in report.pairs if pair.result}
+    told = pairs.get((path.a, path.b), str(path.own.verdict))
+    return f"{points(path.own.difference)} ({_how_sure(path.own, told)})"
+
+
+def _differs(report: Report, one: Comparison, other: Comparison) -> bool:
+    """Return whether two differences of the same groups are shown to differ from each other."""
+    common = sorted(one.differences.keys() & other.differences.keys())
+    if not common:
+        return False
+    left, right = ({g: made.differences[g] for g in common} for made in (one, other))
+    found = compare(left, right, report.delta, report.level)
+    return found.verdict in (Verdict.BETTER, Verdict.WORSE)
+
+
+def _how_sure(result: Comparison, told: str) -> str:
     """Return ``"95 % +9.0 to +20.3, better"``."""
     interval = result.interval
     at = f"{level(interval.level)} {span(interval)}, " if interval.bounded else ""
-    return f"{at}{result.verdict}"
+    return f"{at}{told}"
 
 
 def _turn(report: Report, path: Path) -> PathPoint | None:
@@ -167,7 +187,7 @@ def _other_lines(report: Report) -> list[str]:
             if other.result is None or _side(report, other.result) == _side(report, path.own):
                 same.append(name)
                 continue
-            told = f"{_told(other.result)} instead of {_told(path.own)}"
+            told = f"{_told(other.result)} instead of {_own(report, path)}"
             differs.append(f"{name}, {told}")
     return [_agreement(report, name, *lists) for name, lists in found.items()]
 

@@ -150,6 +150,8 @@ def _shape(report: Report, fit: GainCurve, where: str) -> str:
         return f"From {per} the curve is flat: more frames add nothing that matters"
     if fit.shape == "falling":
         return f"From {per} the curve falls: more frames make it worse"
+    if fit.shape == "peaked":
+        return f"From {per} the curve rises to {number(fit.best)}, then it falls"
     if fit.shape == "cannot tell":
         return f"We cannot tell yet how many frames per video pay{where}"
     best = f"the highest mean is that of {count(fit.best, 'frame')} per video"

@@ -308,7 +308,7 @@ def _stand_ins(report: Report, table: PublishedTable) -> list[str]:
 
 def _objective(report: Report, pipeline: str) -> str:
     """Return how a pipeline's loss is weighed against its regularisation."""
-    classifier = report.config["pipelines"][pipeline].get("classifier") or {}
+    classifier = (report.config["pipelines"].get(pipeline) or {}).get("classifier") or {}
     if classifier.get("C_mode") == "sum":
         return "the same loss, at liblinear's own scale"
     tuned = any(one.tuned for one in report.settings if one.pipeline == pipeline)

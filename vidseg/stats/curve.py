@@ -23,7 +23,7 @@ from vidseg.stats.verdict import Verdict, compare
 MIN_COUNTS = 5
 EXPONENTS = np.geomspace(0.05, 4.0, 89)
 """Exponents tried: neighbours differ by 5 %."""
-Shape = Literal["rising", "falling", "flat", "cannot tell"]
+Shape = Literal["rising", "falling", "peaked", "flat", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class GainCurve:
         p_floor: its smallest possible value.
         gain: mean score at the largest minus at the smallest count.
         gain_interval: its sign-flip interval.
-        shape: ``flat`` where the gain is equivalent to 0 within delta (see
-            :func:`vidseg.stats.compare`); ``rising`` or ``falling`` where ``p_value`` allows it at
-            ``1 - level``; else ``cannot tell``.
+        shape: ``peaked`` where a mean between lies delta or more above both ends, and ``p_value``
+            allows it at ``1 - level``, but the gain is not shown to be above 0; else ``flat`` where
+            the gain is equivalent to 0 within delta (see :func:`vidseg.stats.compare`), unless
+            means between lie delta or more off the ends; ``rising`` or ``falling`` where
+            ``p_value`` allows it; else ``cannot tell``.
         remaining: sign-flip interval of the gain still to be had from each count to the largest.
         best: the count with the highest mean, the smallest of equals.
         flattens_at: smallest whole number of frames whose fitted remaining gain is below delta;
@@ -117,10 +119,17 @@ def fit_gain_curve(
     p_value, p_floor = _flat_test(places, table)
     first, last = (dict(zip(groups, table[:, i].tolist(), strict=True)) for i in (0, -1))
     ends = compare(first, last, delta, level)
+    changes = p_value <= 1 - level
+    peaked = mean.max() - max(mean[0], mean[-1]) >= delta
+    dipped = min(mean[0], mean[-1]) - mean.min() >= delta
     shape: Shape = "cannot tell"
-    if ends.verdict is Verdict.EQUIVALENT:
+    if changes and not dipped and ends.verdict is Verdict.BETTER:
+        shape = "rising"
+    elif peaked or dipped:  # neither the ends nor the power law's sign tell what lies between
+        shape = "peaked" if changes and not dipped else "cannot tell"
+    elif ends.verdict is Verdict.EQUIVALENT:
         shape = "flat"
-    elif p_value <= 1 - level:
+    elif changes:
         shape = "rising" if b > 0 else "falling"
     return GainCurve(
         counts=tuple(int(n) if n == int(n) else float(n) for n in places),

@@ -13,6 +13,7 @@ import yaml
 
 from vidseg.experiment.records import Row, RunRecord
 from vidseg.utils.hashing import plain
+from vidseg.utils.json import finite
 
 TABLES = ("per_video.json", "baselines.json")
 
@@ -42,7 +43,7 @@ def write_cell(key: str, cell: Row, folder: Path) -> Path:
     """
     path = folder / "cells" / f"{_file_name(key)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_finite(plain(cell)), allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(finite(plain(cell)), allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 
@@ -63,17 +64,8 @@ def _rounded(value: Any) -> Any:
 
 def _write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_finite(plain(content)), indent=1, allow_nan=False)
+    text = json.dumps(finite(plain(content)), indent=1, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """Return ``value`` with nan and inf as null: JSON has neither, and browsers refuse them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list) else value
 
 
 def _file_name(text: str) -> str:
