@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vidseg.experiment.records import Row, RunRecord, SuiteRecord
 from vidseg.report.baselines import unbeaten
 from vidseg.report.facts import Pair, Role, SettingFacts
-from vidseg.report.pairs import alike, carrying, score_by_group
+from vidseg.report.pairs import alike, carrying, few_folds, score_by_group
 from vidseg.report.tuned import end_of_grid
 from vidseg.report.wording import count, joined, points
 from vidseg.stats import Decision
