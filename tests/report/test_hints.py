@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks._versions import mirrored
+from tests.datasets.test_scenes import Clip, scene
 from tests.helpers import reports
+from vidseg.datasets.scenes import check_scenes
 from vidseg.experiment.config import CHOSEN
 from vidseg.experiment.records import SettingRecord, SuiteRecord
 from vidseg.report import build, short
@@ -36,6 +39,16 @@ def test_a_group_that_makes_the_advice_is_named_where_no_comparison_asks() -> No
     assert any("against 20 svm: one group makes the difference, s0 with +50.0" in h for h in hints)
     twice = [h for h in build(mine(gains, [("1", "20")])).hints if "one group" in h]
     assert len(twice) == 1
+
+
+def test_scenes_that_a_groups_file_keeps_apart_are_counted_in_front() -> None:
+    record = mine({"1": [0.0] * 8, "20": [0.05] * 8}, [("1", "20")])
+    assert not any("groups file" in hint for hint in build(record).hints)
+    clips = [Clip("a", scene(0)), Clip("b", mirrored(scene(0))), Clip("c", scene(1))]
+    record.notes += check_scenes(clips, groups={"a": "x", "b": "y", "c": "z"}).notes
+    report = build(record)
+    assert report.hints[0].startswith("1 pair of scenes show one place and count as two each")
+    assert report.near >= 1
 
 
 def test_a_group_that_hides_a_difference_is_named() -> None:

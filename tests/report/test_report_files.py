@@ -326,11 +326,12 @@ def test_suites_on_the_same_videos_that_disagree_say_why() -> None:
         made.append(build(record))
     first, second = with_disagreements(made)
     assert (
-        "The suite two on the same videos advises the first frame of each video" in first.hints[-1]
+        "The suite two on the same videos advises the first frame of each video" in first.hints[0]
     )
-    assert "(12 labels, IoU 44.3 %), this one the first 400 frames of each video" in first.hints[-1]
-    assert first.hints[-1].endswith("its pipelines are not the same")
-    assert "The suite one on the same videos advises the first 400" in second.hints[-1]
+    assert "('1': 12 labels, IoU 44.3 %); this one advises the first 400 frames" in first.hints[0]
+    assert first.near == made[0].near + 1
+    assert first.hints[0].endswith("its pipelines are not the same")
+    assert "The suite one on the same videos advises the first 400" in second.hints[0]
     assert with_disagreements([made[0]])[0].hints == made[0].hints
     assert with_disagreements([made[0], made[0]])[0].hints == made[0].hints
 
@@ -352,14 +353,14 @@ def test_suites_that_disagree_name_the_conditions_that_differ() -> None:
     one, coarse = made("one", 0.03), made("two", 0.03, delta=0.05)
     assert (
         with_disagreements([one, coarse])[0]
-        .hints[-1]
+        .hints[0]
         .endswith(": differences matter from 5.0 points on there, from 1.0 here")
     )
     other = made("three", -0.03)
     other.config.update(threshold="inner", test_stride=20)
     assert (
         with_disagreements([one, other])[0]
-        .hints[-1]
+        .hints[0]
         .endswith(": its threshold and test stride are not the same")
     )
     rate = build(reports.iso_budget(groups))

@@ -21,6 +21,9 @@ from vidseg.types import Memory, Video
 from vidseg.utils.progress import Progress, Quiet
 from vidseg.utils.stop import check_stop
 
+AS_GROUPED = "left in two groups, as the groups file says"
+"""How the note on two videos ends that show one place, where a person's file keeps them apart."""
+
 
 @dataclass(frozen=True)
 class SceneReport:
@@ -163,7 +166,7 @@ def _both(names: Sequence[str], pair: Alike) -> str:
 
 def _advice(pair: Alike) -> str:
     if pair.likeness.same_place:
-        return f"show one place ({pair.likeness}): left in two groups, as the groups file says"
+        return f"show one place ({pair.likeness}): {AS_GROUPED}"
     if pair.likeness.cells < SURE_CELLS:
         return f"look alike ({pair.likeness}): left in two groups, may be a shared caption or logo"
     return (

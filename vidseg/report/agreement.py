@@ -30,14 +30,15 @@ APART = frozenset(
 
 
 def with_disagreements(reports: Sequence[Report]) -> list[Report]:
-    """Return the reports, each with a line for every other on the same videos that disagrees."""
-    return [
-        replace(
-            one,
-            hints=[*one.hints, *(_line(one, other) for other in reports if _differ(one, other))],
-        )
-        for one in reports
-    ]
+    """Return the reports, each with a line for every other on the same videos that disagrees.
+
+    They are about the advice, so they stand first.
+    """
+    found = []
+    for one in reports:
+        lines = [_line(one, other) for other in reports if _differ(one, other)]
+        found.append(replace(one, hints=[*lines, *one.hints], near=one.near + len(lines)))
+    return found
 
 
 def _differ(one: Report, other: Report) -> bool:
@@ -58,11 +59,12 @@ def _line(one: Report, other: Report) -> str:
         return ""
     said = (
         f"The suite {other.suite} on the same videos "
-        f"{'advises' if other.shown else 'guesses'} {in_words(other, theirs)} "
-        f"({_told(other, theirs)}), this one {in_words(one, own)} ({_told(one, own)})"
+        f"{'advises' if other.shown else 'guesses'} {_named(other, theirs)}; this one "
+        f"{'advises' if one.shown else 'guesses'} {_named(one, own)}"
     )
-    lacks = [arm for arm in _arms(other) if arm not in _arms(one)]
-    parts = [f"it tried arms that this one has not ({joined(lacks)})"] if lacks else []
+    lacks = [f"'{arm}'" for words, arm in _arms(other).items() if words not in _arms(one)]
+    tried = joined(lacks, limit=4, kind="arm")
+    parts = [f"it tried arms that this one has not ({tried})"] if lacks else []
     parts += _conditions(one, other)
     if not (one.shown and other.shown):
         parts.append("what is not proven may differ by chance")
@@ -89,11 +91,14 @@ def _conditions(one: Report, other: Report) -> list[str]:
     return parts
 
 
-def _told(report: Report, setting: SettingFacts) -> str:
+def _named(report: Report, setting: SettingFacts) -> str:
+    """Return which frames a suite takes, its name of them, and what they cost and score."""
     mean = report.decision.means[setting.name] if report.decision else None
     score = f"{report.unit} {points(mean, sign=False)} %"
-    return f"{count(setting.labelled, 'label')}, {score}"
+    cost = count(setting.labelled, "label")
+    return f"{in_words(report, setting)} ('{setting.arm}': {cost}, {score})"
 
 
-def _arms(report: Report) -> list[str]:
-    return list(dict.fromkeys(in_words(report, one) for one in report.settings if not one.oracle))
+def _arms(report: Report) -> dict[str, str]:
+    """Return the arms' names by their words."""
+    return {in_words(report, one): one.arm for one in report.settings if not one.oracle}

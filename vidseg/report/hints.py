@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from vidseg.datasets.scenes import AS_GROUPED
 from vidseg.experiment.records import Row, RunRecord, SuiteRecord
 from vidseg.report.baselines import unbeaten
 from vidseg.report.facts import Pair, Role, SettingFacts
@@ -50,6 +51,7 @@ def make_hints(
     counted = sorted(pairs, key=lambda pair: not {pair.a, pair.b} & set(main))
     return [
         *_few_folds(record),
+        *_kept_apart(record),
         *_no_lead(pairs),
         *_one_group(record, counted, decision),
         *_at_an_end(record, own),
@@ -94,6 +96,18 @@ def _few_folds(record: SuiteRecord) -> list[Hint]:
         f"{count(folds, 'fold')} of {scenes} scenes: scenes that share a model err together, so "
         "equal arms differ significantly more often than a verdict allows (in two folds 12 times "
         "in 100 instead of 5); a first look: `--split leave-one-group-out` gives verdicts"
+    )
+    return [Hint(line)]
+
+
+def _kept_apart(record: SuiteRecord) -> list[Hint]:
+    """Return how many scenes are counted twice if the pictures are right, not the groups file."""
+    pairs = sum(note.endswith(AS_GROUPED) for note in record.notes)
+    if not pairs:
+        return []
+    line = (
+        f"{count(pairs, 'pair')} of scenes show one place and count as two each, as the groups "
+        "file says; if they are versions of one take, nothing is shown: the notes name them"
     )
     return [Hint(line)]
 
