@@ -173,7 +173,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch, module: ModuleType, seconds: float 
     monkeypatch.setattr(module, "Stopwatch", lambda *given, **more: Stopwatch(clocks=clocks))
 
 
-@pytest.mark.parametrize(("seconds", "sizes"), [(0.01, [4, 16, 40]), (10.0, [4, 16])])
+@pytest.mark.parametrize(("seconds", "sizes"), [(1.0, [4, 16, 40]), (1.5, [4, 16])])
 def test_quick_fits_are_timed_at_more_sizes(
     place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
 ) -> None:
@@ -186,12 +186,27 @@ def test_quick_fits_are_timed_at_more_sizes(
     assert fit.again == 0
 
 
-def test_further_epochs_are_timed_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fit takes 5 seconds, and one for each frame in each epoch."""
+def test_a_longer_fit_is_timed_where_there_are_many(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticking(monkeypatch, probes, 1.5)
+    videos = "synthetic:videos=3,frames=20,size=64x48"
+    arms = {"all": {"sampler": "all", "seeds": 100}}
+    bench = place.bench(dataset=videos, arms=arms, comparisons=[])
+    fit = probes.time_parts(bench, bench.cells).fit
+    assert fit is not None
+    assert [frames for frames, _ in fit.once.points] == [4, 16, 40]
+
+
+@pytest.mark.parametrize(("epoch", "again"), [(0.75, 0.75), (0.0, 0.5), (3.0, 1.0)])
+def test_further_epochs_are_timed_apart(
+    place: Place, monkeypatch: pytest.MonkeyPatch, epoch: float, again: float
+) -> None:
+    """A fit takes 5 seconds, one for each frame, and more in each further epoch."""
     now, fit = [0.0], Quick.fit
 
     def slow(self: Quick, train: Any, handle: Any, ctx: Any) -> Any:
-        now[0] += 5 + len(train.refs) * ctx.budget.epochs(1, 2)
+        now[0] += 5 + len(train.refs) * (1 + epoch * (ctx.budget.epochs(1, 2) - 1))
         return fit(self, train, handle, ctx)
 
     monkeypatch.setattr(Quick, "reads", lambda self, images, budget: budget.epochs(images, 2))
@@ -199,7 +214,8 @@ def test_further_epochs_are_timed_apart(place: Place, monkeypatch: pytest.Monkey
     watch = Stopwatch(clocks=lambda: Reading(now[0], now[0], now[0], 0.0))
     monkeypatch.setattr(probes, "Stopwatch", lambda *given, **more: watch)
     bench = place.bench()
-    assert probes.time_parts(bench, bench.cells).fit == Growth(Curve(((4, 9.0), (8, 13.0))), 1.0)
+    expected = Growth(Curve(((4, 9.0), (8, 13.0))), again)
+    assert probes.time_parts(bench, bench.cells).fit == expected
 
 
 def test_a_trackers_labels_are_timed_for_a_moment_and_grown_with_its_steps(

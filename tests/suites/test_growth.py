@@ -24,5 +24,10 @@ def test_a_curve_grows_no_faster_than_in_proportion() -> None:
     assert Curve.through([(4, 1.0), (16, 8.0)])(32) == pytest.approx(16.0)
 
 
+def test_the_slope_of_a_curve_is_that_from_end_to_end() -> None:
+    assert Curve.through([(4, 1.0), (16, 3.0), (20, 3.0)]).slope == pytest.approx(0.125)
+    assert Curve.through([(4, 1.0), (16, 1.0)]).slope == Curve.through([(16, 1.0)]).slope == 0.0625
+
+
 def test_further_epochs_are_added() -> None:
     assert Growth(Curve(((1, 110.0), (2, 120.0))), 2.0)(8, 3) == 180.0 + 48.0

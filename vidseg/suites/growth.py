@@ -47,6 +47,12 @@ class Curve:
         )
         return t1 + (t2 - t1) * (work - w1) / (w2 - w1)
 
+    @property
+    def slope(self) -> float:
+        """Seconds that further work takes on the whole; all of it where nothing else is known."""
+        (low, least), (high, most) = self.points[0], self.points[-1]
+        return (most - least) / (high - low) if most > least else most / high
+
     def _slope(self, place: int) -> float:
         """Return the slope of the first (0) or the last (-1) line, at most that through 0."""
         lines = list(pairwise(self.points))

@@ -31,15 +31,17 @@ HEADS = (4, 4)
 """Training frames of the first fit that is timed, and how many times more the next one has."""
 NETWORKS = (1, 2)
 """The same for networks, which see an image at a time."""
-LONG = 4.0
-"""Seconds that a fit may take if it is not needed: beyond the two that make a line."""
+LONG, LONGEST, SHARE = 4.0, 8.0, 0.01
+"""Seconds that a fit may take beyond the two that make a line: more where it is a small share."""
 LOOKED = 64
 """Frames of which one that can be learnt by itself is sought."""
 SCORED = 3
 """Test frames whose scoring is timed."""
 COPIES = 3
 """Copies of one model that are scored together, to tell the frame's cost from the model's."""
-ONCE, TWICE = Budget("equal-epochs", 1), Budget("equal-epochs", 2)
+MANY = 4
+"""Epochs of a fit that is timed to tell an epoch from what is done once."""
+ONCE, SEVERAL = Budget("equal-epochs", 1), Budget("equal-epochs", MANY)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def time_parts(opened: OpenedSuite, cells: Sequence[Cell]) -> Times:
     label = _label_seconds(watch, known, experiment.task)
     try:
         with torch_threads(config.threads):
-            probe = _Probe(experiment, cell.setting, known, watch, reads_features(cell))
+            features = reads_features(cell)
+            probe = _Probe(experiment, cell.setting, known, watch, features, len(cells))
             fit, part, model = probe.growth()
             specs, grid = probe.factors(cells, part, fit(len(part.refs)))
             check = watch.least(lambda: check_training(part, experiment.task)) / len(part.refs)
@@ -164,6 +167,7 @@ class _Probe:
         train: distinct frames, of which a few are taken.
         watch: times the fits.
         features: whether the classifier works on features.
+        fits: how many such fits there are to be done, with at most all of the frames.
     """
 
     experiment: Experiment
@@ -171,6 +175,7 @@ class _Probe:
     train: TrainingFrames
     watch: Stopwatch
     features: bool
+    fits: int
 
     def growth(self) -> tuple[Growth, TrainingFrames, Model]:
         """Return how fits grow, the frames of the second one that was timed, and its model.
@@ -190,18 +195,13 @@ class _Probe:
             timings.append((len(part.refs), seconds))
             kept.append((part, model))
             whole = len(part.refs) == len(self.train.refs)
-            if whole or (len(timings) > 1 and factor * seconds > LONG):
+            if whole or (len(timings) > 1 and factor * seconds > self._limit(timings)):
                 break
             count *= factor
         second = min(1, len(kept) - 1)
-        quick = second if 2 * timings[second][1] <= LONG else 0
+        quick = second if MANY * timings[second][1] <= LONG else 0
         once = Curve.through(timings)
-        # with noise an epoch may seem to take longer than a fit of one epoch
-        frames = timings[-1][0]
-        again = min(
-            self._again(kept[quick][0], timings[quick][1]),
-            (once(2 * frames) - once(frames)) / frames,
-        )
+        again = self._again(kept[quick][0], timings[quick][1], once)
         return Growth(once, again), *kept[second]
 
     def factors(
@@ -222,8 +222,16 @@ class _Probe:
             return {}, 1.0
         once = max(once, 1e-9)
         specs = {name: self._timed(part, spec)[0] / once for name, spec in others.items()}
-        grid = 1.0 if tuned is None else self.watch.least(lambda: self._grid(tuned, part)) / once
-        return specs, grid
+        if tuned is None or tuned.tune is None:
+            return specs, 1.0
+        grid = self.watch.least(lambda: self._grid(tuned, part)) / once
+        # from one value to the next less is left to do
+        return specs, min(grid, len(tuned.tune.values)) if self._along_path(tuned) else grid
+
+    def _limit(self, timings: Sequence[tuple[float, float]]) -> float:
+        """Return how long the next fit may take, by what all fits may take as it seems now."""
+        total = self.fits * Curve.through(timings)(len(self.train.refs))
+        return min(max(SHARE * total, LONG), LONGEST)
 
     def _few(self, first: FrameRef, count: int) -> TrainingFrames:
         """Return a frame and some others, spread over the training set, read once."""
@@ -243,27 +251,41 @@ class _Probe:
 
         return self.watch.least(fit), models[-1]
 
-    def _again(self, part: TrainingFrames, once: float) -> float:
-        """Return the seconds of each frame in a further epoch; 0 where there are no epochs."""
-        more = further(self.setting, part, TWICE)
+    def _again(self, part: TrainingFrames, seconds: float, once: Curve) -> float:
+        """Return the seconds of each frame in a further epoch; 0 where there are no epochs.
+
+        What a further frame takes in a fit of one epoch is one epoch and what is done once: times
+        that are far from that are noise.
+
+        Args:
+            part: a few frames.
+            seconds: of a fit of them, of one epoch.
+            once: the same for other numbers of frames.
+        """
+        more = further(self.setting, part, SEVERAL)
         if not more:
             return 0.0
-        twice = self.watch.least(lambda: self._fit(self.setting, part, budget=TWICE))
-        frames = len(part.refs) * more
-        return (twice - once) / frames if twice > once else once / frames
+        longer = self.watch.least(lambda: self._fit(self.setting, part, budget=SEVERAL))
+        again = (longer - seconds) / (len(part.refs) * more)
+        return min(max(again, once.slope / 2), once.slope)
 
     def _grid(self, setting: Setting, part: TrainingFrames) -> None:
         """Fit all values of a grid, as an inner fold does."""
         tuning = setting.tune
         assert tuning is not None
-        first = replace(setting, classifier=tuning.candidate(setting.classifier, 0))
-        classifier = plugins.create("classifier", first.classifier)
-        if tuning.parameter in getattr(classifier, "paths", ()):
+        if self._along_path(setting):
+            first = replace(setting, classifier=tuning.candidate(setting.classifier, 0))
             self._fit(first, part, path=tuning.values)
             return
         for place in range(len(tuning.values)):
             own = replace(setting, classifier=tuning.candidate(setting.classifier, place))
             self._fit(own, part)
+
+    def _along_path(self, setting: Setting) -> bool:
+        """Return whether a grid is fitted at once, each value from the one before."""
+        assert setting.tune is not None
+        classifier = plugins.create("classifier", setting.classifier)
+        return setting.tune.parameter in getattr(classifier, "paths", ())
 
     def _fit(
         self,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-TRIES, SHORT = 3, 1.0
+TRIES, SHORT = 3, 2.0
 """How often short work is timed, and the seconds that the tries may take together."""
 
 
