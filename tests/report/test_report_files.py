@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -26,7 +27,9 @@ from vidseg.report.facts import Report
 from vidseg.report.frames import TAG, cvat_xml, unique_names
 from vidseg.report.html import marked, to_html
 from vidseg.report.pages import make_page
+from vidseg.report.wording import between, data_name, sentence_case
 from vidseg.report.write import short
+from vidseg.stats import Interval
 
 EVIL = ["<script>alert(1)</script>", "a&b | c_d %", "x`y*z~\\{}", "quote\"'", "日本", "[x]"]
 VOID = {"meta", "link", "br", "hr", "img"}
@@ -307,6 +310,14 @@ def test_small_parts() -> None:
     assert ranges([1, 2, 9]) == "1, 2, 9"
     assert nice_ticks(-2, 11.2) == [-2.5, 0, 2.5, 5, 7.5, 10, 12.5]
     assert len(nice_ticks(3, 3)) >= 2
+    assert sentence_case("merged: a and b") == "Merged: a and b"
+    for name in ("a_orig (frame 12) and b", "/tmp/groups.csv: no video d", "car shows one place"):
+        assert sentence_case(name, ["car"]) == name
+    masks = {"name": "masks", "source": "masks:../data/persons-masks,void=128"}
+    assert data_name(masks) == "persons-masks (masks)"
+    assert data_name({"name": "synthetic", "source": "synthetic:videos=4"}) == "synthetic"
+    assert data_name({"name": "mot", "source": "mot:data/mot"}) == "mot"
+    assert between(Interval(-math.inf, math.inf, 0.0, bounded=False)) == "no interval"
 
 
 def test_suites_on_the_same_videos_that_disagree_say_why() -> None:

@@ -17,6 +17,7 @@ from vidseg.report.wording import (
     number,
     points,
     seconds,
+    sentence_case,
 )
 from vidseg.tasks.registry import find_task
 
@@ -154,11 +155,12 @@ def failures(report: Report) -> Section | None:
 
 def conditions(report: Report) -> Section | None:
     """Return the data, what the reader should know, and how to repeat the suite."""
+    names = [str(row["video"]) for row in report.dataset["videos"]]
     blocks: list[Block] = []
     if report.labels:
         blocks.append(Text(report.labels))
     if report.notes:
-        blocks.append(Bullets([note[:1].upper() + note[1:] for note in report.notes]))
+        blocks.append(Bullets([sentence_case(note, names) for note in report.notes]))
     blocks.append(_videos_table(report))
     facts = _plan(report)
     if facts:

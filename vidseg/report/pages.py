@@ -8,7 +8,7 @@ from vidseg.report import axes, closing, comparisons, front, minutes, regularisa
 from vidseg.report.document import Page, Section
 from vidseg.report.facts import Kind, Report
 from vidseg.report.sentence import rate_advice
-from vidseg.report.wording import MISSING, count
+from vidseg.report.wording import MISSING, count, data_name
 
 ORDER: tuple[Callable[[Report], Section | None], ...] = (
     comparisons.comparisons,
@@ -70,7 +70,7 @@ def _marks(report: Report) -> list[tuple[str, str]]:
     unit = report.unit
     seeds = max((setting.seeds for setting in report.settings), default=0)
     marks = [
-        ("Data", f"{report.dataset['name']}, {count(len(videos), 'video')}"),
+        ("Data", f"{data_name(report.dataset)}, {count(len(videos), 'video')}"),
         ("Groups", count(len(report.groups), "scene")),
         ("Image size", str(report.config.get("image_size", MISSING)).replace("x", " × ")),
         ("Primary score", unit),

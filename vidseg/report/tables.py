@@ -16,7 +16,7 @@ from vidseg.report.published import (
     tables_for,
 )
 from vidseg.report.tuned import grid_of
-from vidseg.report.wording import MISSING, joined, number, points, seconds, whole
+from vidseg.report.wording import MISSING, data_name, joined, number, points, seconds, whole
 from vidseg.tasks.base import Readings, Score
 from vidseg.tasks.registry import find_task
 
@@ -33,8 +33,8 @@ def paper(report: Report) -> Section | None:
         Text(
             "Whole percents, in the paper's layout. Published numbers are those of "
             f"{beside[0].data} with VGG16 features, as printed. Ours are of "
-            f"the data set {report.dataset['name']}: other videos or sizes, so compare directions, "
-            "not values."
+            f"the data set {data_name(report.dataset)}: other videos or sizes, so compare "
+            "directions, not values."
         )
     ]
     blocks += [_paper_table(report, table) for table in beside if _runs(report, table)]

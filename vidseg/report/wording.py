@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import PurePath
 
 from vidseg.experiment.records import Row
 from vidseg.stats import Interval
@@ -59,6 +60,36 @@ def span(interval: Interval, *, sign: bool = True) -> str:
     if math.isinf(interval.low) or math.isinf(interval.high):
         return "unbounded"
     return f"{points(interval.low, sign=sign)} to {points(interval.high, sign=sign)}"
+
+
+def between(interval: Interval) -> str:
+    """Return an interval with its level: ``95 % +1.0 to +9.3``; there may be none."""
+    if not math.isfinite(interval.low) or not math.isfinite(interval.high):
+        return "no interval"
+    return f"{level(interval.level)} {span(interval)}"
+
+
+def sentence_case(text: str, names: Collection[str] = ()) -> str:
+    """Return a text with a capital, unless it begins with a name, or a path.
+
+    >>> sentence_case("merged: a and b"), sentence_case("a_orig shows c")
+    ('Merged: a and b', 'a_orig shows c')
+    """
+    first = (text.split(maxsplit=1) or [""])[0].rstrip(":,")
+    plain = first.replace("-", "").replace("'", "").isalpha()
+    return text[:1].upper() + text[1:] if plain and first not in names else text
+
+
+def data_name(dataset: Row) -> str:
+    """Return what a data set is: its folder, where its spec names one, and its format.
+
+    >>> data_name({"name": "masks", "source": "masks:../data/persons-masks,void=128"})
+    'persons-masks (masks)'
+    """
+    place = str(dataset["source"]).partition(":")[2].split(",")[0]
+    folder = "" if "=" in place else PurePath(place).name
+    name = str(dataset["name"])
+    return f"{folder} ({name})" if folder and folder != name else name
 
 
 def count(value: float, one: str) -> str:

@@ -21,7 +21,7 @@ from vidseg.report.latex import to_latex
 from vidseg.report.markdown import to_markdown
 from vidseg.report.pages import make_page
 from vidseg.report.regularisation import choices
-from vidseg.report.wording import count, errors, level, number, p_value, points, span
+from vidseg.report.wording import between, count, errors, number, p_value, points
 from vidseg.utils.files import replacing
 
 FORMAT = 1
@@ -93,7 +93,7 @@ def short(report: Report) -> str:
         guarded = f", {p_value(r.p_adjusted)} after Holm" if holm else ""
         lines.append(
             f"  {pair.a} -> {pair.b}: {points(r.difference)} points, {verdict(pair)} "
-            f"({level(r.interval.level)} {span(r.interval)}, p {p_value(r.p_value)}{guarded})"
+            f"({between(r.interval)}, p {p_value(r.p_value)}{guarded})"
         )
     lines += [f"  {said}" for said in (*left_out(report), *merged(report), *choices(report))]
     for curve in report.curves:
