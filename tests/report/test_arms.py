@@ -38,6 +38,16 @@ def words(
     [
         ("1by20", range(0, 400, 20), "every 20th of the first 400 frames of each video"),
         ("strided", range(0, 900, 20), "every 20th frame of each video"),
+        (
+            {"use": "per-second", "rate": 1, "fps": 25},
+            range(0, 900, 25),
+            "one frame a second of each video, 25 frames apart (25 fps where a video states none)",
+        ),
+        (
+            {"use": "per-second", "rate": 2},
+            range(0, 900, 15),
+            "2 frames a second of each video, 15 frames apart",
+        ),
         ("strided", range(4, 900, 20), "every 20th frame of each video"),
         (
             {"use": "strided", "every": 20, "n": 3, "start": 100},

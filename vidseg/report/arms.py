@@ -125,7 +125,7 @@ def _frames(spec: Any, setting: SettingFacts, taken: Taken | None, plain: bool) 
     if sampler == "all":
         return _all(taken, plain)
     if sampler == "per-second":
-        return "one frame a second of each video"
+        return _per_second(spec, taken)
     if sampler in (*FIRST, *EVERY) and taken is not None:
         return taken.in_words(nth=sampler in EVERY)
     n, fewer = _number(setting)
@@ -136,6 +136,19 @@ def _frames(spec: Any, setting: SettingFacts, taken: Taken | None, plain: bool) 
     if fewer and setting.per_video is not None:
         n = f"{number(setting.per_video[0])} to {n}"
     return f"{n} of each video"
+
+
+def _per_second(spec: Any, taken: Taken | None) -> str:
+    """Return how many frames a second, how far apart they lie, and what fps was assumed."""
+    options = spec if isinstance(spec, Mapping) else {}
+    rate = options.get("rate", 1)
+    words = "one frame" if rate == 1 else count(rate, "frame")
+    words += " a second of each video"
+    if taken is not None and taken.spacing is not None:
+        words += f", {count(taken.spacing, 'frame')} apart"
+    if options.get("fps"):
+        words += f" ({number(options['fps'])} fps where a video states none)"
+    return words
 
 
 def _copies(
