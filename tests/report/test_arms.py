@@ -137,6 +137,11 @@ def test_arms_of_fewer_videos_are_compared_and_never_advised() -> None:
     assert report.headline == "No advice: there is no second arm to choose from."
     assert report.certainty.startswith("Shown on 8 scenes: '10' scores \u2212")
     assert report.decision is None
+    for group in groups[:4]:
+        all_.group_scores[group]["iou"] += 0.3
+    open_ = build(reports.suite("m", [few, all_], [("two videos", "10")], arms=arms))
+    assert "8 scenes cannot prove it" in open_.certainty
+    assert "('10' scores +10.0 IoU points)" in open_.certainty
     assert not any(one.advised for one in report.frame_lists)
     assert any("'two videos' trains on fewer videos, drawn" in note for note in report.notes)
     one = reports.setting("1", "svm", groups, lambda *_: 0.3, frames=[0], noise=0.001)

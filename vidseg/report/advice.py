@@ -300,7 +300,8 @@ def _by_evidence(report: Report) -> str:
         return f"Shown on {scenes}: {by} against '{pair.arm_a}'"
     needed = pair.groups_for_seen
     would = f"; about {needed} would" if needed and needed <= NOT_FEASIBLE else ""
-    said = "" if pair.result.difference > 0 else f" ({by})"
+    # of a split that scored higher the headline says by how much
+    said = "" if pair.leaky and pair.result.difference > 0 else f" ({by})"
     return f"{scenes} cannot prove it{would}{said}"
 
 
