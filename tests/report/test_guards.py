@@ -8,6 +8,7 @@ from tests.helpers import reports
 from vidseg.experiment.records import SuiteRecord
 from vidseg.report import build, comparisons
 from vidseg.report.facts import Role
+from vidseg.report.regularisation import path_caption
 
 GROUPS = [f"s{i}" for i in range(8)]
 WORTH = {"1": 0.38, "20": 0.44, "1by20": 0.52, "400": 0.52}
@@ -37,6 +38,18 @@ def test_a_lead_that_is_not_made_leaves_the_others_to_holm() -> None:
     assert adjusted == pytest.approx([2 * found[0], max(2 * found[0], found[1])])
     table = comparisons._comparison_table(report, report.pairs, "")
     assert "1by20 → 400, which leads, could not be made; Holm's p guards 2" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("C", "C; weaker regularisation to the right."),
+        ("weight_decay", "weight_decay; stronger regularisation to the right."),
+        ("lr", "lr."),
+    ],
+)
+def test_the_chart_along_a_path_says_where_regularisation_is_weak(parameter, said) -> None:
+    assert path_caption(parameter).endswith(f"at the same {said}")
 
 
 def test_exploratory_rows_need_what_holm_will_ask() -> None:

@@ -233,8 +233,18 @@ def _chart(report: Report, paths: Sequence[Path]) -> list[Figure]:
     parameter, unit = paths[0].parameter, report.unit
     title = f"{unit} differences against {parameter}"
     svg = curves(lines, unit, title, across=parameter, up=f"difference, {unit} points")
-    caption = f"Difference b − a with both arms at the same {parameter}; "
-    return [Figure(svg, caption + "weaker regularisation to the right.")]
+    return [Figure(svg, path_caption(parameter))]
+
+
+def path_caption(parameter: str) -> str:
+    """Return what a chart along a path shows, and where regularisation is weak, if that is known.
+
+    >>> path_caption("lr")
+    'Difference b − a with both arms at the same lr.'
+    """
+    right = {"C": "weaker", "weight_decay": "stronger"}.get(parameter)
+    said = f"; {right} regularisation to the right" if right else ""
+    return f"Difference b − a with both arms at the same {parameter}{said}."
 
 
 def _positive(value: object) -> bool:
